@@ -1,0 +1,119 @@
+//! The command line: what can be said, and where it goes.
+use std::{io::IsTerminal as _, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    commands::{self, demo::DemoArgs},
+    exit::Exit,
+    output_format::OutputFormat,
+    send::{self, SendArgs},
+};
+
+/// Log levels unless KAFKA_OUTPUT_LOG says otherwise. What librdkafka says that matters is logged
+/// by the output that it concerns, with its remedy.
+const LOG_DEFAULT: &str = "info,librdkafka=off,rdkafka=off";
+
+/// The same for commands whose own words are the point.
+const LOG_QUIET: &str = "warn,librdkafka=off,rdkafka=off";
+
+/// Receives query result rows over gRPC and writes them to Kafka.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What a person reads, or what a script reads: one JSON object a line on stdout
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    output: OutputFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Start with `kafka-output demo`: it needs no set-up.
+
+Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 the input is at fault (job file, file
+of rows); 4 service or broker unreachable; 5 stopped before everything was settled: those rows may
+or may not be written; 6 refused by the service: those rows are not written.
+
+Logs go to stderr, as text on a terminal and as JSON otherwise. KAFKA_OUTPUT_LOG sets the level:
+KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for librdkafka's own lines.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service described by a job file
+    ///
+    /// Brokers need not be there: the service starts, says that it is not ready, and goes on by
+    /// itself. SIGTERM and SIGINT stop it within the job's `shutdownTimeout`: writers are told,
+    /// what they sent settles. A second signal stops it at once.
+    Serve {
+        /// The job file (YAML); `kafka-output schema` describes it
+        job: PathBuf,
+    },
+    /// Say what is wrong with a job file, all of it in one go
+    Check {
+        /// The job file (YAML)
+        job: PathBuf,
+        /// Check the file alone, without connecting to anything; the only way so far
+        #[arg(long, required = true)]
+        offline: bool,
+    },
+    /// Print the JSON Schema of the job file, for editors
+    #[command(after_help = "In an editor with the YAML language server:\n  \
+        kafka-output schema > job.schema.json\n  \
+        # and as the first line of the job file:\n  \
+        # yaml-language-server: $schema=job.schema.json")]
+    Schema,
+    /// Send rows from files to a service; goes on where it stopped
+    Send(Box<SendArgs>),
+    /// See the whole way work, with an embedded broker and real rows, without set-up
+    Demo(DemoArgs),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> Exit {
+        init_logs(matches!(self.command, Command::Serve { .. }));
+        let format = self.output;
+        match self.command {
+            Command::Serve { job } => block_on(commands::serve::run(&job, format)),
+            Command::Check { job, offline: _ } => commands::check::run(&job, format),
+            Command::Schema => commands::schema::run(),
+            Command::Send(args) => block_on(send::run(*args, format)),
+            Command::Demo(args) => block_on(commands::demo::run(args, format)),
+        }
+    }
+}
+
+/// Runs a command that waits. Threads that still wait for a peer when it is done do not keep the
+/// process.
+fn block_on(command: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            eprintln!("cannot start threads: {error}");
+            Exit::Failure
+        }
+    }
+}
+
+fn init_logs(serving: bool) {
+    let default = if serving { LOG_DEFAULT } else { LOG_QUIET };
+    let filter = std::env::var("KAFKA_OUTPUT_LOG").unwrap_or_else(|_| default.into());
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|error| {
+        eprintln!("KAFKA_OUTPUT_LOG: {error}; logging `{default}`");
+        EnvFilter::new(default)
+    });
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call, as in tests, keeps the first.
+    let _ = if std::io::stderr().is_terminal() {
+        logs.with_target(false).try_init()
+    } else {
+        logs.json().flatten_event(true).try_init()
+    };
+}

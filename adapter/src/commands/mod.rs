@@ -1,0 +1,5 @@
+//! The commands, one a file; `send` has a folder of its own.
+pub mod check;
+pub mod demo;
+pub mod schema;
+pub mod serve;

@@ -1,0 +1,86 @@
+//! `serve`: the service of a job file, until a signal stops it.
+use std::path::Path;
+
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::check;
+use crate::{
+    exit::Exit,
+    job::Job,
+    output_format::OutputFormat,
+    serve::{Service, StartError, Stopped},
+};
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(path: &Path, format: OutputFormat) -> Exit {
+    let Some(job) = check::load(path, format) else { return Exit::BadInput };
+    // Before the service listens: a signal must never find nobody.
+    let (mut terminate, mut interrupt) =
+        match (listen(SignalKind::terminate()), listen(SignalKind::interrupt())) {
+            (Some(terminate), Some(interrupt)) => (terminate, interrupt),
+            _ => return Exit::Failure,
+        };
+    let service = match Service::start(&job).await {
+        Ok(service) => service,
+        Err(error) => {
+            eprintln!("{error}");
+            return match error {
+                StartError::Secret { .. } => Exit::BadInput,
+                StartError::Listen { .. } | StartError::Producer { .. } => Exit::Failure,
+            };
+        }
+    };
+    announce(&job, &service, format);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(timeout = ?job.shutdown_timeout, "stopping: writers are told, records settle");
+    let stopped = tokio::select! {
+        stopped = service.stop(job.shutdown_timeout) => stopped,
+        _ = terminate.recv() => return at_once(),
+        _ = interrupt.recv() => return at_once(),
+    };
+    farewell(stopped, format)
+}
+
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind).map_err(|error| eprintln!("cannot listen for signals: {error}")).ok()
+}
+
+fn announce(job: &Job, service: &Service, format: OutputFormat) {
+    let address = service.address;
+    match format {
+        OutputFormat::Json => {
+            println!("{}", json!({ "event": "listening", "address": address.to_string() }));
+        }
+        OutputFormat::Text => {
+            println!("job `{}` listens on {address}", job.name);
+            for output in &job.outputs {
+                let servers: Vec<String> =
+                    output.bootstrap_servers.iter().map(ToString::to_string).collect();
+                let (alias, topic) = (&output.alias, &output.topic);
+                println!("  output `{alias}` writes topic `{topic}` of {}", servers.join(","));
+            }
+        }
+    }
+}
+
+fn at_once() -> Exit {
+    tracing::warn!("a second signal: stopping at once, records without an answer may be written");
+    Exit::Unsettled
+}
+
+fn farewell(stopped: Stopped, format: OutputFormat) -> Exit {
+    let Stopped { unsettled, streams_ended } = stopped;
+    if format == OutputFormat::Json {
+        println!("{}", json!({ "event": "stopped", "unsettled_records": unsettled }));
+    }
+    if unsettled > 0 {
+        tracing::error!(unsettled, "stopped; these records may or may not be written");
+        return Exit::Unsettled;
+    }
+    tracing::info!(streams_ended, "stopped; every record is settled");
+    Exit::Done
+}

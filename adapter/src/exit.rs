@@ -1,0 +1,26 @@
+//! Exit codes: documented in the README, stable, the same for every command.
+
+/// How a command ended, as its exit code. clap itself ends with 2 on a usage error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done: everything settled, everything valid, everything equal.
+    Done = 0,
+    /// An unexpected failure, told on stderr.
+    Failure = 1,
+    /// The input is at fault: the job file, or a file of rows.
+    BadInput = 3,
+    /// The service or the broker cannot be reached.
+    Unreachable = 4,
+    /// Stopped before everything was settled: the rows without an answer may or may not be
+    /// written.
+    Unsettled = 5,
+    /// The service refused the call or its rows; what is refused is not written.
+    Refused = 6,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

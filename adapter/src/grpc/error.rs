@@ -1,0 +1,199 @@
+//! Errors on the wire: each says whether a retry may help and whether rows may be written.
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Domain of every `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "kafkaoutput";
+
+/// An error that ends a call. Its variants are all that can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The first message of a stream is not `Open`.
+    OpenExpected,
+    /// `Open` again.
+    SecondOpen,
+    /// A request without a message.
+    EmptyRequest,
+    /// A field is at fault: reason, field, what is wrong.
+    Invalid(&'static str, &'static str, String),
+    /// The job has no such output.
+    OutputNotFound(String),
+    /// More is unacknowledged than granted.
+    CreditExceeded {
+        /// Bytes that would be unacknowledged.
+        bytes: u64,
+        /// Bytes granted.
+        bytes_max: u64,
+        /// Batches granted.
+        batches_max: u32,
+    },
+    /// A message beyond the limit; it was not read.
+    MessageTooLarge {
+        /// The limit, in bytes.
+        bytes_max: u64,
+    },
+    /// More schemas than a stream may declare.
+    TooManySchemas {
+        /// The limit.
+        schemas_max: u32,
+    },
+    /// More streams than the service has memory for.
+    TooManyWriters {
+        /// The limit.
+        writers_max: usize,
+    },
+    /// Another stream of this writer is live now.
+    TakenOver,
+    /// A newer incarnation of this writer has been here.
+    StaleEpoch {
+        /// Its epoch.
+        highest: u64,
+    },
+    /// A stream of this writer is live.
+    WriterBusy,
+    /// The number named other rows before.
+    SequenceReused {
+        /// The number.
+        sequence: u64,
+    },
+    /// A batch's own time is over after some of it was handed to Kafka.
+    BatchTimeout {
+        /// The batch.
+        sequence: u64,
+    },
+    /// Three heartbeat intervals without a word from the engine.
+    ClientSilent,
+    /// Answers pile up because the engine does not read them.
+    AnswersUnread,
+    /// The service closes.
+    Draining,
+    /// Records of this batch may be written or not.
+    DeliveryUnknown {
+        /// The batch.
+        sequence: u64,
+        /// Why.
+        cause: String,
+    },
+    /// The batch of a `WriteOnce` is refused: code and reason.
+    Refused(&'static str, String),
+    /// Something of the contract that this version does not do.
+    NotServedYet(&'static str),
+}
+
+/// The questions that an error answers.
+struct Answer {
+    code: Code,
+    reason: &'static str,
+    retry: Option<Duration>,
+    may_be_written: bool,
+}
+
+impl CallError {
+    fn answer(&self) -> Answer {
+        let soon = Some(Duration::from_millis(100));
+        let later = Some(Duration::from_secs(5));
+        let (code, reason, retry, may_be_written) = match self {
+            Self::OpenExpected => (Code::InvalidArgument, "OPEN_EXPECTED", None, false),
+            Self::SecondOpen => (Code::InvalidArgument, "SECOND_OPEN", None, true),
+            Self::EmptyRequest => (Code::InvalidArgument, "EMPTY_REQUEST", None, true),
+            Self::Invalid(reason, ..) => (Code::InvalidArgument, *reason, None, true),
+            Self::OutputNotFound(_) => (Code::NotFound, "OUTPUT_NOT_FOUND", None, false),
+            Self::CreditExceeded { .. } => (Code::ResourceExhausted, "CREDIT_EXCEEDED", None, true),
+            Self::MessageTooLarge { .. } => {
+                (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, true)
+            }
+            Self::TooManySchemas { .. } => {
+                (Code::ResourceExhausted, "TOO_MANY_SCHEMAS", None, true)
+            }
+            Self::TooManyWriters { .. } => {
+                (Code::ResourceExhausted, "TOO_MANY_WRITERS", later, false)
+            }
+            Self::TakenOver => (Code::Aborted, "TAKEN_OVER", None, true),
+            Self::StaleEpoch { .. } => (Code::FailedPrecondition, "STALE_EPOCH", None, false),
+            Self::WriterBusy => (Code::Aborted, "WRITER_BUSY", None, false),
+            Self::SequenceReused { .. } => {
+                (Code::FailedPrecondition, "SEQUENCE_REUSED", None, true)
+            }
+            Self::BatchTimeout { .. } => (Code::DeadlineExceeded, "BATCH_TIMEOUT", soon, true),
+            Self::ClientSilent => (Code::DeadlineExceeded, "CLIENT_SILENT", soon, true),
+            Self::AnswersUnread => (Code::ResourceExhausted, "ANSWERS_UNREAD", None, true),
+            Self::Draining => (Code::Unavailable, "DRAINING", later, true),
+            Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
+            Self::Refused(reason, _) => (Code::InvalidArgument, *reason, None, false),
+            Self::NotServedYet(_) => (Code::Unimplemented, "NOT_SERVED_YET", None, false),
+        };
+        Answer { code, reason, retry, may_be_written }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::OpenExpected => "the first message of a stream is `open`".into(),
+            Self::SecondOpen => "`open` comes once; use another stream for another writer".into(),
+            Self::EmptyRequest => "a request holds one of open, schema, batch, heartbeat".into(),
+            Self::Invalid(_, field, what) => format!("`{field}`: {what}"),
+            Self::OutputNotFound(alias) => {
+                format!("the job has no output `{alias}`; ListOutputs names those it has")
+            }
+            Self::CreditExceeded { bytes, bytes_max, batches_max } => format!(
+                "{bytes} bytes would be unacknowledged, granted are {bytes_max} bytes in \
+                 {batches_max} batches; wait for Ack before you send more"
+            ),
+            Self::MessageTooLarge { bytes_max } => {
+                format!("a message is larger than {bytes_max} bytes; split the batch")
+            }
+            Self::TooManySchemas { schemas_max } => {
+                format!("a stream declares at most {schemas_max} schemas; use an id again")
+            }
+            Self::TooManyWriters { writers_max } => format!(
+                "{writers_max} streams are live and memory is dealt out to no more; close some, \
+                 or raise `maxWriters`"
+            ),
+            Self::TakenOver => "another stream of this writer is live now".into(),
+            Self::StaleEpoch { highest } => {
+                format!("this writer has been here with epoch {highest}; a newer instance of it runs")
+            }
+            Self::WriterBusy => "a stream of this writer is live".into(),
+            Self::SequenceReused { sequence } => {
+                format!("sequence {sequence} named other rows before; a sequence names the same rows for ever")
+            }
+            Self::BatchTimeout { sequence } => format!(
+                "the time of batch {sequence} is over while it is on its way; open again to learn \
+                 what is durable"
+            ),
+            Self::ClientSilent => {
+                "nothing came for three heartbeat intervals; send a heartbeat when there are no rows"
+                    .into()
+            }
+            Self::AnswersUnread => "answers pile up; read them while you send".into(),
+            Self::Draining => "the service closes; open again and send what is not durable".into(),
+            Self::DeliveryUnknown { sequence, cause } => format!(
+                "batch {sequence} may be written or not ({cause}); open again and send what is \
+                 not durable"
+            ),
+            Self::Refused(_, reason) => reason.clone(),
+            Self::NotServedYet(what) => format!("{what} is not served by this version"),
+        }
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        let answer = error.answer();
+        let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        let metadata = HashMap::from([
+            ("retry".to_owned(), yes_no(answer.retry.is_some())),
+            ("may_be_written".to_owned(), yes_no(answer.may_be_written)),
+        ]);
+        let mut details = ErrorDetails::new();
+        details.set_error_info(answer.reason, DOMAIN, metadata);
+        if let Some(delay) = answer.retry {
+            details.set_retry_info(Some(delay));
+        }
+        if let CallError::Invalid(_, field, what) = &error {
+            details.add_bad_request_violation(*field, what);
+        }
+        Self::with_error_details(answer.code, error.message(), details)
+    }
+}

@@ -1,0 +1,23 @@
+//! The gRPC side: the contract of `kafkaoutput.v1`, served.
+//!
+//! This module and the client alone name tonic. A stream is a [`session`]; calls that are not
+//! streams are in [`service`]; [`error`] is the one place where an error meets the wire.
+//!
+//! Non-obvious:
+//! - The service always reads. What a stream may have unacknowledged is bounded by its credit, so
+//!   nothing stays unread in HTTP/2 buffers, and a stalled writer stalls no other on the same
+//!   connection, whatever the windows are.
+//! - tonic hands `None` to hyper for limits that are not set, which switches hyper's own defaults
+//!   off; hence [`server`] sets every one of them.
+mod convert;
+mod error;
+mod outbox;
+mod schema;
+mod server;
+mod service;
+mod session;
+
+pub use self::{
+    server::{Bound, Server},
+    service::{Served, Shared},
+};

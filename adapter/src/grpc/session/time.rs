@@ -1,0 +1,193 @@
+//! What a session does because time passes: deadlines, heartbeats, and what it says of waiting.
+//!
+//! A client that does not read is told nothing more: it has not taken the last word yet, and
+//! words that nobody takes would only pile up.
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
+
+use proto::v1::{self, Held, WriteRequest, write_response::Message as Out};
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::{CallError, End, Session};
+use crate::{
+    kafka::{Cause, State},
+    output::Refusal,
+};
+
+/// A batch that waits longer than this is told to the engine as held; its cause is looked at as
+/// often.
+const HELD_AFTER: Duration = Duration::from_secs(1);
+
+/// Silent heartbeat intervals after which an engine that promised heartbeats is given up.
+const SILENT_INTERVALS: u32 = 3;
+
+/// Between doubt in an engine and giving it up.
+const DOUBT: Duration = Duration::from_millis(500);
+
+/// How long an engine has been silent.
+pub(super) struct Silence {
+    /// What it promised.
+    interval: Option<Duration>,
+    ends: Instant,
+    doubted: bool,
+}
+
+impl Silence {
+    /// Of an engine that promised to say something in every `interval`.
+    pub(super) fn new(interval: Option<Duration>) -> Self {
+        let mut silence = Self { interval, ends: Instant::now(), doubted: false };
+        silence.broken();
+        silence
+    }
+
+    /// The engine has said something.
+    pub(super) fn broken(&mut self) {
+        if let Some(interval) = self.interval {
+            self.ends = Instant::now() + interval * SILENT_INTERVALS;
+            self.doubted = false;
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.interval.map(|_| self.ends)
+    }
+
+    /// Whether it is over. The first answer is always no: it may be this process that was stopped
+    /// for so long, and what the engine said meanwhile is not read yet.
+    fn is_over(&mut self, now: Instant) -> bool {
+        if self.due().is_none_or(|due| now < due) {
+            return false;
+        }
+        self.ends = now + DOUBT;
+        std::mem::replace(&mut self.doubted, true)
+    }
+}
+
+impl<I> Session<I>
+where
+    I: Stream<Item = Result<WriteRequest, Status>> + Send + Unpin,
+{
+    /// When something is due although nothing happens.
+    pub(super) fn next_wake(&self) -> Instant {
+        let mut wake = Instant::now() + self.terms.heartbeat;
+        if self.outbox.is_empty() {
+            wake = wake.min(self.outbox.last_word() + self.terms.heartbeat);
+            if let Some((_, since)) = self.oldest() {
+                wake = wake.min(since.max(self.looked) + HELD_AFTER);
+            }
+        }
+        let silence = self.silent.due().filter(|_| self.incoming.is_some());
+        let in_flight = self.in_flight.iter().map(|batch| batch.deadline);
+        let in_work = self.work.iter().map(|work| work.pending.deadline);
+        let pending = self.pending.iter().map(|pending| pending.deadline);
+        let deadlines = in_flight.chain(in_work).chain(pending).chain([silence, self.closes]);
+        deadlines.flatten().fold(wake, Instant::min)
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self) -> End {
+        let now = Instant::now();
+        if let Some(batch) = self.in_flight.iter().find(|batch| over(batch.deadline, now)) {
+            return Err(CallError::BatchTimeout { sequence: batch.sequence });
+        }
+        self.expire(now);
+        if over(self.closes, now) {
+            return Err(CallError::Drained);
+        }
+        if self.incoming.is_some() && self.silent.is_over(now) {
+            return Err(CallError::ClientSilent);
+        }
+        if self.outbox.is_empty() {
+            let quiet = now >= self.outbox.last_word() + self.terms.heartbeat;
+            let held = self.tell_held(now, quiet);
+            if quiet && !held {
+                self.outbox.push(Out::Heartbeat(v1::Heartbeat {}));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses batches whose time is over while nothing of them is handed to Kafka. Those behind
+    /// them are gaps when their turn comes.
+    fn expire(&mut self, now: Instant) {
+        let reason = "the batch's own time is over before anything of it was handed to Kafka";
+        let refusal = Refusal::new("BATCH_TIMEOUT", reason);
+        if self.work.as_ref().is_some_and(|work| over(work.pending.deadline, now)) {
+            self.accepted(Err(refusal.clone()));
+        }
+        if !self.pending.iter().any(|pending| over(pending.deadline, now)) {
+            return;
+        }
+        // The number that comes next behind those that wait in their order.
+        let mut next = self.expected() + u64::from(self.work.is_some());
+        let mut kept = VecDeque::with_capacity(self.pending.len());
+        for mut pending in std::mem::take(&mut self.pending) {
+            let sequence = pending.batch.sequence;
+            if over(pending.deadline, now) {
+                if sequence >= next {
+                    self.release(pending.wire_bytes);
+                    self.refuse_expecting(next, sequence, &refusal);
+                    continue;
+                }
+                // It was sent before and is on its way: its turn answers it.
+                pending.deadline = None;
+            }
+            next += u64::from(sequence == next);
+            kept.push_back(pending);
+        }
+        self.pending = kept;
+    }
+
+    /// The oldest batch without an answer, and since when it is here.
+    fn oldest(&self) -> Option<(u64, Instant)> {
+        let in_flight = self.in_flight.front().map(|batch| (batch.sequence, batch.since));
+        let in_work =
+            self.work.as_ref().map(|work| (work.pending.batch.sequence, work.pending.since));
+        in_flight.or(in_work)
+    }
+
+    /// Says that the oldest batch waits, if it does for long: once, when the cause changes, and
+    /// when a heartbeat is due.
+    fn tell_held(&mut self, now: Instant, again: bool) -> bool {
+        let Some((sequence, since)) = self.oldest().filter(|(_, since)| now >= *since + HELD_AFTER)
+        else {
+            return false;
+        };
+        self.looked = now;
+        let cause = self.held_cause();
+        if self.held == Some((cause.code, sequence)) && !again {
+            return false;
+        }
+        self.held = Some((cause.code, sequence));
+        let since = prost_types::Timestamp::from(SystemTime::now() - (now - since));
+        let (code, reason) = (cause.code.to_owned(), cause.text);
+        self.outbox.push(Out::Held(Held { sequence, code, since: Some(since), reason }));
+        true
+    }
+
+    fn held_cause(&self) -> Cause {
+        if let Some(cause) = self.in_flight.front().and_then(|batch| batch.ticket.held()) {
+            return cause;
+        }
+        let health = self.terms.output.kafka.health();
+        match (health.state, health.cause) {
+            (State::Connecting | State::Unavailable, Some(cause)) => cause,
+            (State::Connecting, None) => {
+                Cause::new("BROKER_UNREACHABLE", "no broker has answered since the service started")
+            }
+            _ if self.in_flight.is_empty() => Cause::new(
+                "MEMORY_FULL",
+                "rows before these fill the memory budget; they go on as Kafka takes them",
+            ),
+            _ => Cause::new("BROKER_SLOW", "the brokers have not answered for this batch yet"),
+        }
+    }
+}
+
+fn over(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| now >= deadline)
+}

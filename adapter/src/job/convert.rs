@@ -1,0 +1,312 @@
+//! From the file as it is written to the job as it is used: ranges, names, and keys that must
+//! agree with each other.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    collect::Collector,
+    merge::merge,
+    model::{GrpcListen, Job, Output},
+    names,
+    output::{self, takes_sasl},
+    raw::{RawJob, RawOutput, default},
+    raw_values::{RawBytes, RawDuration},
+    text::{self, InvalidText, show_bytes, show_duration},
+    tree::{Mark, Node, join},
+    words,
+};
+
+const MEMORY_BYTES_MIN: u64 = 16 << 20;
+const BATCH_BYTES_MIN: u64 = 1 << 10;
+const BATCH_BYTES_MAX: u64 = 64 << 20;
+/// A batch may take at most this part of the memory, so that several writers fit in at once.
+const MEMORY_PER_BATCH: u64 = 8;
+const SHUTDOWN_TIMEOUT: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(3600));
+
+/// A part of the file under conversion: where its values stand, and what is wrong with them.
+pub(super) struct Section<'a> {
+    /// The map itself.
+    own: &'a Node,
+    /// The map that lends it what it lacks.
+    defaults: Option<&'a Node>,
+    pub(super) faults: &'a mut Collector,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn new(
+        own: &'a Node,
+        defaults: Option<&'a Node>,
+        faults: &'a mut Collector,
+    ) -> Self {
+        Self { own, defaults, faults }
+    }
+
+    /// The value at a path, in the map itself or in what it is lent.
+    pub(super) fn node(&self, path: &str) -> Option<&'a Node> {
+        self.own.find(path).or_else(|| self.defaults?.find(path))
+    }
+
+    /// The map itself.
+    pub(super) fn whole(&self) -> &'a Node {
+        self.own
+    }
+
+    /// Whether the value at a path is known to be wrong, so that nothing can be said about how it
+    /// agrees with others.
+    pub(super) fn is_wrong(&self, path: &str) -> bool {
+        let meant = |map: &Node| self.faults.is_meant(&join(&map.path, path));
+        self.node(path).is_some_and(|node| self.faults.touches(node))
+            || meant(self.own)
+            || self.defaults.is_some_and(meant)
+    }
+
+    /// Reports a fault of the value at a path, or of the map itself if it is not there.
+    pub(super) fn fault(&mut self, code: &'static str, path: &str, message: String, help: &str) {
+        let node = self.node(path).unwrap_or(self.own);
+        self.faults.add(code, node.place(), &node.path, message, help);
+    }
+
+    /// Reports that the key at a path is missing in its map.
+    pub(super) fn missing(&mut self, path: &str, message: String, help: &str) {
+        let (map, key) = match path.rsplit_once('.') {
+            Some((map, key)) => (self.node(map).unwrap_or(self.own), key),
+            None => (self.own, path),
+        };
+        self.faults.add("MISSING_KEY", map.place(), &join(&map.path, key), message, help);
+    }
+
+    /// Reports a fault of a raw setting of librdkafka, whose name has dots of its own.
+    pub(super) fn setting_fault(&mut self, name: &str, message: String, help: &str) {
+        let settings = |map: &'a Node| map.get("librdkafka")?.get(name);
+        let node = settings(self.own).or_else(|| settings(self.defaults?)).unwrap_or(self.own);
+        self.faults.add("INVALID_VALUE", node.place(), &node.path, message, help);
+    }
+
+    /// Takes a value that was read, or reports why it could not be.
+    pub(super) fn take<T>(&mut self, path: &str, read: Result<T, InvalidText>) -> Option<T> {
+        read.map_err(|error| {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            match self.node(path) {
+                // The reason or the help may hold a part of the value.
+                Some(node) if node.hidden => {
+                    let message = format!("`{name}` has a value that does not fit");
+                    let help = "the JSON Schema says what belongs there";
+                    self.fault("INVALID_VALUE", path, message, help);
+                }
+                _ => {
+                    let message = format!("`{name}` {error}");
+                    self.fault("INVALID_VALUE", path, message, error.help());
+                }
+            }
+        })
+        .ok()
+    }
+
+    /// A duration within its range.
+    pub(super) fn duration(
+        &mut self,
+        path: &str,
+        raw: Option<&RawDuration>,
+        default: &str,
+        (min, max): (Duration, Duration),
+    ) -> Option<Duration> {
+        let text = raw.map_or(default, |RawDuration(text)| text);
+        let duration = self.take(path, text::duration(text))?;
+        let show = show_duration;
+        self.in_range(path, duration, (min, max), |duration| show(*duration))
+    }
+
+    /// A byte size within its range.
+    pub(super) fn bytes(
+        &mut self,
+        path: &str,
+        raw: Option<&RawBytes>,
+        default: &str,
+        range: (u64, u64),
+    ) -> Option<u64> {
+        let bytes = match raw {
+            Some(RawBytes::Number(bytes)) => *bytes,
+            Some(RawBytes::Text(text)) => self.take(path, text::bytes(text))?,
+            None => self.take(path, text::bytes(default))?,
+        };
+        self.in_range(path, bytes, range, |bytes| show_bytes(*bytes))
+    }
+
+    fn in_range<T: PartialOrd>(
+        &mut self,
+        path: &str,
+        value: T,
+        (min, max): (T, T),
+        show: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        if (&min..=&max).contains(&&value) {
+            return Some(value);
+        }
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let hidden = self.node(path).is_some_and(|node| node.hidden);
+        let shown = if hidden { "a value".to_owned() } else { show(&value) };
+        let message = format!("`{name}` is {shown}, which is out of its range");
+        let help = match value < min {
+            true => format!("write at least {}", show(&min)),
+            false => format!("write at most {}", show(&max)),
+        };
+        self.fault("OUT_OF_RANGE", path, message, &help);
+        None
+    }
+}
+
+/// Makes the job of what the walk let through. Nothing comes back only if a fault was reported.
+pub(super) fn job(root: &Node, mut value: Value, faults: &mut Collector) -> Option<Job> {
+    let file = value.as_object_mut()?;
+    let lent = match file.remove("defaults") {
+        Some(Value::Object(defaults)) => defaults,
+        _ => Map::new(),
+    };
+    let written = file.remove("outputs");
+    let raw = typed::<RawJob>(value, root, faults);
+    let outputs = outputs(root, &lent, written, faults);
+    let raw = raw?;
+    let mut section = Section::new(root, None, faults);
+    let name = raw.name.as_deref().and_then(|name| {
+        let read = names::plain_name(name, "a name for a job", names::JOB_NAME_CHARS_MAX);
+        section.take("name", read).map(|()| name.to_owned())
+    });
+    let grpc = grpc(&mut section, &raw);
+    let memory_bytes =
+        section.bytes("memory", raw.memory.as_ref(), default::MEMORY, (MEMORY_BYTES_MIN, u64::MAX));
+    let batch_bytes_max = batch_bytes_max(&mut section, &raw, memory_bytes);
+    let shutdown_timeout = section.duration(
+        "shutdownTimeout",
+        raw.shutdown_timeout.as_ref(),
+        default::SHUTDOWN_TIMEOUT,
+        SHUTDOWN_TIMEOUT,
+    );
+    Some(Job {
+        name: name?,
+        grpc: grpc?,
+        memory_bytes: memory_bytes?,
+        shutdown_timeout: shutdown_timeout?,
+        batch_bytes_max: batch_bytes_max?,
+        outputs: outputs?,
+    })
+}
+
+fn grpc(section: &mut Section<'_>, raw: &RawJob) -> Option<GrpcListen> {
+    let raw = raw.listen.as_ref().and_then(|listen| listen.grpc.as_ref());
+    let text = raw.and_then(|grpc| grpc.address.as_deref()).unwrap_or(default::ADDRESS);
+    let path = "listen.grpc.address";
+    let address = section.take(path, text::socket_address(text))?;
+    let allowed = raw.and_then(|grpc| grpc.allow_plaintext).unwrap_or(false);
+    if !allowed && !address.ip().is_loopback() && !section.is_wrong("listen.grpc.allowPlaintext") {
+        let message = format!("{address} can be reached by other machines, without encryption");
+        let help = "listen on 127.0.0.1 or [::1], or set `allowPlaintext: true` beside it if the \
+            network is closed";
+        section.fault("PLAINTEXT_NOT_ALLOWED", path, message, help);
+    }
+    Some(GrpcListen {
+        address,
+        reflection: raw.and_then(|grpc| grpc.reflection).unwrap_or(false),
+        max_writers: raw.and_then(|grpc| grpc.max_writers).unwrap_or(default::WRITERS_MAX),
+        max_idle_writers: raw
+            .and_then(|grpc| grpc.max_idle_writers)
+            .unwrap_or(default::IDLE_WRITERS_MAX),
+    })
+}
+
+fn batch_bytes_max(section: &mut Section<'_>, raw: &RawJob, memory: Option<u64>) -> Option<u32> {
+    let path = "maxBatchSize";
+    let range = (BATCH_BYTES_MIN, BATCH_BYTES_MAX);
+    let mut bytes =
+        section.bytes(path, raw.max_batch_size.as_ref(), default::BATCH_SIZE_MAX, range)?;
+    if let Some(memory) = memory {
+        let share = memory / MEMORY_PER_BATCH;
+        if raw.max_batch_size.is_none() {
+            bytes = bytes.min(share);
+        } else if bytes > share && !section.is_wrong("memory") {
+            let message = format!(
+                "`maxBatchSize` is {}, more than an eighth of `memory`, {}",
+                show_bytes(bytes),
+                show_bytes(memory)
+            );
+            let help = format!("write at most {}, or raise `memory`", show_bytes(share));
+            section.fault("CONFLICT", path, message, &help);
+        }
+    }
+    u32::try_from(bytes).ok()
+}
+
+/// Makes the outputs, each with what `defaults` lends it.
+fn outputs(
+    root: &Node,
+    lent: &Map<String, Value>,
+    written: Option<Value>,
+    faults: &mut Collector,
+) -> Option<Vec<Output>> {
+    let defaults = root.get("defaults");
+    if let Some(node) = defaults {
+        let raw = typed::<RawOutput>(Value::Object(lent.clone()), node, faults);
+        output::check_defaults(&mut Section::new(node, None, faults), &raw?);
+    }
+    let Some(Value::Array(written)) = written else { return None };
+    let mut made = Vec::with_capacity(written.len());
+    let mut lines_by_alias = HashMap::new();
+    let mut sasl_used = false;
+    for (index, value) in written.into_iter().enumerate() {
+        let node = root.find("outputs").and_then(|outputs| outputs.item(index));
+        let (Value::Object(own), Some(node)) = (value, node) else {
+            made.push(None);
+            continue;
+        };
+        let merged = merge(lent, own);
+        sasl_used |= takes_sasl(&merged);
+        let raw = typed::<RawOutput>(Value::Object(merged), node, faults);
+        made.push(raw.and_then(|raw| {
+            let mut section = Section::new(node, defaults, faults);
+            unique_alias(&mut section, &raw, &mut lines_by_alias);
+            output::output(&mut section, &raw)
+        }));
+    }
+    if let Some(sasl) = defaults.and_then(|defaults| defaults.get("sasl"))
+        && !sasl_used
+        && !faults.touches(root.get("outputs")?)
+        && !defaults.is_some_and(|defaults| faults.touches(defaults))
+    {
+        let message = "`sasl` is given, but no output has a `securityProtocol` that uses it";
+        let help = "add `securityProtocol: SASL_PLAINTEXT` beside it, or take it out";
+        faults.add("CONFLICT", sasl.place(), &sasl.path, message, help);
+    }
+    made.into_iter().collect()
+}
+
+fn unique_alias(section: &mut Section<'_>, raw: &RawOutput, lines: &mut HashMap<String, u32>) {
+    let Some(alias) = &raw.alias else { return };
+    let Mark { line, .. } = section.node("alias").unwrap_or(section.whole()).mark;
+    if let Some(first) = lines.get(alias) {
+        let message = match section.node("alias") {
+            Some(node) if !node.hidden => format!(
+                "`{}` is already the alias of the output on line {first}",
+                words::excerpt(alias)
+            ),
+            _ => format!("`alias` is the same as that of the output on line {first}"),
+        };
+        section.fault("DUPLICATE_ALIAS", "alias", message, "give each output an alias of its own");
+    } else {
+        lines.insert(alias.clone(), line);
+    }
+}
+
+/// Reads what the walk let through. Should serde take less than the schema does, the reader
+/// still gets a fault and a place, and never the value.
+fn typed<T: DeserializeOwned>(value: Value, node: &Node, faults: &mut Collector) -> Option<T> {
+    serde_json::from_value(value)
+        .map_err(|_| {
+            let message = "this part cannot be read, though the schema allows it";
+            let help = "this is a mistake in kafka-output; please report it with this part";
+            faults.add("INVALID_VALUE", node.place(), &node.path, message, help);
+        })
+        .ok()
+}

@@ -1,0 +1,34 @@
+//! What an output takes from `defaults`.
+
+use serde_json::{Map, Value};
+
+use super::{output::takes_sasl, walk::DECIDING_KEYS};
+
+/// Puts the defaults under the keys of an output, as the documentation of `defaults` says.
+pub(super) fn merge(defaults: &Map<String, Value>, own: Map<String, Value>) -> Map<String, Value> {
+    let own_sasl = own.contains_key("sasl");
+    let mut merged = defaults.clone();
+    for (key, value) in own {
+        let merged_value = match (merged.remove(&key), value) {
+            (Some(Value::Object(default)), Value::Object(own)) if same_kind(&default, &own) => {
+                let mut map = default;
+                map.extend(own);
+                Value::Object(map)
+            }
+            (_, value) => value,
+        };
+        merged.insert(key, merged_value);
+    }
+    if !own_sasl && !takes_sasl(&merged) {
+        merged.remove("sasl");
+    }
+    merged
+}
+
+/// Whether two maps describe the same kind of thing: a compression level for Zstd is none for Lz4.
+fn same_kind(default: &Map<String, Value>, own: &Map<String, Value>) -> bool {
+    DECIDING_KEYS.iter().all(|key| match (default.get(*key), own.get(*key)) {
+        (default, Some(own)) => default == Some(own),
+        (_, None) => true,
+    })
+}

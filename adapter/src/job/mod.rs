@@ -1,0 +1,112 @@
+//! The job file: YAML in, a checked [`Job`] or every fault out.
+//!
+//! The way of a file: `tree` reads YAML and keeps the place of everything; `walk` follows the
+//! JSON Schema that the types in `raw` make, and finds what is unknown, missing or of the wrong
+//! type; `convert` and `output` read what is left into `model` and find what is out of range
+//! or contradicts itself. All of them report to one `collect::Collector`, so that a reader
+//! learns of all faults at once. `secrecy` says what may never be shown.
+
+mod collect;
+mod convert;
+mod fault;
+mod merge;
+mod model;
+mod names;
+mod output;
+mod places;
+mod raw;
+mod raw_values;
+mod schema;
+mod secrecy;
+mod secret;
+mod settings;
+mod source;
+mod syntax;
+mod text;
+mod tree;
+mod unserved;
+mod walk;
+mod words;
+
+use std::{fs::File, io::Read, path::Path};
+
+use self::{collect::Collector, source::Source, tree::Tree};
+pub use self::{
+    fault::{Fault, Faults},
+    model::{
+        Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, JsonFormat,
+        NonFinite, Output, RoundRobin, Security, Serialization,
+    },
+    names::{HostPort, OutputAlias, TopicName},
+    schema::json_schema,
+    secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretRef},
+    text::InvalidText,
+};
+
+/// The most bytes in a job file.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Reads a job file. Secrets that it refers to are not read.
+pub fn load(path: &Path) -> Result<Job, Faults> {
+    let file = path.display().to_string();
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, so that an endless device ends, too.
+    let read = File::open(path)
+        .and_then(|opened| opened.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        let message = format!("the job file cannot be read: {error}");
+        let help = "check the path, and whether this user may read the file";
+        return Err(Faults::of_file(&file, "FILE_UNREADABLE", message, help));
+    }
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(too_large(&file));
+    }
+    match str::from_utf8(&bytes) {
+        Ok(text) => parse(&file, text),
+        Err(error) => {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+            let message = format!("the job file is not UTF-8 text, from line {line} on");
+            Err(Faults::of_file(&file, "FILE_NOT_UTF8", message, "save the file as UTF-8"))
+        }
+    }
+}
+
+/// Reads the text of a job file; `file_name` is what the faults call it.
+pub fn parse(file_name: &str, text: &str) -> Result<Job, Faults> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(too_large(file_name));
+    }
+    // A byte order mark is no part of the first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut faults = Collector::default();
+    let root = match tree::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            syntax::report(&error, &mut faults);
+            return Err(faults.finish(file_name, &Source::unread(text)));
+        }
+    };
+    if matches!(root.value, Tree::Null) {
+        let help = "begin with `name:` and `outputs:`, or copy examples/job.yaml";
+        let message = "the job file is empty".to_owned();
+        return Err(Faults::of_file(file_name, "FILE_EMPTY", message, help));
+    }
+    let written = walk::walk(&root, &mut faults);
+    let job = written.and_then(|written| convert::job(&root, written, &mut faults));
+    match job {
+        Some(job) if faults.is_empty() => Ok(job),
+        _ => {
+            let source = Source::read(text, &root, &faults);
+            Err(faults.finish(file_name, &source))
+        }
+    }
+}
+
+fn too_large(file: &str) -> Faults {
+    let message = "the job file is larger than 1 MiB".to_owned();
+    let help = "say under `defaults` what outputs have in common, or split the job into several";
+    Faults::of_file(file, "FILE_TOO_LARGE", message, help)
+}
+
+#[cfg(test)]
+mod tests;

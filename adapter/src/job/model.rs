@@ -1,0 +1,299 @@
+//! The job as the service uses it: every value checked, every default filled in.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    names::{HostPort, OutputAlias, TopicName},
+    secret::SecretRef,
+    text::{show_bytes, show_duration},
+};
+
+/// A job: where the service listens and which outputs it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The name of the job, in logs and metrics.
+    pub name: String,
+    /// The gRPC server for writers.
+    pub grpc: GrpcListen,
+    /// The memory for rows between gRPC and Kafka, all outputs together.
+    pub memory_bytes: u64,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+    /// The largest message with rows that a writer may send; at most an eighth of the memory.
+    pub batch_bytes_max: u32,
+    /// The outputs, at least one; no alias is there twice.
+    pub outputs: Vec<Output>,
+}
+
+/// The gRPC server that writers connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcListen {
+    /// Where it listens. Plaintext beyond loopback has been asked for in so many words.
+    pub address: SocketAddr,
+    /// Whether it tells clients its services.
+    pub reflection: bool,
+    /// How many writers may have a live stream at once.
+    pub max_writers: u32,
+    /// How many writers without a live stream are remembered.
+    pub max_idle_writers: u32,
+}
+
+/// One topic with its format, partitioning and security.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// What the query calls it.
+    pub alias: OutputAlias,
+    /// The brokers to ask first, at least one.
+    pub bootstrap_servers: Vec<HostPort>,
+    /// The topic.
+    pub topic: TopicName,
+    /// How the connection to the brokers is secured.
+    pub security: Security,
+    /// How a row becomes the value of a record.
+    pub serialization: Serialization,
+    /// Which partition a row goes to.
+    pub partitioning: RoundRobin,
+    /// How Kafka batches are compressed.
+    pub compression: Compression,
+    /// When a broker answers that it has a row.
+    pub acks: Acks,
+    /// Whether brokers recognise rows that the client sends again; only with [`Acks::All`].
+    pub idempotence: bool,
+    /// How rows are gathered into Kafka batches.
+    pub batching: Batching,
+    /// What happens to a row that cannot be encoded or that the broker refuses.
+    pub error_policy: ErrorPolicy,
+    /// What an acknowledgement promises.
+    pub guarantee: Guarantee,
+    /// How often the partitions of the topic and their leaders are looked up.
+    pub metadata_refresh: Duration,
+    /// How long a broker may be silent in the middle of a request.
+    pub socket_timeout: Duration,
+    /// How long the topic may be unknown before it counts as missing.
+    pub topic_missing_after: Duration,
+    /// Settings handed to librdkafka as they are; all of them are in the allow list.
+    pub librdkafka: BTreeMap<String, String>,
+}
+
+/// How the connection to the brokers is secured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Plaintext, without a login.
+    None,
+    /// Plaintext, with a user name and password as they are (`SASL_PLAINTEXT`, `PLAIN`).
+    SaslPlain {
+        /// The user name, not empty.
+        username: String,
+        /// Where the password stands.
+        password: SecretRef,
+    },
+}
+
+/// How a row becomes the value of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serialization {
+    /// JSON text.
+    Json {
+        /// How rows are laid out in a record.
+        format: JsonFormat,
+        /// What is written for NaN and the infinities.
+        non_finite: NonFinite,
+    },
+}
+
+/// How JSON rows are laid out in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonFormat {
+    /// One JSON object a record.
+    LineSeparated,
+}
+
+/// What JSON shows for NaN and the infinities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonFinite {
+    /// `null`.
+    Null,
+    /// `"NaN"`, `"Infinity"` and `"-Infinity"`.
+    String,
+    /// Nothing: the row cannot be encoded.
+    Error,
+}
+
+/// Each partition in turn, strictly even. A turn ends after so many rows or so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundRobin {
+    /// Rows in a turn, at least 1.
+    pub turn_rows: u32,
+    /// Time after which a turn ends though it has fewer rows.
+    pub turn_time: Duration,
+}
+
+/// A compression codec and its level, within the codec's range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not compressed.
+    None,
+    /// Gzip, level 0 to 9.
+    Gzip {
+        /// The level.
+        level: u8,
+    },
+    /// Snappy.
+    Snappy,
+    /// LZ4, level 0 to 12.
+    Lz4 {
+        /// The level.
+        level: u8,
+    },
+    /// Zstandard, level 1 to 22.
+    Zstd {
+        /// The level.
+        level: u8,
+    },
+}
+
+/// When a broker answers that it has a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// When all in-sync replicas have it.
+    All,
+    /// When the leader has it.
+    One,
+    /// Not at all.
+    Zero,
+}
+
+/// How rows are gathered into Kafka batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// The longest a row waits for others while rows are queued.
+    pub linger: Duration,
+    /// The most rows in one Kafka batch.
+    pub rows: u32,
+    /// The largest Kafka batch.
+    pub bytes: u32,
+}
+
+/// What happens to a row that cannot be encoded or that the broker refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorPolicy {
+    /// Its batch is refused before any of it is sent, or held until the broker takes it.
+    Stop,
+    /// It is counted, named to the writer and left out; the others go.
+    Drop,
+}
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// The brokers have every row; after a failure some may be there twice.
+    AtLeastOnce,
+}
+
+impl Compression {
+    /// The codec as the job file names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Gzip { .. } => "Gzip",
+            Self::Snappy => "Snappy",
+            Self::Lz4 { .. } => "Lz4",
+            Self::Zstd { .. } => "Zstd",
+        }
+    }
+
+    /// The level, if the codec has levels.
+    pub fn level(self) -> Option<u8> {
+        match self {
+            Self::Gzip { level } | Self::Lz4 { level } | Self::Zstd { level } => Some(level),
+            Self::None | Self::Snappy => None,
+        }
+    }
+}
+
+impl Job {
+    /// The effective configuration as the job file would write it, with every default filled in
+    /// and without secrets: where one stands is shown, the secret is not.
+    pub fn to_json(&self) -> Value {
+        let GrpcListen { address, reflection, max_writers, max_idle_writers } = &self.grpc;
+        json!({
+            "name": self.name,
+            "listen": { "grpc": {
+                "address": address.to_string(),
+                "allowPlaintext": !address.ip().is_loopback(),
+                "reflection": reflection,
+                "maxWriters": max_writers,
+                "maxIdleWriters": max_idle_writers,
+            } },
+            "memory": show_bytes(self.memory_bytes),
+            "shutdownTimeout": show_duration(self.shutdown_timeout),
+            "maxBatchSize": show_bytes(self.batch_bytes_max.into()),
+            "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Output {
+    /// The effective configuration of this output, without secrets.
+    pub fn to_json(&self) -> Value {
+        let servers = self.bootstrap_servers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let Serialization::Json { format, non_finite } = self.serialization;
+        let mut output = json!({
+            "alias": self.alias.as_str(),
+            "bootstrapServers": servers,
+            "topic": self.topic.as_str(),
+            "serialization": {
+                "type": "Json",
+                "format": match format { JsonFormat::LineSeparated => "LineSeparated" },
+                "nonFinite": match non_finite {
+                    NonFinite::Null => "Null",
+                    NonFinite::String => "String",
+                    NonFinite::Error => "Error",
+                },
+            },
+            "partitioning": { "strategy": "roundRobin", "turn": {
+                "rows": self.partitioning.turn_rows,
+                "time": show_duration(self.partitioning.turn_time),
+            } },
+            "acks": match self.acks {
+                Acks::All => "All",
+                Acks::One => "One",
+                Acks::Zero => "Zero",
+            },
+            "idempotence": self.idempotence,
+            "batching": {
+                "linger": show_duration(self.batching.linger),
+                "rows": self.batching.rows,
+                "bytes": show_bytes(self.batching.bytes.into()),
+            },
+            "errorPolicy": match self.error_policy {
+                ErrorPolicy::Stop => "Stop",
+                ErrorPolicy::Drop => "Drop",
+            },
+            "guarantee": match self.guarantee { Guarantee::AtLeastOnce => "atLeastOnce" },
+            "metadataRefresh": show_duration(self.metadata_refresh),
+            "socketTimeout": show_duration(self.socket_timeout),
+            "topicMissingAfter": show_duration(self.topic_missing_after),
+            "librdkafka": self.librdkafka,
+        });
+        let mut compression = Map::from_iter([("type".to_owned(), self.compression.name().into())]);
+        if let Some(level) = self.compression.level() {
+            compression.insert("level".to_owned(), level.into());
+        }
+        output["compression"] = Value::Object(compression);
+        output["securityProtocol"] = match &self.security {
+            Security::None => "None".into(),
+            Security::SaslPlain { username, password } => {
+                output["sasl"] = json!({
+                    "mechanism": "PLAIN",
+                    "username": username,
+                    "password": password.to_json(),
+                });
+                "SASL_PLAINTEXT".into()
+            }
+        };
+        output
+    }
+}

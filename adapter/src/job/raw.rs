@@ -1,0 +1,302 @@
+//! The job file as it is written. The doc comments here are the documentation of its keys: they
+//! become the descriptions in the JSON Schema.
+//!
+//! Every key is optional for serde: the walk along the schema reports what is missing, and an
+//! output takes what it lacks from `defaults`.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    raw_values::{
+        RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawFormat, RawGuarantee,
+        RawJsonFormat, RawMechanism, RawNonFinite, RawProtocol, RawServers, RawStrategy,
+    },
+    settings,
+};
+
+/// What holds where the file says nothing, written as the file would write it.
+pub(super) mod default {
+    pub(crate) const ADDRESS: &str = "127.0.0.1:7070";
+    pub(crate) const WRITERS_MAX: u32 = 200;
+    pub(crate) const IDLE_WRITERS_MAX: u32 = 100_000;
+    pub(crate) const MEMORY: &str = "512 MiB";
+    pub(crate) const SHUTDOWN_TIMEOUT: &str = "25s";
+    pub(crate) const BATCH_SIZE_MAX: &str = "4 MiB";
+    pub(crate) const TURN_ROWS: u32 = 1_000;
+    pub(crate) const TURN_TIME: &str = "1s";
+    pub(crate) const LINGER: &str = "5ms";
+    pub(crate) const BATCHING_ROWS: u32 = 10_000;
+    pub(crate) const BATCHING_BYTES: &str = "1 MB";
+    pub(crate) const METADATA_REFRESH: &str = "10s";
+    pub(crate) const SOCKET_TIMEOUT: &str = "6s";
+    pub(crate) const TOPIC_MISSING_AFTER: &str = "1s";
+}
+
+/// A job of kafka-output: where it listens, how much memory it takes, and which outputs it writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Job", title = "Job file of kafka-output")]
+pub(super) struct RawJob {
+    /// The name of the job, in logs and metrics: 1 to 64 letters, digits, `.`, `_` or `-`.
+    #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"), example = &"flights")]
+    pub(super) name: Option<String>,
+    /// Where the service listens.
+    pub(super) listen: Option<RawListen>,
+    /// The memory for rows between gRPC and Kafka, all outputs together; at least 16 MiB. A full
+    /// budget slows writers down, it never fails them.
+    #[schemars(extend("default" = default::MEMORY))]
+    pub(super) memory: Option<RawBytes>,
+    /// How long a stop may take: what is not settled by then is left. From 100ms to 1h.
+    #[schemars(extend("default" = default::SHUTDOWN_TIMEOUT))]
+    pub(super) shutdown_timeout: Option<RawDuration>,
+    /// The largest message with rows that a writer may send, from 1 KiB to 64 MiB and at most an
+    /// eighth of `memory`. Without this key: 4 MiB, or an eighth of `memory` if that is less.
+    #[schemars(extend("default" = default::BATCH_SIZE_MAX))]
+    pub(super) max_batch_size: Option<RawBytes>,
+    /// What outputs have in common: any key of an output except `alias` and `topic`.
+    ///
+    /// An output's own key wins. Where both give a map, it is merged key by key, one level deep:
+    /// what is a map within that map is taken whole. A map that names another `type`, `strategy`
+    /// or `mechanism` than the default replaces it whole. `sasl` is taken over only by outputs
+    /// whose `securityProtocol` asks for it.
+    #[expect(dead_code, reason = "merged into the outputs before serde sees them")]
+    pub(super) defaults: Option<RawDefaults>,
+    /// The outputs, at least one and at most 1000, each with an alias of its own.
+    #[schemars(required, length(min = 1, max = 1000))]
+    #[expect(dead_code, reason = "read one by one, each with what `defaults` lends it")]
+    pub(super) outputs: Option<Vec<RawOutput>>,
+}
+
+/// Where the service listens.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Listen")]
+pub(super) struct RawListen {
+    /// The server for writers.
+    pub(super) grpc: Option<RawGrpc>,
+}
+
+/// The gRPC server that writers connect to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Grpc")]
+pub(super) struct RawGrpc {
+    /// The IP address and port to listen on. Port 0 takes a free one.
+    #[schemars(extend("default" = default::ADDRESS), example = &"127.0.0.1:7070")]
+    pub(super) address: Option<String>,
+    /// Whether plaintext is allowed on an address that other machines can reach. On loopback it
+    /// always is.
+    #[schemars(extend("default" = false))]
+    pub(super) allow_plaintext: Option<bool>,
+    /// Whether the server tells clients its services (gRPC reflection), for tools like grpcurl.
+    #[schemars(extend("default" = false))]
+    pub(super) reflection: Option<bool>,
+    /// How many writers may have a live stream at once.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = default::WRITERS_MAX))]
+    pub(super) max_writers: Option<u32>,
+    /// How many writers without a live stream are remembered, so that batches they send again are
+    /// recognised. Beyond that the one away longest is forgotten.
+    #[schemars(range(min = 0, max = 10_000_000), extend("default" = default::IDLE_WRITERS_MAX))]
+    pub(super) max_idle_writers: Option<u32>,
+}
+
+/// One topic with its format, partitioning and security.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Output")]
+pub(super) struct RawOutput {
+    /// What the query calls this output: 1 to 128 letters, digits, `.`, `_` or `-`.
+    #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,128}$"), example = &"delays")]
+    pub(super) alias: Option<String>,
+    /// The topic to write to: 1 to 249 letters, digits, `.`, `_` or `-`. It must exist.
+    #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,249}$"), example = &"flight-delays")]
+    pub(super) topic: Option<String>,
+    /// The brokers to ask first, as a list or as text with commas: `host:port`, an IPv6 address in
+    /// brackets. Needed here or in `defaults`.
+    #[schemars(example = &"kafka-1:9092,kafka-2:9092")]
+    pub(super) bootstrap_servers: Option<RawServers>,
+    /// How the connection to the brokers is secured.
+    #[schemars(extend("default" = "None"))]
+    pub(super) security_protocol: Option<RawProtocol>,
+    /// Who the service is for the brokers. Needed with `SASL_PLAINTEXT`, refused with `None`.
+    pub(super) sasl: Option<RawSasl>,
+    /// How a row becomes the value of a record.
+    pub(super) serialization: Option<RawSerialization>,
+    /// Which partition a row goes to.
+    pub(super) partitioning: Option<RawPartitioning>,
+    /// How Kafka batches are compressed.
+    pub(super) compression: Option<RawCompression>,
+    /// When a broker answers that it has a row.
+    #[schemars(extend("default" = "All"))]
+    pub(super) acks: Option<RawAcks>,
+    /// Whether brokers recognise rows that the client sends them again, so that none is doubled or
+    /// overtaken. Without this key: true with `acks: All`, else false. Needs `acks: All`.
+    pub(super) idempotence: Option<bool>,
+    /// How rows are gathered into Kafka batches.
+    pub(super) batching: Option<RawBatching>,
+    /// What happens to a row that cannot be encoded or that the broker refuses.
+    #[schemars(extend("default" = "Stop"))]
+    pub(super) error_policy: Option<RawErrorPolicy>,
+    /// What an acknowledgement promises.
+    #[schemars(extend("default" = "atLeastOnce"))]
+    pub(super) guarantee: Option<RawGuarantee>,
+    /// How often the partitions of the topic and their leaders are looked up, from 100ms to 1h.
+    #[schemars(extend("default" = default::METADATA_REFRESH))]
+    pub(super) metadata_refresh: Option<RawDuration>,
+    /// How long a broker may be silent in the middle of a request before its connection is given
+    /// up, from 100ms to 5m.
+    #[schemars(extend("default" = default::SOCKET_TIMEOUT))]
+    pub(super) socket_timeout: Option<RawDuration>,
+    /// How long the brokers may not know the topic before it counts as missing, up to 1h: a topic
+    /// just made is not known to all of them at once.
+    #[schemars(extend("default" = default::TOPIC_MISSING_AFTER))]
+    pub(super) topic_missing_after: Option<RawDuration>,
+    /// Settings handed to librdkafka as they are. Only those listed here are taken; whatever has a
+    /// key of its own in the job file is set there.
+    pub(super) librdkafka: Option<RawLibrdkafka>,
+}
+
+/// Who the service is for the brokers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Sasl")]
+pub(super) struct RawSasl {
+    /// How the service proves who it is. Needed.
+    pub(super) mechanism: Option<RawMechanism>,
+    /// The user name. Needed.
+    #[schemars(length(min = 1))]
+    pub(super) username: Option<String>,
+    /// Where the password stands. Needed.
+    pub(super) password: Option<RawSecret>,
+}
+
+/// Where a secret stands. It is read when the service starts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Secret")]
+pub(super) enum RawSecret {
+    /// The name of an environment variable.
+    Env(#[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))] String),
+    /// The path of a file; one newline at its end is not part of the secret.
+    File(#[schemars(length(min = 1))] String),
+    /// The secret itself. Only for tests: it is refused unless every bootstrap server is on this
+    /// machine (`localhost` or a loopback address).
+    ClearTextForTests(#[schemars(length(min = 1))] String),
+}
+
+/// How a row becomes the value of a record.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Serialization")]
+pub(super) struct RawSerialization {
+    /// The format.
+    #[serde(rename = "type")]
+    #[schemars(extend("default" = "Json"))]
+    pub(super) kind: Option<RawFormat>,
+    /// How rows are laid out in a record.
+    #[schemars(extend("default" = "LineSeparated"))]
+    pub(super) format: Option<RawJsonFormat>,
+    /// What is written for NaN and the infinities, which JSON has no numbers for.
+    #[schemars(extend("default" = "Null"))]
+    pub(super) non_finite: Option<RawNonFinite>,
+}
+
+/// Which partition a row goes to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Partitioning")]
+pub(super) struct RawPartitioning {
+    /// How a partition is chosen.
+    #[schemars(extend("default" = "roundRobin"))]
+    pub(super) strategy: Option<RawStrategy>,
+    /// How long one partition is written to before it is the next one's turn.
+    pub(super) turn: Option<RawTurn>,
+}
+
+/// A run of rows for one partition. It ends after so many rows or so much time.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Turn")]
+pub(super) struct RawTurn {
+    /// Rows in a turn. With 1 every row goes to another partition than the one before, which
+    /// makes small Kafka batches.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::TURN_ROWS))]
+    pub(super) rows: Option<u32>,
+    /// Time after which a turn ends though it has fewer rows, from 1ms to 1h.
+    #[schemars(extend("default" = default::TURN_TIME))]
+    pub(super) time: Option<RawDuration>,
+}
+
+/// How Kafka batches are compressed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Compression")]
+pub(super) struct RawCompression {
+    /// The codec.
+    #[serde(rename = "type")]
+    #[schemars(extend("default" = "None"))]
+    pub(super) kind: Option<RawCodec>,
+    /// How hard to try: Gzip 0 to 9 (default 1), Lz4 0 to 12 (default 0), Zstd 1 to 22
+    /// (default 1). `None` and `Snappy` have no level.
+    #[schemars(range(min = 0, max = 22))]
+    pub(super) level: Option<u8>,
+}
+
+/// How rows are gathered into Kafka batches.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Batching")]
+pub(super) struct RawBatching {
+    /// The longest a row waits for others while rows are queued; when nothing is queued a row goes
+    /// at once. Up to 60s.
+    #[schemars(extend("default" = default::LINGER))]
+    pub(super) linger: Option<RawDuration>,
+    /// The most rows in one Kafka batch.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::BATCHING_ROWS))]
+    pub(super) rows: Option<u32>,
+    /// The largest Kafka batch, from 1 KiB to 100 MiB. A larger row is refused. The topic's
+    /// `max.message.bytes` must allow it.
+    #[schemars(extend("default" = default::BATCHING_BYTES))]
+    pub(super) bytes: Option<RawBytes>,
+}
+
+/// Keys that outputs have in common; a type for the schema, which is that of an output but for
+/// the keys that no two outputs share.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawDefaults {}
+
+impl JsonSchema for RawDefaults {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Defaults".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = RawOutput::json_schema(generator);
+        let own = ["alias", "topic"];
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.retain(|key, _| !own.contains(&key.as_str()));
+        }
+        schema.remove("required");
+        schema.insert("description".to_owned(), "What outputs have in common.".into());
+        schema
+    }
+}
+
+/// Settings handed to librdkafka as they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RawLibrdkafka(pub(super) BTreeMap<String, Value>);
+
+impl JsonSchema for RawLibrdkafka {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Librdkafka".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        settings::json_schema()
+    }
+}

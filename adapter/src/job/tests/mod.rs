@@ -1,0 +1,31 @@
+//! Tests of the job file as a whole.
+
+mod accepted;
+mod faults;
+mod robust;
+mod secrecy;
+
+use super::{Job, parse};
+
+/// Reads a job file that has faults, and compares what a person would read. Both texts begin on a
+/// line of their own.
+fn check(yaml: &str, expected: &str) {
+    let shown = faults(&yaml[1..]);
+    assert!(shown == expected[1..], "expected:\n{}\nfound:\n{shown}", &expected[1..]);
+}
+
+/// What a person reads of the faults of a job file.
+fn faults(yaml: &str) -> String {
+    parse("job.yaml", yaml).expect_err("the job file has faults").to_string()
+}
+
+/// Reads a job file without faults.
+fn job(yaml: &str) -> Job {
+    parse("job.yaml", yaml).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// A job with one output, which has these keys beside the ones it must have.
+fn with_output(keys: &str) -> String {
+    let keys = keys.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    format!("name: j\noutputs:\n  - alias: a\n    topic: t\n    bootstrapServers: k:9092\n{keys}")
+}

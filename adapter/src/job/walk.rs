@@ -1,0 +1,398 @@
+//! The walk of the file's tree along its schema: what is unknown, missing or of the wrong type.
+//!
+//! What is right comes back as JSON for serde; what is wrong is reported and left out, so that the
+//! rest can still be checked.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    collect::Collector,
+    places,
+    schema::Shape,
+    settings,
+    tree::{Node, Tree, join},
+    unserved, words,
+};
+
+/// Keys whose value says what kind of thing their map describes, and so what else may stand in it.
+pub(super) const DECIDING_KEYS: [&str; 3] = ["type", "strategy", "mechanism"];
+
+/// Checks the whole file.
+pub(super) fn walk(root: &Node, faults: &mut Collector) -> Option<Value> {
+    Walk { faults }.value(root, Shape::root())
+}
+
+struct Walk<'a> {
+    faults: &'a mut Collector,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, node: &Node, shape: Shape) -> Option<Value> {
+        if shape.is("Secret") {
+            return self.secret(node, shape);
+        }
+        let types = shape.types();
+        match &node.value {
+            Tree::Text(text) if types.contains(&"string") => self.text(node, text, shape),
+            Tree::Bool(value) if types.contains(&"boolean") => Some(Value::Bool(*value)),
+            Tree::Integer(value) if types.iter().any(|t| matches!(*t, "integer" | "number")) => {
+                self.integer(node, *value, shape)
+            }
+            Tree::Float(value) if types.contains(&"number") => {
+                serde_json::Number::from_f64(*value).map(Value::Number).or_else(|| {
+                    self.wrong_type(node, shape);
+                    None
+                })
+            }
+            Tree::List(items) if types.contains(&"array") => self.list(node, items, shape),
+            Tree::Map(entries) if types.contains(&"object") => self.map(node, entries, shape),
+            Tree::Null => {
+                self.nothing(node, shape);
+                None
+            }
+            Tree::Bool(_)
+            | Tree::Integer(_)
+            | Tree::Float(_)
+            | Tree::Text(_)
+            | Tree::List(_)
+            | Tree::Map(_) => {
+                self.wrong_type(node, shape);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, node: &Node, text: &str, shape: Shape) -> Option<Value> {
+        let Some(choices) = shape.choices() else {
+            if text.is_empty() && shape.bound("minLength").is_some_and(|min| min > 0) {
+                let message = format!("`{}` is empty", node.name);
+                self.faults.add("INVALID_VALUE", node.mark, &node.path, message, "write some text");
+                return None;
+            }
+            return Some(Value::from(text));
+        };
+        if choices.contains(&text) {
+            return Some(Value::from(text));
+        }
+        if unserved::value(&node.path, text) {
+            self.unserved_value(node, text, &choices);
+            return None;
+        }
+        let message = match node.hidden {
+            true => format!("this is not a value of `{}`", node.name),
+            false => format!("`{}` is not a value of `{}`", words::excerpt(text), node.name),
+        };
+        let known = match choices.as_slice() {
+            [only] => format!("the only value is `{only}`"),
+            many => format!("the values are {}", words::list(many, "and")),
+        };
+        let help = match words::nearest(text, choices) {
+            Some(near) => format!("did you mean `{near}`? {known}").replace("? the", "? The"),
+            None => known,
+        };
+        self.faults.add("UNKNOWN_VALUE", node.mark, &node.path, message, help);
+        None
+    }
+
+    fn unserved_value(&mut self, node: &Node, text: &str, choices: &[&str]) {
+        let message = format!("`{}: {text}` is not served by this version", node.name);
+        let help = match choices {
+            [only] => format!("the only value served is `{only}`"),
+            many => format!("the values served are {}", words::list(many, "and")),
+        };
+        self.faults.add("NOT_SERVED_YET", node.mark, &node.path, message, help);
+    }
+
+    fn integer(&mut self, node: &Node, value: i128, shape: Shape) -> Option<Value> {
+        let shape = alternative(shape, "integer");
+        let (min, max) = (shape.bound("minimum"), shape.bound("maximum"));
+        if min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max) {
+            let range = match (min, max) {
+                (Some(min), Some(max)) => format!("from {min} to {max}"),
+                (Some(min), None) => format!("of at least {min}"),
+                (None, Some(max)) => format!("of at most {max}"),
+                (None, None) => "that fits".to_owned(),
+            };
+            let value = if node.hidden { "a number".to_owned() } else { value.to_string() };
+            let message = format!("`{}` is {value}, which is out of its range", node.name);
+            let help = format!("write a whole number {range}");
+            self.faults.add("OUT_OF_RANGE", node.mark, &node.path, message, help);
+            return None;
+        }
+        let number = i64::try_from(value).map(Value::from);
+        number.or_else(|_| u64::try_from(value).map(Value::from)).ok().or_else(|| {
+            self.wrong_type(node, shape);
+            None
+        })
+    }
+
+    /// A list of maps keeps a hole for a map that is wrong, so that places go on to fit; another
+    /// list falls with its first wrong item.
+    fn list(&mut self, node: &Node, items: &[Node], shape: Shape) -> Option<Value> {
+        let shape = alternative(shape, "array");
+        let item_shape = shape.items()?;
+        let of_maps = item_shape.types().contains(&"object");
+        let count = items.len() as i128;
+        if shape.bound("minItems").is_some_and(|min| count < min) {
+            let message = format!("`{}` is empty", node.name);
+            let help = match of_maps {
+                true => "write at least one, such as `- alias: delays` and its other keys below",
+                false => "write at least one item, each on a line of its own after `- `",
+            };
+            self.faults.add("OUT_OF_RANGE", node.place(), &node.path, message, help);
+            return None;
+        }
+        if let Some(max) = shape.bound("maxItems").filter(|max| count > *max) {
+            let message = format!("`{}` has {count} items, more than {max}", node.name);
+            let help = "split the job into several";
+            self.faults.add("OUT_OF_RANGE", node.place(), &node.path, message, help);
+            return None;
+        }
+        let items = items.iter().map(|item| self.value(item, item_shape));
+        match of_maps {
+            true => Some(items.map(Option::unwrap_or_default).collect()),
+            // Collected twice, since the first wrong item must not hide the others.
+            false => items.collect::<Vec<_>>().into_iter().collect::<Option<_>>().map(Value::Array),
+        }
+    }
+
+    fn map(&mut self, node: &Node, entries: &[(String, Node)], shape: Shape) -> Option<Value> {
+        let properties = shape.properties();
+        let shape_of = |key: &str| properties.iter().find(|(name, _)| *name == key);
+        for (key, child) in entries.iter().filter(|(key, _)| DECIDING_KEYS.contains(&key.as_str()))
+        {
+            if let (Some((_, shape)), Tree::Text(text)) = (shape_of(key), &child.value)
+                && unserved::value(&child.path, text)
+            {
+                // The other keys of this map are those of a thing that is not there.
+                self.unserved_value(child, text, &shape.choices().unwrap_or_default());
+                return None;
+            }
+        }
+        let mut map = Map::new();
+        let mut seen: HashMap<_, &Node> = HashMap::with_capacity(entries.len());
+        for (key, child) in entries {
+            if let Some(first) = seen.get(key) {
+                self.duplicate(child, first);
+                continue;
+            }
+            seen.insert(key, child);
+            match shape_of(key) {
+                Some((_, shape)) => {
+                    if let Some(value) = self.value(child, *shape) {
+                        map.insert(key.clone(), value);
+                    }
+                }
+                None => {
+                    let known = properties.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+                    self.unknown_key(node, key, child, &known, shape);
+                }
+            }
+        }
+        for key in shape.required() {
+            let path = join(&node.path, key);
+            if node.get(key).is_none() && !self.faults.is_meant(&path) {
+                let example = shape_of(key).and_then(|(_, shape)| shape.example());
+                let example = example.and_then(Value::as_str).unwrap_or("…");
+                let message = format!("{} has no `{key}`", whole(node));
+                let help = match key {
+                    "outputs" => "add `outputs:` and below it at least one output".to_owned(),
+                    _ => format!("add `{key}: {example}`"),
+                };
+                self.faults.add("MISSING_KEY", node.place(), &path, message, help);
+            }
+        }
+        Some(Value::Object(map))
+    }
+
+    fn duplicate(&mut self, node: &Node, first: &Node) {
+        let line = first.key.unwrap_or(first.mark).line;
+        let message = format!("`{}` is given twice", node.name);
+        let help = format!("it is already on line {line}; take one of the two out");
+        let mark = node.key.unwrap_or(node.mark);
+        self.faults.add("DUPLICATE_KEY", mark, &node.path, message, help);
+    }
+
+    fn unknown_key(
+        &mut self,
+        map: &Node,
+        key: &str,
+        node: &Node,
+        known: &[&'static str],
+        shape: Shape,
+    ) {
+        let mark = node.key.unwrap_or(node.mark);
+        if unserved::key(&node.path) {
+            let message = format!("`{}` is not served by this version", node.name);
+            let help = "take it out: a key without effect is refused rather than ignored";
+            self.faults.add("NOT_SERVED_YET", mark, &node.path, message, help);
+            return;
+        }
+        if shape.is("Librdkafka") {
+            self.faults.hide(node);
+            let message = format!("`{}` may not be set under `librdkafka`", node.name);
+            let help = settings::instead(key);
+            self.faults.add("SETTING_NOT_ALLOWED", mark, &node.path, message, help);
+            return;
+        }
+        let message = match node.name == key {
+            true => format!("`{}` is not a key of {}", node.name, whole(map)),
+            false => format!("this is not a key of {}", whole(map)),
+        };
+        let help = self.help_for_unknown_key(map, key, known).unwrap_or_else(|| {
+            self.faults.hide(node);
+            match known {
+                [only] => format!("the only key here is `{only}`"),
+                many => format!("the keys here are {}", words::list(many, "and")),
+            }
+        });
+        self.faults.add("UNKNOWN_KEY", mark, &node.path, message, help);
+    }
+
+    /// What to do about an unknown key, if it is like a known one.
+    fn help_for_unknown_key(
+        &mut self,
+        map: &Node,
+        key: &str,
+        known: &[&'static str],
+    ) -> Option<String> {
+        if let Some(place) = places::place_of(key) {
+            return Some(format!("its place is {place}"));
+        }
+        if let Some(near) = words::nearest(key, known.iter().copied()) {
+            self.faults.meant(join(&map.path, near));
+            return Some(format!("did you mean `{near}`?"));
+        }
+        settings::misplaced(key)
+    }
+
+    /// A reference to a secret: a map with exactly one key. Nothing of it is ever repeated.
+    fn secret(&mut self, node: &Node, shape: Shape) -> Option<Value> {
+        const HELP: &str = "write `{ env: NAME }` for an environment variable or `{ file: PATH }` \
+            for a file; `{ clearTextForTests: VALUE }` works only if every bootstrap server is on \
+            this machine";
+        let entries = match &node.value {
+            Tree::Map(entries) => entries,
+            Tree::Null | Tree::List(_) => {
+                let message = format!("`{}` does not say where the secret stands", node.name);
+                self.faults.add("WRONG_TYPE", node.place(), &node.path, message, HELP);
+                return None;
+            }
+            Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) | Tree::Text(_) => {
+                let message = format!("`{}` holds a secret in clear text", node.name);
+                self.faults.add("SECRET_IN_CLEAR", node.mark, &node.path, message, HELP);
+                return None;
+            }
+        };
+        let ways = shape.alternatives().into_iter().flat_map(Shape::properties).collect::<Vec<_>>();
+        let known = ways.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        if let Some((_, child)) = entries.iter().find(|(_, child)| unserved::key(&child.path)) {
+            // Such a reference has more keys, like `version`, and none of them is served either.
+            let message = format!("`{}` is not served by this version", child.name);
+            let mark = child.key.unwrap_or(child.mark);
+            self.faults.add("NOT_SERVED_YET", mark, &child.path, message, HELP);
+            return None;
+        }
+        let mut found: Option<(&str, &Node, Shape)> = None;
+        let before = self.faults.len();
+        for (key, child) in entries {
+            match (ways.iter().find(|(name, _)| name == key), found) {
+                (Some((name, way)), None) => found = Some((*name, child, *way)),
+                (Some(_), Some((first, ..))) if first == key.as_str() => {
+                    self.duplicate(child, node.get(key).unwrap_or(child));
+                }
+                (Some(_), Some((first, ..))) => {
+                    let message = format!("`{}` has both `{first}` and `{key}`", node.name);
+                    let mark = child.key.unwrap_or(child.mark);
+                    self.faults.add("CONFLICT", mark, &child.path, message, "keep one of the two");
+                }
+                (None, _) => self.unknown_key(node, key, child, &known, shape),
+            }
+        }
+        match found {
+            Some((name, child, way)) => {
+                let value = self.value(child, way)?;
+                Some(Value::Object(Map::from_iter([(name.to_owned(), value)])))
+            }
+            None => {
+                if self.faults.len() == before {
+                    let message = format!("`{}` does not say where the secret stands", node.name);
+                    self.faults.add("MISSING_KEY", node.place(), &node.path, message, HELP);
+                }
+                None
+            }
+        }
+    }
+
+    fn nothing(&mut self, node: &Node, shape: Shape) {
+        let name = &node.name;
+        let message = format!("`{name}` has no value");
+        let help = match (shape.types().as_slice(), shape.example()) {
+            (["object"], _) => format!("write its keys below it, indented, or take `{name}` out"),
+            (["array"], _) => format!("write its items below it, or take `{name}` out"),
+            (_, Some(example)) => format!("write `{name}: {}`, or another value", plain(example)),
+            (_, None) => format!("write a value, or take `{name}` out"),
+        };
+        self.faults.add("WRONG_TYPE", node.place(), &node.path, message, help);
+    }
+
+    fn wrong_type(&mut self, node: &Node, shape: Shape) {
+        let types = shape.types();
+        let (expected, by_type) = match types.as_slice() {
+            ["object"] => ("a map", "write its keys below it, indented"),
+            ["array"] => ("a list", "write each item below it, after `- `"),
+            ["boolean"] => ("`true` or `false`", "write `true` or `false`, without quotes"),
+            ["integer"] => ("a whole number", "write digits, without quotes and without a unit"),
+            ["string"] => ("text", "put quotes around it, so that YAML takes it for text"),
+            _ => ("text, a number or a boolean", "write one value"),
+        };
+        let expected = shape.title().filter(|_| !node.path.is_empty()).unwrap_or(expected);
+        let scalar = !matches!(node.value, Tree::List(_) | Tree::Map(_));
+        let help = match shape.example() {
+            Some(example) if shape.title().is_some() || !scalar || shape.choices().is_some() => {
+                format!("write `{}: {}`", node.name, plain(example))
+            }
+            _ if node.path.is_empty() => "begin with `name:` and `outputs:`".to_owned(),
+            _ => by_type.to_owned(),
+        };
+        let message = format!("{} must be {expected}, but is {}", whole(node), found(node));
+        self.faults.add("WRONG_TYPE", node.place(), &node.path, message, help);
+    }
+}
+
+/// The one of several shapes that has this type.
+fn alternative(shape: Shape, type_name: &str) -> Shape {
+    let fits = |shape: &Shape| shape.types().contains(&type_name);
+    shape.alternatives().into_iter().find(fits).unwrap_or(shape)
+}
+
+/// What a value is called in a sentence.
+fn whole(node: &Node) -> String {
+    match node.path.as_str() {
+        "" => "the job file".to_owned(),
+        _ => format!("`{}`", node.name),
+    }
+}
+
+/// What a value is, with the value itself if that is short and no secret.
+fn found(node: &Node) -> String {
+    let kind = node.value.kind();
+    match &node.value {
+        _ if node.hidden => kind.to_owned(),
+        Tree::Text(text) => format!("the text `{}`", words::excerpt(text)),
+        Tree::Bool(value) => format!("`{value}`"),
+        Tree::Integer(value) => format!("the number {value}"),
+        Tree::Float(value) => format!("the number {value}"),
+        Tree::Null | Tree::List(_) | Tree::Map(_) => kind.to_owned(),
+    }
+}
+
+/// A JSON value as YAML writes it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Small helps with wording: the nearest known name, and lists of names.
+
+use super::secrecy::plain;
+
+/// The longest name that is compared with known ones.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The known name that a misspelled one most likely means.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = plain(name);
+    // No known name is so long, and the comparison takes time with the square of the length.
+    if wanted.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let distance_max = (wanted.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
+        .filter(|(distance, known)| *distance <= distance_max && *distance < plain(known).len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// Names as prose: `` `a`, `b` and `c` ``.
+pub(super) fn list(names: &[&str], and: &str) -> String {
+    match names {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => format!("`{}` {and} `{last}`", first.join("`, `")),
+    }
+}
+
+/// The most characters of a value that a message repeats.
+const VALUE_CHARS_MAX: usize = 40;
+
+/// A text of the file as a message may repeat it: short and without control characters.
+pub(super) fn excerpt(text: &str) -> String {
+    let mut excerpt = text.escape_debug().take(VALUE_CHARS_MAX + 1).collect::<Vec<_>>();
+    let cut = excerpt.len() > VALUE_CHARS_MAX;
+    excerpt.truncate(VALUE_CHARS_MAX);
+    let ellipsis = if cut { "…" } else { "" };
+    format!("{}{ellipsis}", excerpt.into_iter().collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near_enough() {
+        let known = ["alias", "bootstrapServers", "topic", "acks"];
+        assert_eq!(nearest("bootstrap.servers", known), Some("bootstrapServers"));
+        assert_eq!(nearest("BOOTSTRAP_SERVER", known), Some("bootstrapServers"));
+        assert_eq!(nearest("Topics", known), Some("topic"));
+        assert_eq!(nearest("ack", known), Some("acks"));
+        assert_eq!(nearest("brokers", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn names_read_as_prose() {
+        assert_eq!(list(&["a"], "and"), "`a`");
+        assert_eq!(list(&["a", "b", "c"], "or"), "`a`, `b` or `c`");
+        assert_eq!(excerpt("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(excerpt(&"x".repeat(50)), format!("{}…", "x".repeat(40)));
+    }
+}

@@ -1,0 +1,219 @@
+//! The memory budget: how many bytes of records may be between the encoder and Kafka.
+//!
+//! One budget for the process, one [`Share`] for each output. Half of the budget is dealt out in
+//! equal floors, so that an output whose brokers are away cannot starve another; the other half
+//! is taken by whoever needs it. Waiting for room is the back-pressure: first come, first served
+//! within an output.
+//!
+//! Two rules keep it free of deadlock. A reservation larger than everything that is free passes
+//! while its output holds nothing else. A permit may be corrected after encoding, when the true
+//! size is known ([`Permit::resize`]); that may overdraw the budget by the error of the estimates
+//! of the batches that are being encoded at that moment, and by no more.
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::sync::oneshot;
+
+/// What librdkafka and this service keep for a record beside its bytes: the message struct
+/// (librdkafka issue 2114 speaks of about 200 bytes), its receipt and its end.
+pub const RECORD_OVERHEAD_BYTES: u64 = 256;
+
+/// The budget of the process.
+pub struct Budget(Arc<Mutex<State>>);
+
+/// One output's part in the budget.
+#[derive(Clone)]
+pub struct Share {
+    state: Arc<Mutex<State>>,
+    index: usize,
+}
+
+/// Room in the budget; given back when dropped.
+pub struct Permit {
+    share: Share,
+    bytes: u64,
+}
+
+struct State {
+    common_bytes: u64,
+    floor_bytes: u64,
+    shares: Vec<ShareState>,
+}
+
+#[derive(Default)]
+struct ShareState {
+    used_bytes: u64,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    bytes: u64,
+    granted: oneshot::Sender<Permit>,
+}
+
+impl Budget {
+    /// A budget of `bytes` for as many outputs.
+    pub fn new(bytes: u64, outputs: usize) -> (Self, Vec<Share>) {
+        let floor_bytes = bytes / 2 / outputs.max(1) as u64;
+        let state = Arc::new(Mutex::new(State {
+            common_bytes: bytes - floor_bytes * outputs as u64,
+            floor_bytes,
+            shares: (0..outputs).map(|_| ShareState::default()).collect(),
+        }));
+        let shares = (0..outputs).map(|index| Share { state: state.clone(), index }).collect();
+        (Self(state), shares)
+    }
+
+    /// Bytes reserved by all outputs.
+    pub fn used_bytes(&self) -> u64 {
+        lock(&self.0).shares.iter().map(|share| share.used_bytes).sum()
+    }
+}
+
+impl Share {
+    /// Waits for room. Cancel safe: a caller that goes away leaves no trace.
+    pub async fn reserve(&self, bytes: u64) -> Permit {
+        let granted = {
+            let mut state = lock(&self.state);
+            if state.shares[self.index].waiting.is_empty() && state.fits(self.index, bytes) {
+                state.shares[self.index].used_bytes += bytes;
+                return Permit { share: self.clone(), bytes };
+            }
+            let (granted, wait) = oneshot::channel();
+            state.shares[self.index].waiting.push_back(Waiting { bytes, granted });
+            wait
+        };
+        granted.await.expect("a waiting reservation is granted before its sender is dropped")
+    }
+
+    /// Bytes that this output holds.
+    pub fn used_bytes(&self) -> u64 {
+        lock(&self.state).shares[self.index].used_bytes
+    }
+}
+
+impl Permit {
+    /// Corrects the reservation to the true size, at once, even if that overdraws the budget.
+    pub fn resize(&mut self, bytes: u64) {
+        let old = std::mem::replace(&mut self.bytes, bytes);
+        let mut state = lock(&self.share.state);
+        let used = &mut state.shares[self.share.index].used_bytes;
+        *used = *used - old + bytes;
+        if bytes < old {
+            grant(state, &self.share);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = lock(&self.share.state);
+        state.shares[self.share.index].used_bytes -= self.bytes;
+        grant(state, &self.share);
+    }
+}
+
+impl State {
+    /// Whether a reservation of this share passes now.
+    fn fits(&self, index: usize, bytes: u64) -> bool {
+        let share = &self.shares[index];
+        let beyond = |used: u64| used.saturating_sub(self.floor_bytes);
+        let common_used: u64 = self.shares.iter().map(|share| beyond(share.used_bytes)).sum();
+        let wanted = beyond(share.used_bytes + bytes) - beyond(share.used_bytes);
+        share.used_bytes == 0 || common_used + wanted <= self.common_bytes || wanted == 0
+    }
+}
+
+/// Lets in whoever fits now, the share that gave room back first, then the others in turn.
+fn grant(mut state: MutexGuard<'_, State>, from: &Share) {
+    let count = state.shares.len();
+    // Permits whose waiter has gone give their room back when dropped, which takes the lock:
+    // they are dropped after it is free.
+    let mut orphans = Vec::new();
+    for index in (0..count).map(|step| (from.index + step) % count) {
+        while let Some(bytes) = state.shares[index].waiting.front().map(|waiting| waiting.bytes) {
+            let gone = state.shares[index].waiting[0].granted.is_closed();
+            if !gone && !state.fits(index, bytes) {
+                break;
+            }
+            let waiting = state.shares[index].waiting.pop_front().expect("the front was there");
+            if gone {
+                continue;
+            }
+            state.shares[index].used_bytes += bytes;
+            let permit = Permit { share: Share { state: from.state.clone(), index }, bytes };
+            if let Err(permit) = waiting.granted.send(permit) {
+                orphans.push(permit);
+            }
+        }
+    }
+    drop(state);
+    drop(orphans);
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no code panics while it holds the budget")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_dead_output_cannot_take_the_floor_of_another() {
+        let (budget, shares) = Budget::new(1000, 2); // floors of 250, 500 in common
+        let _dead = poll_once(std::pin::pin!(shares[0].reserve(250))).unwrap();
+        let _more = poll_once(std::pin::pin!(shares[0].reserve(500))).unwrap();
+        assert!(poll_once(std::pin::pin!(shares[0].reserve(1))).is_none());
+        let _other = poll_once(std::pin::pin!(shares[1].reserve(250))).unwrap();
+        assert_eq!(budget.used_bytes(), 1000);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_budget_passes_alone() {
+        let (_budget, shares) = Budget::new(100, 1);
+        let huge = poll_once(std::pin::pin!(shares[0].reserve(5000))).unwrap();
+        let mut next = std::pin::pin!(shares[0].reserve(10));
+        assert!(poll_once(next.as_mut()).is_none());
+        drop(huge);
+        assert!(poll_once(next.as_mut()).is_some());
+    }
+
+    #[test]
+    fn waiters_are_served_in_order_and_the_gone_leave_no_trace() {
+        let (budget, shares) = Budget::new(100, 1);
+        let first = poll_once(std::pin::pin!(shares[0].reserve(100))).unwrap();
+        let mut big = Box::pin(shares[0].reserve(80));
+        let mut small = std::pin::pin!(shares[0].reserve(30));
+        assert!(poll_once(big.as_mut()).is_none());
+        assert!(poll_once(small.as_mut()).is_none());
+        drop(big);
+        drop(first);
+        let small = poll_once(small.as_mut()).expect("the room of the one that left is free");
+        assert_eq!(budget.used_bytes(), 30);
+        drop(small);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_resize_wakes_whom_it_makes_room_for() {
+        let (_budget, shares) = Budget::new(100, 1);
+        let mut permit = poll_once(std::pin::pin!(shares[0].reserve(90))).unwrap();
+        let mut next = std::pin::pin!(shares[0].reserve(60));
+        assert!(poll_once(next.as_mut()).is_none());
+        permit.resize(40);
+        assert!(poll_once(next.as_mut()).is_some());
+        permit.resize(400);
+        assert_eq!(shares[0].used_bytes(), 400);
+    }
+}

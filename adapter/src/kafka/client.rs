@@ -1,0 +1,460 @@
+//! librdkafka behind a safe face: one producer for one topic.
+//!
+//! [`Client`] may be used from any thread; [`Poller`] belongs to the one thread that serves
+//! librdkafka's callbacks. Records are handed over in one `rd_kafka_produce_batch` call per
+//! partition, without a copy: librdkafka reads the bytes of a [`Flight`] until it has reported
+//! the record, and carries the address of the record's [`Receipt`] as its opaque value.
+//!
+//! Traps that shaped this file:
+//! - `rd_kafka_produce_batch` with a partition for each message leaks a message whose partition
+//!   does not exist; with one partition for the call it does not.
+//! - The text of a configuration error repeats the value, which may be a password.
+//! - A panic inside a callback cannot unwind through C: it aborts the process, which is right,
+//!   since a poller that died in silence would leave every batch without an answer.
+use std::{
+    ffi::{CStr, CString, c_char, c_int, c_void},
+    ptr,
+    sync::Arc,
+    time::Duration,
+};
+
+use rdkafka::bindings as sys;
+
+use super::receipt::{Flight, Receipt, Settled};
+
+/// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
+pub type Code = i32;
+
+/// The code that says that all is well.
+pub const NO_ERROR: Code = 0;
+
+/// A producer for one topic.
+pub struct Client {
+    handle: *mut sys::rd_kafka_t,
+    topic: *mut sys::rd_kafka_topic_t,
+    main_queue: *mut sys::rd_kafka_queue_t,
+}
+
+/// The right to serve a client's callbacks; one for each client.
+pub struct Poller {
+    client: Arc<Client>,
+    /// What the callbacks of a poll leave behind; librdkafka holds its address as opaque value.
+    reports: *mut Reports,
+}
+
+/// What was reported since it was last emptied.
+#[derive(Default)]
+pub struct Reports {
+    /// Partitions and how many of their records were reported, in order, neighbours joined.
+    pub reported: Vec<(i32, u32)>,
+    /// Records that failed; those that are durable are settled already.
+    pub failed: Vec<Failed>,
+    /// Faults of connections, logins and the client as a whole: the causes behind waiting.
+    pub errors: Vec<Fault>,
+}
+
+/// A record that failed.
+pub struct Failed {
+    /// Its partition.
+    pub partition: i32,
+    /// The address of its receipt; the flight is alive until the lane lets it go.
+    pub receipt: *const Receipt,
+    /// Why.
+    pub code: Code,
+    /// librdkafka's word on whether the broker may have stored it.
+    pub maybe_written: bool,
+}
+
+/// An error with librdkafka's text.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// librdkafka's code.
+    pub code: Code,
+    /// Its text.
+    pub text: String,
+}
+
+/// The partitions of the topic: for each whether it has a leader.
+pub type Leaders = Vec<bool>;
+
+/// Messages for one hand-over, kept to be used again.
+#[derive(Default)]
+pub struct HandOver(Vec<sys::rd_kafka_message_t>);
+
+// SAFETY: librdkafka's handles are made for use from many threads.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+// SAFETY: a poller moves to the thread that polls; only that thread touches the reports.
+unsafe impl Send for Poller {}
+// SAFETY: the pointers in it are librdkafka's input, used under the contract of `produce`.
+unsafe impl Send for HandOver {}
+
+impl Client {
+    /// A producer with these settings, and the right to poll it.
+    ///
+    /// # Errors
+    /// Names the setting that librdkafka refuses, never its value.
+    pub fn new(settings: &[(String, String)], topic: &str) -> Result<(Arc<Self>, Poller), String> {
+        let reports = Box::into_raw(Box::<Reports>::default());
+        let mut text = [0 as c_char; 512];
+        // SAFETY: every pointer handed over is valid for the call; `conf` is ours until
+        // `rd_kafka_new` succeeds, and `reports` lives until the poller is dropped, which is
+        // after the client is destroyed.
+        unsafe {
+            let conf = sys::rd_kafka_conf_new();
+            for (key, value) in settings {
+                let result = sys::rd_kafka_conf_set(
+                    conf,
+                    c_string(key).as_ptr(),
+                    c_string(value).as_ptr(),
+                    text.as_mut_ptr(),
+                    text.len(),
+                );
+                if result != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+                    sys::rd_kafka_conf_destroy(conf);
+                    drop(Box::from_raw(reports));
+                    return Err(format!("librdkafka refuses the setting `{key}`"));
+                }
+            }
+            sys::rd_kafka_conf_set_opaque(conf, reports.cast());
+            sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
+            sys::rd_kafka_conf_set_error_cb(conf, Some(on_error));
+            sys::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
+            let handle = sys::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len());
+            if handle.is_null() {
+                sys::rd_kafka_conf_destroy(conf);
+                drop(Box::from_raw(reports));
+                // This text is about files, threads and libraries, not about values.
+                return Err(string(text.as_ptr()));
+            }
+            let topic = sys::rd_kafka_topic_new(handle, c_string(topic).as_ptr(), ptr::null_mut());
+            assert!(!topic.is_null(), "a checked topic name makes a topic");
+            let main_queue = sys::rd_kafka_queue_get_main(handle);
+            let client = Arc::new(Self { handle, topic, main_queue });
+            Ok((client.clone(), Poller { client, reports }))
+        }
+    }
+
+    /// Hands records over to one partition and empties `records`. Returns those that librdkafka
+    /// did not take; all others will be reported.
+    ///
+    /// # Safety
+    /// The flights of all records must stay alive until they are reported.
+    pub unsafe fn produce(&self, partition: i32, records: &mut HandOver) -> Vec<Failed> {
+        let messages = &mut records.0;
+        // SAFETY: the messages are valid for the call; what they point to stays alive by this
+        // function's contract. Flags 0: librdkafka neither copies nor frees the payload.
+        let taken = unsafe {
+            sys::rd_kafka_produce_batch(
+                self.topic,
+                partition,
+                0,
+                messages.as_mut_ptr(),
+                messages.len() as c_int,
+            )
+        };
+        let mut failed = Vec::new();
+        if taken as usize != messages.len() {
+            let refused = messages.iter().filter(|message| message.err as Code != NO_ERROR);
+            failed.extend(refused.map(|message| Failed {
+                partition,
+                receipt: message._private.cast(),
+                code: message.err as Code,
+                maybe_written: false,
+            }));
+        }
+        messages.clear();
+        failed
+    }
+
+    /// Asks the brokers for the topic's partitions.
+    ///
+    /// # Errors
+    /// The fault of the request or of the topic.
+    pub fn leaders(&self, timeout: Duration) -> Result<Leaders, Fault> {
+        let mut metadata = ptr::null();
+        // SAFETY: the out pointer is valid; the metadata is read before it is destroyed, and
+        // librdkafka's counts describe its arrays.
+        unsafe {
+            let code = sys::rd_kafka_metadata(
+                self.handle,
+                0,
+                self.topic,
+                &raw mut metadata,
+                timeout.as_millis() as c_int,
+            );
+            if code as Code != NO_ERROR {
+                return Err(Fault::of(code as Code));
+            }
+            let topics = slice((*metadata).topics, (*metadata).topic_cnt);
+            let result = match topics.first() {
+                None => Err(Fault::of(unknown_topic())),
+                Some(topic) if topic.err as Code != NO_ERROR => Err(Fault::of(topic.err as Code)),
+                Some(topic) => {
+                    let partitions = slice(topic.partitions, topic.partition_cnt);
+                    let mut leaders = vec![false; partitions.len()];
+                    for partition in partitions {
+                        if let Some(leader) = leaders.get_mut(partition.id as usize) {
+                            *leader = partition.leader >= 0;
+                        }
+                    }
+                    Ok(leaders)
+                }
+            };
+            sys::rd_kafka_metadata_destroy(metadata);
+            result
+        }
+    }
+
+    /// Asks the brokers for the topic's `max.message.bytes`. `None` if they do not tell.
+    pub fn message_bytes_max(&self, topic: &str, timeout: Duration) -> Option<u64> {
+        // SAFETY: each object is made, used and destroyed here; the strings of the result are
+        // read before the event that owns them is destroyed.
+        unsafe {
+            let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
+            let options = sys::rd_kafka_AdminOptions_new(self.handle, op);
+            let ms = timeout.as_millis() as c_int;
+            let mut text = [0 as c_char; 128];
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options,
+                ms,
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+            let mut resource = sys::rd_kafka_ConfigResource_new(kind, c_string(topic).as_ptr());
+            let queue = sys::rd_kafka_queue_new(self.handle);
+            sys::rd_kafka_DescribeConfigs(self.handle, &raw mut resource, 1, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, ms.saturating_add(1000));
+            let mut found = None;
+            if !event.is_null() {
+                let result = sys::rd_kafka_event_DescribeConfigs_result(event);
+                if !result.is_null() {
+                    found = message_bytes_of(result);
+                }
+                sys::rd_kafka_event_destroy(event);
+            }
+            sys::rd_kafka_queue_destroy(queue);
+            sys::rd_kafka_ConfigResource_destroy(resource);
+            sys::rd_kafka_AdminOptions_destroy(options);
+            found
+        }
+    }
+
+    /// The error after which this client is of no more use, if there was one.
+    pub fn fatal(&self) -> Option<Fault> {
+        let mut text = [0 as c_char; 512];
+        // SAFETY: the buffer is as long as said.
+        let code = unsafe { sys::rd_kafka_fatal_error(self.handle, text.as_mut_ptr(), text.len()) };
+        (code as Code != NO_ERROR).then(|| Fault {
+            code: code as Code,
+            // SAFETY: librdkafka ends its text with a NUL.
+            text: unsafe { string(text.as_ptr()) },
+        })
+    }
+
+    /// Makes librdkafka fail everything that it holds; the reports follow at once.
+    pub fn purge(&self) {
+        let flags = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
+        // SAFETY: the handle is valid as long as the client.
+        unsafe { sys::rd_kafka_purge(self.handle, flags as c_int) };
+    }
+
+    /// Ends a poll that waits.
+    pub fn wake(&self) {
+        // SAFETY: the queue is valid as long as the client.
+        unsafe { sys::rd_kafka_queue_yield(self.main_queue) };
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the handles any more; the poller holds the client, so the
+        // reports outlive it. `rd_kafka_destroy` joins librdkafka's threads.
+        unsafe {
+            sys::rd_kafka_queue_destroy(self.main_queue);
+            sys::rd_kafka_topic_destroy(self.topic);
+            sys::rd_kafka_destroy(self.handle);
+        }
+    }
+}
+
+impl Poller {
+    /// The client.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Serves callbacks, waiting at most `timeout` for the first, and lends what they left.
+    pub fn poll(&mut self, timeout: Duration) -> &mut Reports {
+        // SAFETY: the handle is valid; callbacks run inside this call, on this thread, and
+        // `&mut self` keeps anybody else from the reports meanwhile and afterwards.
+        unsafe {
+            sys::rd_kafka_poll(self.client.handle, timeout.as_millis() as c_int);
+            &mut *self.reports
+        }
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        // librdkafka may still call back (the log callback aside, only from a poll), so the
+        // reports are freed only when nobody else holds the client; else they are left to the
+        // process. That happens when a metadata request outlives the output.
+        if Arc::strong_count(&self.client) == 1 {
+            // SAFETY: made by Box::into_raw; no poll can follow, and destroying a producer
+            // does not serve delivery callbacks.
+            drop(unsafe { Box::from_raw(self.reports) });
+        }
+    }
+}
+
+impl HandOver {
+    /// Adds a record.
+    pub fn push(&mut self, flight: &Flight, record: u32) {
+        let bytes = flight.encoded.record(record);
+        self.0.push(sys::rd_kafka_message_t {
+            err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: 0,
+            payload: bytes.as_ptr().cast_mut().cast(),
+            len: bytes.len(),
+            key: ptr::null_mut(),
+            key_len: 0,
+            offset: 0,
+            _private: ptr::from_ref(flight.receipt(record)).cast_mut().cast(),
+        });
+    }
+
+    /// Records in it.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Fault {
+    fn of(code: Code) -> Self {
+        Self { code, text: describe(code) }
+    }
+}
+
+/// librdkafka's sentence for a code.
+pub fn describe(code: Code) -> String {
+    sys::rd_kafka_resp_err_t::try_from(code).map_or_else(
+        |_| format!("broker error {code}"),
+        // SAFETY: librdkafka's texts are static.
+        |known| unsafe { string(sys::rd_kafka_err2str(known)) },
+    )
+}
+
+/// librdkafka's name for a code, such as `TOPIC_AUTHORIZATION_FAILED`.
+pub fn name(code: Code) -> String {
+    sys::rd_kafka_resp_err_t::try_from(code).map_or_else(
+        |_| format!("ERROR_{code}"),
+        // SAFETY: librdkafka's texts are static.
+        |known| unsafe { string(sys::rd_kafka_err2name(known)) },
+    )
+}
+
+fn unknown_topic() -> Code {
+    sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code
+}
+
+unsafe fn message_bytes_of(result: *const sys::rd_kafka_DescribeConfigs_result_t) -> Option<u64> {
+    let mut count = 0;
+    // SAFETY: the caller's result is valid, and librdkafka's counts describe its arrays.
+    unsafe {
+        let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
+        let resource = *slice(resources, count as c_int).first()?;
+        let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);
+        let entries = slice(entries, count as c_int);
+        let entry = entries.iter().find(|entry| {
+            CStr::from_ptr(sys::rd_kafka_ConfigEntry_name(**entry)) == c"max.message.bytes"
+        })?;
+        let value = sys::rd_kafka_ConfigEntry_value(*entry);
+        if value.is_null() { None } else { string(value).parse().ok() }
+    }
+}
+
+unsafe extern "C" fn on_report(
+    _handle: *mut sys::rd_kafka_t,
+    message: *const sys::rd_kafka_message_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: librdkafka calls this inside `Poller::poll`, with the reports as opaque value and a
+    // message that is valid for the call; its `_private` is the address of a receipt whose flight
+    // is alive because it is not reported before now. `err` is read as the integer that it is.
+    let (reports, receipt, code, partition) = unsafe {
+        let code = (&raw const (*message).err).cast::<Code>().read();
+        let receipt: *const Receipt = (*message)._private.cast();
+        (&mut *opaque.cast::<Reports>(), receipt, code, (*message).partition)
+    };
+    if code == NO_ERROR {
+        // SAFETY: as above.
+        unsafe { &*receipt }.settle(Settled::Durable);
+    } else {
+        // SAFETY: as above.
+        let status = unsafe { sys::rd_kafka_message_status(message) };
+        let never = sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+        let maybe_written = status as c_int != never as c_int;
+        reports.failed.push(Failed { partition, receipt, code, maybe_written });
+    }
+    match reports.reported.last_mut() {
+        Some((last, count)) if *last == partition => *count += 1,
+        _ => reports.reported.push((partition, 1)),
+    }
+}
+
+unsafe extern "C" fn on_error(
+    _handle: *mut sys::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: called inside `Poller::poll` with the reports as opaque value.
+    let reports = unsafe { &mut *opaque.cast::<Reports>() };
+    // SAFETY: librdkafka's text is valid for the call.
+    let text = unsafe { string(reason) };
+    tracing::debug!(target: "librdkafka", code = name(code), "{text}");
+    reports.errors.push(Fault { code, text });
+}
+
+/// Called from any of librdkafka's threads.
+unsafe extern "C" fn on_log(
+    _handle: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    text: *const c_char,
+) {
+    // SAFETY: librdkafka's texts are valid for the call.
+    let (facility, text) = unsafe { (string(facility), string(text)) };
+    // What matters to an operator reaches the error callback and is logged there with its
+    // remedy; librdkafka's own lines are for those who ask for them.
+    match level {
+        0..=3 => tracing::info!(target: "librdkafka", facility, "{text}"),
+        _ => tracing::debug!(target: "librdkafka", facility, "{text}"),
+    }
+}
+
+/// A C string; settings come from a checked job file, so there is no NUL in them.
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).expect("NULs are taken out")
+}
+
+unsafe fn string(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's text is NUL-terminated.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+unsafe fn slice<'a, T>(first: *const T, count: c_int) -> &'a [T] {
+    if first.is_null() || count <= 0 {
+        return &[];
+    }
+    // SAFETY: the caller's count describes the array.
+    unsafe { std::slice::from_raw_parts(first, count as usize) }
+}

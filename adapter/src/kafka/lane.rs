@@ -1,0 +1,406 @@
+//! A lane: the queue of one partition before librdkafka, and the rule when its records go.
+//!
+//! A lane hands over one Kafka batch at a time and waits for its reports. That is what makes
+//! three things simple:
+//! - **No busy waiting.** librdkafka's idempotent producer allows one request in flight for each
+//!   partition (it compares the limit of five requests with the count of *messages*) and spins
+//!   while a ready batch waits behind it. Here nothing waits behind it.
+//! - **A linger that follows the load.** What arrives while a batch is away makes the next one.
+//!   A row that finds nothing queued goes at once; only when many rows wait in the output does a
+//!   lane hold its own back for `linger`, so that Kafka batches fill.
+//! - **Order.** Records that failed go again before those behind them.
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    cause::{Cause, Fate},
+    client::{Client, Failed, HandOver},
+    receipt::{Flight, Receipt, Settled},
+};
+
+/// Rows waiting in an output from which on lanes hold theirs back to fill Kafka batches.
+const PRESSURE_RECORDS: u64 = 512;
+
+/// What a record costs in a Kafka batch beside its bytes, at most (magic 2: length, attributes,
+/// timestamp, offset, key and value lengths, header count).
+const BATCH_RECORD_OVERHEAD_BYTES: u64 = 36;
+
+/// Waiting before records go again after a failure: from, to, doubling.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// Successes after which the size of batches that a verdict had cut is doubled.
+const RECOVERY_BATCHES: u32 = 8;
+
+/// How batches are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Longest wait for more records while rows are queued.
+    pub linger: Duration,
+    /// Most records of a Kafka batch.
+    pub records_max: u32,
+    /// Most bytes of a Kafka batch.
+    pub bytes_max: u64,
+}
+
+/// What a lane must know of the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Records that wait in all lanes.
+    pub waiting: u64,
+    /// Records that librdkafka has of all lanes.
+    pub flying: u64,
+}
+
+/// Consecutive records of a flight for one partition.
+pub struct Run {
+    /// The batch.
+    pub flight: Arc<Flight>,
+    /// The records of the batch by partition; empty if they are 0, 1, 2 … .
+    pub order: Arc<[u32]>,
+    /// The next place in `order`.
+    pub at: u32,
+    /// The place behind the last.
+    pub end: u32,
+}
+
+/// When a lane has to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// When something is reported or comes in.
+    Event,
+    /// At this time.
+    At(Instant),
+}
+
+/// What the reports of a batch lead to.
+#[derive(Default)]
+pub struct Finished {
+    /// Records that settled here because they failed for good.
+    pub settled: u64,
+    /// The producer must be built anew.
+    pub rebuild: bool,
+    /// Why records wait now, if they do.
+    pub held: Option<Cause>,
+}
+
+/// The queue of one partition.
+pub struct Lane {
+    partition: i32,
+    /// Records that wait; read without the lock.
+    waiting: AtomicU32,
+    queue: Mutex<Queue>,
+}
+
+/// A lane's state, under its lock.
+#[derive(Default)]
+pub struct Queue {
+    /// Records that failed and go again, first.
+    again: VecDeque<(Arc<Flight>, u32)>,
+    runs: VecDeque<Run>,
+    records: u32,
+    bytes: u64,
+    oldest: Option<Instant>,
+    /// Holds every flight of the batch that librdkafka has, until all of it is reported.
+    flying: Vec<Arc<Flight>>,
+    flying_records: u32,
+    unreported: u32,
+    failed: Vec<(u32, Arc<Flight>, Fate, Cause, bool)>,
+    /// Records of a batch while a verdict is being narrowed down.
+    narrow: Option<Narrow>,
+    hold: Option<Hold>,
+    hand_over: HandOver,
+}
+
+struct Narrow {
+    records_max: u32,
+    passed: u32,
+}
+
+struct Hold {
+    until: Instant,
+    backoff: Duration,
+}
+
+impl Lane {
+    /// The lane of a partition.
+    pub fn new(partition: i32) -> Self {
+        Self { partition, waiting: AtomicU32::new(0), queue: Mutex::default() }
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// Records that wait.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Adds records.
+    pub fn push(&self, queue: &mut Queue, run: Run, now: Instant) {
+        queue.records += run.end - run.at;
+        queue.bytes += run.bytes();
+        queue.oldest.get_or_insert(now);
+        queue.runs.push_back(run);
+        self.publish(queue);
+    }
+
+    /// Locks the queue.
+    pub fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("nothing panics in a lane")
+    }
+
+    /// Hands a batch over if its time has come. Returns how many records librdkafka took, those
+    /// that it did not take, and when to look again.
+    pub fn drive(
+        &self,
+        queue: &mut Queue,
+        client: &Client,
+        pace: &Pace,
+        load: Load,
+        now: Instant,
+    ) -> (u32, Vec<Failed>, Next) {
+        match queue.ready(pace, load, now) {
+            Ok(()) => {}
+            Err(next) => return (0, Vec::new(), next),
+        }
+        queue.fill(pace);
+        let handed = queue.hand_over.len() as u32;
+        queue.flying_records = handed;
+        queue.unreported = handed;
+        self.publish(queue);
+        // SAFETY: `flying` holds the flight of every record until all of them are reported.
+        let refused = unsafe { client.produce(self.partition, &mut queue.hand_over) };
+        (handed, refused, Next::Event)
+    }
+
+    /// Takes reports of the batch that is away, and ends it when they are complete.
+    pub fn report(
+        &self,
+        queue: &mut Queue,
+        reported: u32,
+        failed: &[(&Failed, Fate, Cause)],
+        drop_blamed: bool,
+        now: Instant,
+    ) -> Finished {
+        queue.unreported -= reported;
+        for (failure, fate, cause) in failed {
+            let (flight, record) = queue.of(failure.receipt);
+            queue.failed.push((record, flight, *fate, cause.clone(), failure.maybe_written));
+        }
+        let finished = if queue.unreported == 0 {
+            queue.finish(drop_blamed, now)
+        } else {
+            Finished::default()
+        };
+        self.publish(queue);
+        finished
+    }
+
+    /// Takes out everything that is not away: the partition is gone, or the service stops.
+    pub fn evacuate(&self, queue: &mut Queue) -> Vec<Run> {
+        let mut runs: Vec<Run> = queue
+            .again
+            .drain(..)
+            .map(|(flight, record)| Run { flight, order: [record].into(), at: 0, end: 1 })
+            .collect();
+        runs.extend(queue.runs.drain(..));
+        (queue.records, queue.bytes, queue.oldest, queue.hold) = (0, 0, None, None);
+        self.publish(queue);
+        runs
+    }
+
+    fn publish(&self, queue: &Queue) {
+        self.waiting.store(queue.records, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    /// Whether a batch may go now, and else when to ask again.
+    fn ready(&self, pace: &Pace, load: Load, now: Instant) -> Result<(), Next> {
+        if self.unreported > 0 || self.records == 0 {
+            return Err(Next::Event);
+        }
+        if let Some(hold) = &self.hold {
+            return if now >= hold.until { Ok(()) } else { Err(Next::At(hold.until)) };
+        }
+        let full = self.records >= pace.records_max || self.bytes >= pace.bytes_max;
+        let calm = load.waiting < PRESSURE_RECORDS || load.flying == 0;
+        let ripe = self.oldest.map_or(now, |oldest| oldest + pace.linger);
+        if full || calm || !self.again.is_empty() || now >= ripe {
+            Ok(())
+        } else {
+            Err(Next::At(ripe))
+        }
+    }
+
+    /// Moves the next batch into `hand_over`.
+    fn fill(&mut self, pace: &Pace) {
+        let narrow = self.narrow.as_ref().map_or(u32::MAX, |narrow| narrow.records_max);
+        let records_max = pace.records_max.min(narrow).max(1) as usize;
+        let mut bytes = 0;
+        // Records that go again make a batch of their own, so that a verdict can be narrowed down
+        // to one of them.
+        while let Some((flight, record)) = self.again.front() {
+            let size = cost(flight, *record);
+            if self.hand_over.len() >= records_max || (bytes > 0 && bytes + size > pace.bytes_max) {
+                break;
+            }
+            bytes += size;
+            self.hand_over.push(flight, *record);
+            let (flight, _) = self.again.pop_front().expect("the front was there");
+            hold_flight(&mut self.flying, flight);
+        }
+        if self.hand_over.len() == 0 {
+            bytes = self.fill_from_runs(records_max, pace.bytes_max);
+        }
+        self.records -= self.hand_over.len() as u32;
+        self.bytes -= bytes.min(self.bytes);
+        // What is left came before now; its linger starts with the batch that goes.
+        self.oldest = (self.records > 0).then(Instant::now);
+    }
+
+    fn fill_from_runs(&mut self, records_max: usize, bytes_max: u64) -> u64 {
+        let mut bytes = 0;
+        while let Some(run) = self.runs.front_mut() {
+            hold_flight(&mut self.flying, run.flight.clone());
+            while run.at < run.end {
+                let record = run.record(run.at);
+                let size = cost(&run.flight, record);
+                if self.hand_over.len() >= records_max || (bytes > 0 && bytes + size > bytes_max) {
+                    return bytes;
+                }
+                bytes += size;
+                self.hand_over.push(&run.flight, record);
+                run.at += 1;
+            }
+            self.runs.pop_front();
+        }
+        bytes
+    }
+
+    /// The flight and index of a record that is away.
+    fn of(&self, receipt: *const Receipt) -> (Arc<Flight>, u32) {
+        // SAFETY: the receipt is of a record of the batch that is away, whose flights are all in
+        // `flying`.
+        let receipt = unsafe { &*receipt };
+        let flight =
+            self.flying.iter().find(|flight| std::ptr::eq(&raw const ***flight, receipt.flight()));
+        (flight.expect("the flights of the batch are held").clone(), receipt.record())
+    }
+
+    /// All records of the batch are reported.
+    fn finish(&mut self, drop_blamed: bool, now: Instant) -> Finished {
+        let mut finished = Finished::default();
+        let alone = self.flying_records == 1;
+        let mut hold = None;
+        let failed = std::mem::take(&mut self.failed);
+        if failed.is_empty() {
+            self.passed();
+        }
+        let mut again = Vec::new();
+        let blamed = failed.iter().any(|(_, _, fate, ..)| *fate == Fate::Blamed);
+        for (record, flight, fate, cause, maybe_written) in failed {
+            finished.rebuild |= fate == Fate::Rebuild;
+            let receipt = flight.receipt(record);
+            if maybe_written {
+                receipt.settle(Settled::Unknown(cause));
+                finished.settled += 1;
+                continue;
+            }
+            if fate == Fate::Blamed && alone && drop_blamed {
+                receipt.settle(Settled::Rejected(cause));
+                finished.settled += 1;
+                continue;
+            }
+            if fate == Fate::Again || (fate == Fate::Blamed && alone) {
+                let row = flight.encoded.row(record);
+                let text = format!("row {row} of its batch waits. {}", cause.text);
+                let cause = if alone { Cause::new(cause.code, text) } else { cause };
+                flight.hold(Some(cause.clone()));
+                hold = Some(cause);
+            }
+            self.bytes += cost(&flight, record);
+            self.records += 1;
+            again.push((flight, record));
+        }
+        // In front of those that failed with them before: a lane never changes their order.
+        again.into_iter().rev().for_each(|record| self.again.push_front(record));
+        if blamed {
+            let records_max = (self.flying_records / 2).max(1);
+            self.narrow = Some(Narrow { records_max, passed: 0 });
+        }
+        self.hold = hold.is_some().then(|| {
+            let backoff = self.hold.as_ref().map_or(BACKOFF.0, |hold| hold.backoff * 2);
+            let backoff = backoff.min(BACKOFF.1);
+            Hold { until: now + backoff, backoff }
+        });
+        finished.held = hold;
+        if self.records > 0 {
+            self.oldest.get_or_insert(now);
+        }
+        self.flying.clear();
+        finished
+    }
+
+    /// A batch passed whole.
+    fn passed(&mut self) {
+        for flight in &self.flying {
+            flight.hold(None);
+        }
+        if let Some(narrow) = &mut self.narrow {
+            narrow.passed += 1;
+            if narrow.passed >= RECOVERY_BATCHES {
+                narrow.passed = 0;
+                narrow.records_max = narrow.records_max.saturating_mul(2);
+            }
+        }
+    }
+
+    /// Records that librdkafka has.
+    pub fn unreported(&self) -> u32 {
+        self.unreported
+    }
+}
+
+impl Run {
+    /// Its records.
+    pub fn records(&self) -> impl Iterator<Item = (&Arc<Flight>, u32)> {
+        (self.at..self.end).map(|place| (&self.flight, self.record(place)))
+    }
+
+    fn record(&self, place: u32) -> u32 {
+        if self.order.is_empty() { place } else { self.order[place as usize] }
+    }
+
+    /// What its records cost in a Kafka batch.
+    fn bytes(&self) -> u64 {
+        let records = u64::from(self.end - self.at);
+        let sum: u64 = if self.order.is_empty() {
+            let ends = &self.flight.encoded.ends;
+            let start = if self.at == 0 { 0 } else { ends[self.at as usize - 1] };
+            u64::from(ends[self.end as usize - 1] - start)
+        } else {
+            let places = self.at..self.end;
+            places.map(|at| self.flight.encoded.record(self.record(at)).len() as u64).sum()
+        };
+        sum + records * BATCH_RECORD_OVERHEAD_BYTES
+    }
+}
+
+fn cost(flight: &Flight, record: u32) -> u64 {
+    flight.encoded.record(record).len() as u64 + BATCH_RECORD_OVERHEAD_BYTES
+}
+
+fn hold_flight(flying: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) {
+    if flying.last().is_none_or(|last| !Arc::ptr_eq(last, &flight)) {
+        flying.push(flight);
+    }
+}

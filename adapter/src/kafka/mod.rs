@@ -1,0 +1,74 @@
+//! Kafka: takes encoded records for named partitions and settles each of them exactly once.
+//!
+//! The way of a batch here: [`budget`] (room) → [`receipt`] (a flight with a receipt for each
+//! record) → [`lane`] (the partition's queue, which paces the hand-over) → [`client`]
+//! (librdkafka) → reports → receipts → [`Ticket`]. [`sink`] holds them together for one output.
+//!
+//! This module alone names librdkafka. Everything above it sees the seam [`Delivery`]: room,
+//! partitions, submit. A model of it settles records by hand in the tests of the stream.
+//!
+//! Non-obvious:
+//! - `message.timeout.ms` is 0: nothing times out in here. Waiting is visible ([`Delivery::health`])
+//!   and bounded only by the engine's own deadline or the service's stop.
+//! - A record's failure says little about its cause: nearly every connection fault reaches a
+//!   record as a time-out only. The cause is in the error callback, and is confirmed by asking
+//!   for the topic's metadata, since the callback also raises false alarms.
+//! - Dropping a librdkafka producer purges its records, so a sink is closed, not dropped.
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::partition::{Partitions, Routes};
+
+pub mod budget;
+pub mod cause;
+mod client;
+mod lane;
+pub mod mock;
+pub mod reader;
+pub mod receipt;
+mod settings;
+mod sink;
+pub mod status;
+
+pub use self::{
+    budget::{Budget, Permit, RECORD_OVERHEAD_BYTES, Share},
+    cause::Cause,
+    receipt::{Encoded, Outcome, Ticket},
+    settings::Settings as SinkSettings,
+    sink::Sink,
+    status::{Health, State},
+};
+
+/// What a stream needs of an output's Kafka.
+pub trait Delivery: Send + Sync + 'static {
+    /// This output's part of the memory budget.
+    fn share(&self) -> &Share;
+
+    /// The topic's partitions; `None` until they are known, or while the topic is missing.
+    fn partitions(&self) -> watch::Receiver<Option<Arc<Partitions>>>;
+
+    /// The largest record that the topic takes, in bytes.
+    fn record_bytes_max(&self) -> usize;
+
+    /// Hands records over. Does not wait: the room is the permission. Every record settles; the
+    /// ticket tells the outcome.
+    fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket;
+
+    /// State of the output, and why rows wait if they do.
+    fn health(&self) -> Health;
+
+    /// What became of records so far.
+    fn counts(&self) -> Counts;
+}
+
+/// Records of an output since the service started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Stored by Kafka.
+    pub delivered: u64,
+    /// Refused by the broker for good.
+    pub rejected: u64,
+    /// Accepted and not settled.
+    pub in_flight: u64,
+}

@@ -1,0 +1,99 @@
+//! What is known of an output's health, and its counts.
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use super::cause::Cause;
+
+/// Whether rows pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No broker has answered since the start.
+    Connecting,
+    /// The topic is known and has a leader.
+    Ready,
+    /// Rows wait.
+    Unavailable,
+}
+
+/// State, cause and time.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Whether rows pass.
+    pub state: State,
+    /// Why not.
+    pub cause: Option<Cause>,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// Health and counts of one output; shared by its threads.
+pub struct Status {
+    health: Mutex<Health>,
+    /// Records that Kafka has stored since the start.
+    pub delivered: AtomicU64,
+    /// Records that the broker refused for good.
+    pub rejected: AtomicU64,
+    /// Records that wait in lanes.
+    pub waiting: AtomicU64,
+    /// Records that librdkafka has.
+    pub flying: AtomicU64,
+}
+
+impl Status {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        let health = Health { state: State::Connecting, cause: None, since: SystemTime::now() };
+        Self {
+            health: Mutex::new(health),
+            delivered: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            flying: AtomicU64::new(0),
+        }
+    }
+
+    /// The health now.
+    pub fn health(&self) -> Health {
+        self.health.lock().expect("nothing panics in it").clone()
+    }
+
+    /// Rows pass. True if that is news.
+    pub fn ready(&self) -> bool {
+        self.change(State::Ready, None)
+    }
+
+    /// Rows wait. An output that never was ready goes on connecting while nobody answers. True
+    /// if that is news.
+    pub fn unavailable(&self, cause: Cause, nobody_answers: bool) -> bool {
+        let first = nobody_answers && self.health().state == State::Connecting;
+        let state = if first { State::Connecting } else { State::Unavailable };
+        self.change(state, Some(cause))
+    }
+
+    fn change(&self, state: State, cause: Option<Cause>) -> bool {
+        let mut health = self.health.lock().expect("nothing panics in it");
+        let code = |cause: &Option<Cause>| cause.as_ref().map(|cause| cause.code);
+        let news = health.state != state || code(&health.cause) != code(&cause);
+        if news {
+            health.since = SystemTime::now();
+        }
+        (health.state, health.cause) = (state, cause);
+        news
+    }
+
+    /// Records accepted and not settled.
+    pub fn in_flight(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire) + self.flying.load(Ordering::Acquire)
+    }
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self::new()
+    }
+}

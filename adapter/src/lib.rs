@@ -1,0 +1,25 @@
+//! The Kafka output service: rows in over gRPC, records out in Kafka, every batch acknowledged.
+//!
+//! The way of a batch: [`grpc`] (the stream's rules) → [`rows`] (decode) → `serializers` (encode)
+//! → [`partition`] (route) → [`kafka`] (reserve, submit, settle) → acknowledge. [`output`] is that
+//! way in one function; [`serve`] puts the service together; [`cli`] is what a person types.
+//!
+//! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc` → `output`, `writers`,
+//! `credit` → `rows`, `partition`, `kafka` → `job`. `client` stands alone. Only `grpc` and
+//! `client` name tonic; only `kafka` names rdkafka; a test holds it.
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod credit;
+pub mod exit;
+pub mod grpc;
+pub mod job;
+pub mod kafka;
+pub mod output;
+pub mod output_format;
+pub mod partition;
+pub mod rows;
+pub mod send;
+pub mod serve;
+pub mod writers;

@@ -1,0 +1,175 @@
+//! Finds the rows of a batch that have a null in a required column, and leaves them out.
+//!
+//! Arrow refuses such a batch as a whole, so it is read a second time with nothing required
+//! ([`relax`]), searched, filtered and given its own types again. Only bad batches come here.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, GenericListArray, OffsetSizeTrait, RecordBatch, cast::AsArray,
+    downcast_integer_array, make_array,
+};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema};
+use arrow_select::filter::filter;
+
+use super::fault::{Fault, Step, code};
+use super::table::Rejects;
+
+/// True if one of the fields, or a field inside them, is required.
+pub(super) fn has_required(fields: &Fields) -> bool {
+    fields.iter().any(|field| is_required(field))
+}
+
+fn is_required(field: &Field) -> bool {
+    use DataType as D;
+    !field.is_nullable()
+        || match field.data_type() {
+            D::Struct(fields) => has_required(fields),
+            D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) => is_required(item),
+            D::Map(_, _) => true, // the key is
+            _ => false,
+        }
+}
+
+/// The field with nothing required. Maps become lists of their entries, which have the same
+/// layout, since Arrow has no maps with null keys.
+pub(super) fn relax(field: &FieldRef) -> FieldRef {
+    use DataType as D;
+    let data_type = match field.data_type() {
+        D::Struct(fields) => D::Struct(fields.iter().map(relax).collect()),
+        D::List(item) | D::Map(item, _) => D::List(relax(item)),
+        D::LargeList(item) => D::LargeList(relax(item)),
+        D::FixedSizeList(item, size) => D::FixedSizeList(relax(item), *size),
+        plain => plain.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
+}
+
+/// The bad rows of a relaxed batch, and which rows are good.
+pub(super) fn find(relaxed: &RecordBatch, schema: &Schema) -> (Rejects, BooleanBuffer) {
+    let mut rejects = Rejects::default();
+    let mut good = BooleanBufferBuilder::new(relaxed.num_rows());
+    let columns = relaxed
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .filter(|(_, field)| is_required(field))
+        .collect::<Vec<_>>();
+    for row in 0..relaxed.num_rows() {
+        let mut path = Vec::new();
+        let found = columns.iter().any(|(array, field)| is_bad(array, field, row, &mut path));
+        good.append(!found);
+        if found {
+            let reason = "the value is null, but the column is required".to_owned();
+            rejects.bad(row as u32, Fault { code: code::NULL_IN_REQUIRED, reason, path });
+        } else {
+            rejects.good(row as u32);
+        }
+    }
+    (rejects, good.finish())
+}
+
+/// True if the value, or one inside it, is a null that is not allowed; then `path` leads there.
+fn is_bad(array: &dyn Array, field: &Field, index: usize, path: &mut Vec<Step>) -> bool {
+    let bad = if is_null(array, index) {
+        !field.is_nullable()
+    } else {
+        match field.data_type() {
+            DataType::Struct(fields) => {
+                let array = array.as_struct();
+                array
+                    .columns()
+                    .iter()
+                    .zip(fields)
+                    .any(|(child, field)| is_bad(child, field, index, path))
+            }
+            DataType::List(item) | DataType::Map(item, _) => {
+                let array = array.as_list::<i32>();
+                any_item(array.values(), item, bounds(array, index), path)
+            }
+            DataType::LargeList(item) => {
+                let array = array.as_list::<i64>();
+                any_item(array.values(), item, bounds(array, index), path)
+            }
+            DataType::FixedSizeList(item, size) => {
+                let (array, size) = (array.as_fixed_size_list(), *size as usize);
+                any_item(array.values(), item, index * size..(index + 1) * size, path)
+            }
+            _ => false,
+        }
+    };
+    if bad {
+        path.push(Step::Field(field.name().clone()));
+    }
+    bad
+}
+
+fn any_item(
+    items: &dyn Array,
+    field: &Field,
+    mut range: Range<usize>,
+    path: &mut Vec<Step>,
+) -> bool {
+    let start = range.start;
+    range.any(|index| {
+        let bad = is_bad(items, field, index, path);
+        if bad {
+            path.pop(); // an element has no name, only its place
+            path.push(Step::Item(index - start));
+        }
+        bad
+    })
+}
+
+fn bounds<O: OffsetSizeTrait>(array: &GenericListArray<O>, index: usize) -> Range<usize> {
+    let offsets = array.value_offsets();
+    offsets[index].as_usize()..offsets[index + 1].as_usize()
+}
+
+/// True if the value is null, be it behind the key of a dictionary.
+fn is_null(array: &dyn Array, index: usize) -> bool {
+    array.is_null(index)
+        || array.as_any_dictionary_opt().is_some_and(|dictionary| {
+            let (keys, values) = (dictionary.keys(), dictionary.values());
+            let key = downcast_integer_array!(
+                keys => keys.value(index).as_usize(),
+                _ => unreachable!("a dictionary's keys are integers")
+            );
+            values.null_count() > 0 && values.is_null(key)
+        })
+}
+
+/// The good rows of the relaxed columns, with the types of `schema`.
+pub(super) fn keep(
+    relaxed: &RecordBatch,
+    schema: &Schema,
+    good: &BooleanBuffer,
+) -> Result<Vec<ArrayRef>, ArrowError> {
+    let good = BooleanArray::new(good.clone(), None);
+    let columns = relaxed.columns().iter().zip(schema.fields());
+    columns
+        .map(|(column, field)| {
+            let kept = filter(column, &good)?.to_data();
+            retype(kept, field.data_type()).map(make_array)
+        })
+        .collect()
+}
+
+fn retype(data: ArrayData, data_type: &DataType) -> Result<ArrayData, ArrowError> {
+    use DataType as D;
+    let fields = match data_type {
+        D::Struct(fields) => fields.as_ref(),
+        D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) | D::Map(item, _) => {
+            std::slice::from_ref(item)
+        }
+        _ => return Ok(data),
+    };
+    let children = data.child_data().iter().zip(fields);
+    let children = children
+        .map(|(child, field)| retype(child.clone(), field.data_type()))
+        .collect::<Result<_, _>>()?;
+    data.into_builder().data_type(data_type.clone()).child_data(children).build()
+}

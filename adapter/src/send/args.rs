@@ -1,0 +1,157 @@
+//! The command line of `send`.
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use super::{
+    files::{Format, TextOptions, delimiter},
+    types::Types,
+};
+use crate::client::check_endpoint;
+
+const EXAMPLES: &str = "\
+Examples:
+  Send a CSV file whose missing values are written NA:
+    kafka-output send flights.csv --into delays --null-text NA,''
+  Say what a column is, instead of letting it be guessed:
+    kafka-output send flights.csv --into delays --types 'year=int64,time_hour=timestamp[us,UTC]'
+  Send at the speed of life, and stop after a while (Ctrl-C); the same command goes on:
+    kafka-output send trips.parquet --into trips --rate 500
+  Send a file once more, although it is there already:
+    kafka-output send flights.csv --into delays --writer again-1
+
+Going on:
+  The service keeps, with the rows, how many of them are durable. The same command goes on after
+  them: after Ctrl-C, after a crash, after an outage. It knows the rows by the content of the
+  files, not by their names, so a file that was sent whole is not sent twice. --writer gives the
+  sending a name of its own instead.
+
+Types of text files:
+  CSV and JSON Lines files are read twice: first whole, to find types that hold for every row.
+  In CSV a column is int64, float64, bool, date, timestamp[..] or timestamp[..,UTC] if all its
+  values are, in their usual spelling, and no digit is lost; else it is utf8. Numbers with leading
+  zeros are text. In JSON, columns of mixed types are kept as JSON; dates are text unless --types
+  says otherwise.
+
+Exit codes:
+  0 everything is durable   3 a file is at fault     4 the service cannot be reached
+  5 stopped half-way        6 the service refused the rows";
+
+/// Sends rows from files to a running service, and goes on where an earlier run ended.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SendArgs {
+    /// Files of rows, in this order: CSV, JSON Lines, Arrow IPC or Parquet, all with the same
+    /// columns.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// The address of the service.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070",
+          value_parser = endpoint)]
+    pub to: String,
+
+    /// The output that gets the rows: its alias in the job file.
+    #[arg(long, value_name = "ALIAS")]
+    pub into: String,
+
+    /// A name for this sending, by which it goes on. Default: derived from the content of the
+    /// files. A new name sends everything again.
+    #[arg(long, value_name = "ID")]
+    pub writer: Option<String>,
+
+    /// The format of the files. Default: by their names (.csv .tsv .jsonl .ndjson .json .arrow
+    /// .arrows .feather .ipc .parquet .pq).
+    #[arg(long)]
+    pub format: Option<Format>,
+
+    /// Types of columns of text files: COLUMN=TYPE,… with bool, int8 … uint64, float32, float64,
+    /// utf8, json, date, time[us], timestamp[us], timestamp[us,UTC], decimal(10,2). Columns that
+    /// are not named are guessed.
+    #[arg(long, value_name = "COLUMN=TYPE,…")]
+    pub types: Vec<Types>,
+
+    /// Between the fields of CSV: one character, or `tab`. Default: a comma, in .tsv files a tab.
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+
+    /// Fields of CSV that are null. Default: the empty field.
+    #[arg(long, value_name = "TEXT,…", value_delimiter = ',', default_value = "")]
+    pub null_text: Vec<String>,
+
+    /// The first line of CSV is a row; the columns are named column_1, column_2, …
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// Rows of a batch, the unit of sending and acknowledging. Smaller where the service's limits
+    /// or --rate ask for it.
+    #[arg(long, value_name = "ROWS", default_value = "1000")]
+    pub batch_rows: NonZeroU32,
+
+    /// Send at most so many rows a second. Default: as fast as the service takes them.
+    #[arg(long, value_name = "ROWS_PER_S")]
+    pub rate: Option<NonZeroU32>,
+
+    /// Send only the first rows of the files.
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<u64>,
+
+    /// How long to try to reach the service, at the start and after a lost connection: 30s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub wait: Duration,
+
+    /// Whether to draw a progress bar: on a terminal, or never.
+    #[arg(long, default_value = "auto")]
+    pub progress: ProgressMode,
+}
+
+/// Whether a progress bar is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressMode {
+    /// If standard error is a terminal.
+    Auto,
+    /// Not at all.
+    Never,
+}
+
+impl SendArgs {
+    /// How text files are to be read.
+    pub fn text_options(&self) -> TextOptions {
+        let all_tabs = self.files.iter().all(|path| path.extension().is_some_and(|e| e == "tsv"));
+        let usual = if all_tabs { b'\t' } else { b',' };
+        TextOptions {
+            delimiter: self.delimiter.unwrap_or(usual),
+            header: !self.no_header,
+            null_text: self.null_text.clone(),
+            types: self.types.iter().flat_map(|types| types.0.clone()).collect(),
+        }
+    }
+
+    /// A setting for text files without a text file is a mistake; it is not ignored.
+    pub fn check_used(&self, formats: &[Format]) -> Result<(), String> {
+        let csv = formats.contains(&Format::Csv);
+        let text = csv || formats.contains(&Format::Jsonl);
+        let unused = [
+            ("--types", !self.types.is_empty() && !text),
+            ("--delimiter", self.delimiter.is_some() && !csv),
+            ("--no-header", self.no_header && !csv),
+            ("--null-text", self.null_text != [""] && !csv),
+        ];
+        match unused.iter().find(|(_, unused)| *unused) {
+            Some(("--types", _)) => Err("--types is for CSV and JSON Lines files; the others \
+                                         bring their types"
+                .to_owned()),
+            Some((flag, _)) => Err(format!("{flag} is for CSV files, and none of these is one")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    check_endpoint(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| format!("`{text}` is not a time; write 500ms, 30s, 5m or 1h30m"))
+}

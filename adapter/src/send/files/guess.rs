@@ -1,0 +1,192 @@
+//! Column types from text, such that nothing is lost: a column is a number, a date or a time
+//! only if every value of it is one, in its usual spelling.
+use arrow_array::types::{Date32Type, TimestampMicrosecondType, TimestampNanosecondType};
+use arrow_cast::parse::Parser as _;
+use arrow_schema::{DataType, TimeUnit};
+
+use super::columns::has_zone;
+use crate::send::types::{ColumnType, timestamp_utc};
+
+/// Integers up to here are exact as float64.
+const EXACT_MAX: u64 = 1 << 53;
+/// So many digits survive the way through a float64 and back.
+const FLOAT_DIGITS_MAX: usize = 17;
+
+const BOOL: u8 = 1;
+const INT: u8 = 2;
+/// An integer that a float64 cannot hold.
+const WIDE_INT: u8 = 4;
+const FLOAT: u8 = 8;
+const DATE: u8 = 16;
+const LOCAL_TIME: u8 = 32;
+const UTC_TIME: u8 = 64;
+const TEXT: u8 = 128;
+
+/// What the values of one column have been so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guess {
+    seen: u8,
+    /// Most digits behind the point of a second.
+    fraction_digits: usize,
+}
+
+impl Guess {
+    /// Takes note of a value that is not null.
+    pub fn see(&mut self, text: &str) {
+        if self.seen & TEXT != 0 {
+            return;
+        }
+        self.seen |= kind(text);
+        if self.seen & (LOCAL_TIME | UTC_TIME) != 0 {
+            self.fraction_digits = self.fraction_digits.max(second_digits(text));
+        }
+    }
+
+    /// The type that holds all values seen. Without any it is text.
+    pub fn column_type(self) -> ColumnType {
+        let unit = match self.fraction_digits {
+            0 => TimeUnit::Second,
+            1..=3 => TimeUnit::Millisecond,
+            4..=6 => TimeUnit::Microsecond,
+            _ => TimeUnit::Nanosecond,
+        };
+        let data_type = match self.seen {
+            BOOL => DataType::Boolean,
+            INT | WIDE_INT => DataType::Int64,
+            seen if seen == INT | WIDE_INT => DataType::Int64,
+            FLOAT => DataType::Float64,
+            seen if seen == INT | FLOAT => DataType::Float64,
+            DATE => DataType::Date32,
+            LOCAL_TIME => DataType::Timestamp(unit, None),
+            UTC_TIME => timestamp_utc(unit),
+            _ => DataType::Utf8,
+        };
+        data_type.into()
+    }
+}
+
+fn kind(text: &str) -> u8 {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        Some(b'0'..=b'9' | b'-') if is_timestamp(text) => match has_zone(text) {
+            true => UTC_TIME,
+            false => LOCAL_TIME,
+        },
+        Some(b'0'..=b'9' | b'-') if is_date(text) => DATE,
+        Some(b'0'..=b'9' | b'-') => number(text),
+        Some(_) if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") => BOOL,
+        _ if matches!(text, "NaN" | "nan" | "inf") => FLOAT,
+        _ => TEXT,
+    }
+}
+
+/// Leading zeros and plus signs make a number text: `01234` is a postcode.
+fn number(text: &str) -> u8 {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits == "inf" {
+        return FLOAT;
+    }
+    let whole = digits.split(['.', 'e', 'E']).next().unwrap_or_default();
+    let canonical = !whole.is_empty()
+        && whole.bytes().all(|byte| byte.is_ascii_digit())
+        && (whole == "0" || !whole.starts_with('0'));
+    if !canonical || text == "-0" {
+        return TEXT;
+    }
+    if whole.len() == digits.len() {
+        return match text.parse::<i64>() {
+            Ok(number) if number.unsigned_abs() <= EXACT_MAX => INT,
+            Ok(_) => WIDE_INT,
+            Err(_) => TEXT,
+        };
+    }
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let significant = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && significant <= FLOAT_DIGITS_MAX => FLOAT,
+        _ => TEXT,
+    }
+}
+
+fn has_shape(text: &[u8], shape: &[u8]) -> bool {
+    text.len() == shape.len()
+        && text.iter().zip(shape).all(|(byte, shape)| match shape {
+            b'd' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b' '),
+            other => byte == other,
+        })
+}
+
+fn is_date(text: &str) -> bool {
+    has_shape(text.as_bytes(), b"dddd-dd-dd") && Date32Type::parse(text).is_some()
+}
+
+fn is_timestamp(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some((start, mut rest)) = bytes.split_at_checked(19) else { return false };
+    if !has_shape(start, b"dddd-dd-ddTdd:dd:dd") {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let end = fraction.iter().position(|b| !b.is_ascii_digit()).unwrap_or(fraction.len());
+        if !(1..=9).contains(&end) {
+            return false;
+        }
+        rest = &fraction[end..];
+    }
+    let zone =
+        rest.is_empty() || rest == b"Z" || has_shape(rest, b"+dd:dd") || has_shape(rest, b"-dd:dd");
+    zone && fits(text)
+}
+
+/// Nanoseconds reach from 1677 to 2262; only then they are needed.
+fn fits(text: &str) -> bool {
+    match second_digits(text) {
+        0..=6 => TimestampMicrosecondType::parse(text).is_some(),
+        _ => TimestampNanosecondType::parse(text).is_some(),
+    }
+}
+
+fn second_digits(text: &str) -> usize {
+    let Some(rest) = text.get(19..).and_then(|rest| rest.strip_prefix('.')) else { return 0 };
+    rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[&str], expected: &str) {
+        let mut guess = Guess::default();
+        for value in values {
+            guess.see(value);
+        }
+        assert_eq!(guess.column_type().to_string(), expected, "{values:?}");
+    }
+
+    #[test]
+    fn the_narrowest_type_that_loses_nothing() {
+        check(&[], "utf8");
+        check(&["1", "-2", "0", "9223372036854775807"], "int64");
+        check(&["9223372036854775808"], "utf8");
+        check(&["1", "2.5", "-1e-3", "inf", "NaN"], "float64");
+        check(&["9007199254740993", "0.5"], "utf8");
+        check(&["0.12345678901234567890"], "utf8");
+        check(&["1e999"], "utf8");
+        check(&["true", "False"], "bool");
+        check(&["true", "1"], "utf8");
+        check(&["007"], "utf8");
+        check(&["+49"], "utf8");
+        check(&["-", "1"], "utf8");
+        check(&["2013-01-31"], "date");
+        check(&["2013-02-30"], "utf8");
+        check(&["2013-01-31", "2013-01-31T05:00:00"], "utf8");
+        check(&["2013-01-31 05:00:00", "2013-01-31T05:00:00.25"], "timestamp[ms]");
+        check(&["2013-01-31T05:00:00Z", "2013-01-31T05:00:00.123456+01:00"], "timestamp[us,UTC]");
+        check(&["2013-01-31T05:00:00Z", "2013-01-31T05:00:00"], "utf8");
+        check(&["2013-01-31T05:00:00.123456789"], "timestamp[ns]");
+        check(&["1500-01-31T05:00:00.123456789"], "utf8");
+        check(&["2013-01-31T25:00:00"], "utf8");
+        check(&["", "1"], "utf8");
+    }
+}

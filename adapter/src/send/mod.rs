@@ -1,0 +1,98 @@
+//! `kafka-output send`: rows from files to a service, and on from where an earlier run ended.
+//!
+//! The files are looked through first (format, columns, types, content); then one thread reads
+//! and a task sends, with two chunks between them. The writer is named after the content and each
+//! batch carries the count of rows up to its end as its position, so the service itself knows
+//! where to go on and nothing is kept here.
+mod args;
+mod files;
+mod identity;
+mod parts;
+mod report;
+mod sender;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::{io, pin::Pin, time::Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use self::args::SendArgs;
+use self::{
+    files::{FileError, Files},
+    identity::Identity,
+    report::{Ended, Outcome, Report},
+    sender::Sender,
+};
+use crate::{exit::Exit, output_format::OutputFormat};
+
+/// Completes when the person or the system wants an end.
+type Interrupted = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs the command. Must be called inside a tokio runtime with more than one thread, since it
+/// reads files beside.
+pub async fn run(args: SendArgs, format: OutputFormat) -> Exit {
+    let mut report = Report::new(args.progress, format);
+    let outcome = send(args, &mut report, interruption).await;
+    report.end();
+    outcome.print(format);
+    outcome.ended.exit()
+}
+
+fn interruption() -> io::Result<Interrupted> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }))
+}
+
+/// `interruption` is called when the first row may go out. Until then Ctrl-C ends the process in
+/// the system's own way, at once, however large the files are.
+async fn send(
+    args: SendArgs,
+    report: &mut Report,
+    interruption: impl FnOnce() -> io::Result<Interrupted>,
+) -> Outcome {
+    let start = Instant::now();
+    let ended = |ended: Ended, error: String| Outcome {
+        error: Some(error),
+        ..Outcome::new(ended, &args.into)
+    };
+    let looking = args.clone();
+    let survey = tokio::task::spawn_blocking(move || look_through(&looking)).await;
+    let (files, identity) = match survey {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return ended(Ended::BadInput, error),
+        Err(_) => return ended(Ended::BadInput, BROKEN_FILE.to_owned()),
+    };
+    if files.rows_total == Some(0) {
+        return Outcome { rows_total: Some(0), ..Outcome::new(Ended::NoRows, &args.into) };
+    }
+    let interrupted = match interruption() {
+        Ok(interrupted) => interrupted,
+        Err(error) => return ended(Ended::Failed, format!("signals cannot be watched: {error}")),
+    };
+    let mut outcome = Sender::new(args, files, identity, report, interrupted).run().await;
+    outcome.took(start.elapsed());
+    outcome
+}
+
+/// Readers of binary formats panic on some malformed input.
+const BROKEN_FILE: &str = "a file made its reader fail; it is probably broken";
+
+fn look_through(args: &SendArgs) -> Result<(Files, Identity), String> {
+    let look = || {
+        let options = args.text_options();
+        let files = Files::survey(&args.files, args.format, options.clone())?;
+        let identity = Identity::of(&files, &options)?;
+        Ok((files, identity))
+    };
+    let (files, identity) = look().map_err(|error: FileError| error.to_string())?;
+    args.check_used(files.formats())?;
+    Ok((files, identity))
+}

@@ -1,0 +1,512 @@
+//! The command against files of every kind and a service that checks and misbehaves.
+use std::{
+    future::pending,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray, RecordBatch,
+    cast::AsArray as _, types::Int32Type, types::Int64Type,
+};
+use arrow_cast::display::array_value_to_string;
+use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_select::concat::concat_batches;
+use clap::Parser;
+use parquet::arrow::ArrowWriter;
+use proto::v1::{Limits, RejectedRow};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::Code;
+
+use super::{
+    Interrupted, SendArgs,
+    args::ProgressMode,
+    report::{Ended, Outcome, Report},
+    send,
+};
+use crate::{
+    client::fake::{Act, Fake, Script, status},
+    exit::Exit,
+    output_format::OutputFormat,
+};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// A folder and a service.
+struct Bench {
+    folder: TempDir,
+    fake: Fake,
+}
+
+impl Bench {
+    fn new(scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), fake: Fake::start(scripts) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.path(name), content).unwrap();
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    async fn send(&self, files: &[&str], flags: &[&str]) -> Outcome {
+        self.send_until(files, flags, Box::pin(pending())).await
+    }
+
+    async fn send_until(&self, files: &[&str], flags: &[&str], end: Interrupted) -> Outcome {
+        let url = self.fake.url();
+        let fixed = ["send", "--into", "delays", "--to", &url];
+        let words = fixed.iter().chain(files).chain(flags);
+        let args = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).send;
+        let mut report = Report::new(ProgressMode::Never, OutputFormat::Text);
+        send(args, &mut report, || Ok(end)).await
+    }
+
+    /// What is in the topic, as one batch.
+    fn rows(&self) -> RecordBatch {
+        let log = self.fake.log();
+        assert_eq!(log.violations, Vec::<String>::new());
+        let rows = log.rows();
+        concat_batches(&rows[0].schema(), &rows).unwrap()
+    }
+
+    /// The types and rows in the topic, as text.
+    fn shown(&self) -> Vec<String> {
+        let rows = self.rows();
+        let schema = rows.schema();
+        let fields = schema.fields().iter();
+        let head = fields.map(|f| format!("{}:{}", f.name(), f.data_type())).collect::<Vec<_>>();
+        let mut lines = vec![head.join(" ")];
+        for row in 0..rows.num_rows() {
+            let values = rows.columns().iter().map(|column| match column.is_null(row) {
+                true => "null".to_owned(),
+                false => array_value_to_string(column, row).unwrap(),
+            });
+            lines.push(values.collect::<Vec<_>>().join(" "));
+        }
+        lines
+    }
+}
+
+fn numbers(rows: i64) -> String {
+    (0..rows).fold("n\n".to_owned(), |file, n| format!("{file}{n}\n"))
+}
+
+/// The numbers in the topic are 0, 1, 2 … each once and in order.
+fn assert_counted(bench: &Bench, rows: i64) {
+    let sent = bench.rows();
+    let column = sent.column(0).as_primitive::<Int64Type>();
+    assert_eq!(column.values(), &(0..rows).collect::<Vec<_>>()[..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_types_are_found_and_nulls_are_null() {
+    let bench = Bench::new([]);
+    let file = bench.file(
+        "flights.csv",
+        "\u{FEFF}year,dep,tail,rate,time_hour,late\r\n\
+         2013,NA,N14228,1.5,2013-01-01T10:00:00Z,true\r\n\
+         2013,517,\"a, \"\"b\"\"\nc\",2,2013-01-01T11:00:00Z,false\r\n",
+    );
+    let outcome = bench.send(&[&file], &["--null-text", "NA,"]).await;
+    assert_eq!((outcome.ended, outcome.rows_durable), (Ended::Done, 2));
+    let rows = bench.rows();
+    let types: Vec<_> =
+        rows.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert_eq!(types, ["Int64", "Int64", "Utf8", "Float64", "Timestamp(s, \"UTC\")", "Boolean"]);
+    assert!(rows.column(1).is_null(0));
+    assert_eq!(rows.column(2).as_string::<i32>().value(1), "a, \"b\"\nc");
+    assert_eq!(rows.schema().field(0).name(), "year", "without the byte order mark");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_types_may_be_given() {
+    let bench = Bench::new([]);
+    let file = bench.file("x.tsv", "2013\t1.50\t{\"a\":1}\n2014\t2.25\t[]\n");
+    let types = "column_1=utf8,column_2=decimal(10,2),column_3=json";
+    let outcome = bench.send(&[&file], &["--no-header", "--types", types]).await;
+    assert_eq!(outcome.ended, Ended::Done);
+    let shown = bench.shown();
+    assert_eq!(shown[0], "column_1:Utf8 column_2:Decimal128(10, 2) column_3:Utf8");
+    assert_eq!(shown[1..], ["2013 1.50 {\"a\":1}", "2014 2.25 []"]);
+    let schema = bench.rows().schema();
+    assert_eq!(schema.field(2).metadata()["ARROW:extension:name"], "arrow.json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_lines_keep_what_one_type_cannot_hold() {
+    let bench = Bench::new([]);
+    let file = bench.file(
+        "x.jsonl",
+        r#"{"id": 1, "x": 1, "mixed": {"k": [1]}, "list": [1, null], "rec": {"a": "\u00e9", "b": 1}}
+
+{"id": 2, "x": 2.5, "mixed": "text", "rec": {"b": 2.5}, "late": "2013-01-01"}
+"#,
+    );
+    let outcome = bench.send(&[&file], &["--types", "late=date"]).await;
+    assert_eq!((outcome.ended, outcome.rows_durable), (Ended::Done, 2));
+    let shown = bench.shown();
+    assert_eq!(
+        shown[0],
+        "id:Int64 x:Float64 mixed:Utf8 list:List(Int64) \
+         rec:Struct(\"a\": Utf8, \"b\": Float64) late:Date32"
+    );
+    assert_eq!(shown[1], "1 1.0 {\"k\": [1]} [1, ] {a: é, b: 1.0} null");
+    assert_eq!(shown[2], "2 2.5 \"text\" null {a: , b: 2.5} 2013-01-01");
+    assert_eq!(bench.rows().schema().field(2).metadata()["ARROW:extension:name"], "arrow.json");
+}
+
+fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
+    let carrier: DictionaryArray<Int32Type> =
+        rows.clone().map(|row| if row % 2 == 0 { "UA" } else { "AA" }).collect();
+    let names = rows.clone().map(|row| format!("row {row}"));
+    RecordBatch::try_from_iter([
+        ("n", Arc::new(Int64Array::from_iter_values(rows.clone())) as ArrayRef),
+        ("x", Arc::new(Float64Array::from_iter_values(rows.map(|row| row as f64 / 8.0)))),
+        ("name", Arc::new(LargeStringArray::from_iter_values(names))),
+        ("carrier", Arc::new(carrier)),
+    ])
+    .unwrap()
+}
+
+/// 2,500 rows as a Parquet file or an Arrow file or stream of three batches.
+fn write(path: &Path) {
+    let file = std::fs::File::create(path).unwrap();
+    let all = batch(0..2500); // an Arrow file has one dictionary for all its batches
+    let batches = [all.slice(0, 7), all.slice(7, 2000), all.slice(2007, 493)];
+    let schema = batches[0].schema();
+    match path.extension().unwrap().to_str().unwrap() {
+        "parquet" => {
+            let mut writer = ArrowWriter::try_new(file, schema, None).unwrap();
+            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            writer.close().unwrap();
+        }
+        "arrow" => {
+            let mut writer = FileWriter::try_new(file, &schema).unwrap();
+            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            writer.finish().unwrap();
+        }
+        _ => {
+            let mut writer = StreamWriter::try_new(file, &schema).unwrap();
+            batches.iter().for_each(|batch| writer.write(batch).unwrap());
+            writer.finish().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arrow_and_parquet_arrive_in_batches_of_the_wanted_size() {
+    for name in ["x.parquet", "x.arrow", "x.arrows"] {
+        let bench = Bench::new([]);
+        write(&bench.path(name));
+        let file = bench.path(name).to_str().unwrap().to_owned();
+        let outcome = bench.send(&[&file], &["--batch-rows", "1000", "--limit", "1500"]).await;
+        assert_eq!((outcome.ended, outcome.rows_durable), (Ended::Done, 1500), "{name}");
+        let outcome = bench.send(&[&file], &["--batch-rows", "600"]).await;
+        assert_eq!((outcome.ended, outcome.rows_before), (Ended::Done, 1500), "{name}");
+        assert_counted(&bench, 2500);
+        let sizes: Vec<_> = bench.fake.log().rows().iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(sizes, [1000, 500, 600, 400], "{name}");
+        let rows = bench.rows();
+        assert_eq!(rows.schema().field(2).data_type().to_string(), "Utf8", "{name}: not large");
+        assert_eq!(rows.column(2).as_string::<i32>().value(2499), "row 2499");
+        let carrier = arrow_cast::cast(rows.column(3), &arrow_schema::DataType::Utf8).unwrap();
+        assert_eq!(carrier.as_string::<i32>().value(2499), "AA");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_file_is_not_sent_twice_unless_under_another_name() {
+    let bench = Bench::new([]);
+    let file = bench.file("x.csv", numbers(30));
+    let first = bench.send(&[&file], &["--batch-rows", "10"]).await;
+    assert_eq!((first.ended, first.batches, first.rows_durable), (Ended::Done, 3, 30));
+    let moved = bench.file("y.csv", numbers(30));
+    let second = bench.send(&[&moved], &[]).await;
+    assert_eq!((second.ended, second.ended.exit()), (Ended::AlreadyThere, Exit::Done));
+    assert_eq!((second.batches, second.rows_durable, &second.writer), (0, 30, &first.writer));
+    assert!(second.text().contains("--writer NAME"), "{}", second.text());
+    let other = bench.send(&[&moved], &["--null-text", "NA"]).await;
+    assert_ne!(other.writer, first.writer, "other options may give other rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_tells_where_it_stopped_and_the_next_goes_on() {
+    let ack_after = Duration::from_millis(60);
+    let bench = Bench::new([Script { ack_after, ..Script::default() }]);
+    let files = [bench.file("a.csv", numbers(75)), {
+        let rest = (75..200).fold("n\n".to_owned(), |file, n| format!("{file}{n}\n"));
+        bench.file("b.csv", rest)
+    }];
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let end = Box::pin(tokio::time::sleep(Duration::from_millis(150)));
+    let first = bench.send_until(&files, &["--batch-rows", "10"], end).await;
+    assert_eq!(first.ended, Ended::Unsettled, "{:?}", first.error);
+    assert!(first.rows_durable > 0 && first.rows_durable < 200, "{}", first.rows_durable);
+    assert!(first.error.unwrap().contains("everything sent is acknowledged"));
+    let second = bench.send(&files, &["--batch-rows", "10"]).await;
+    assert_eq!((second.ended, second.rows_before), (Ended::Done, first.rows_durable));
+    assert_counted(&bench, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_does_not_wait_for_an_output_that_is_held() {
+    let hold = Act::Hold("BROKER_UNREACHABLE", Duration::from_secs(600));
+    let bench = Bench::new([Script::default().at(1, hold)]);
+    let file = bench.file("x.csv", numbers(10));
+    let end = Box::pin(tokio::time::sleep(Duration::from_millis(300)));
+    let start = Instant::now();
+    let outcome = bench.send_until(&[&file], &[], end).await;
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_eq!((outcome.ended.exit(), outcome.rows_durable), (Exit::Unsettled, 0));
+    assert!(outcome.error.unwrap().contains("not acknowledged: 1;"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_costs_no_row_and_doubles_none() {
+    let ack_after = Duration::from_millis(10);
+    let script = Script { ack_after, ..Script::default() };
+    let bench = Bench::new([
+        script.clone().at(4, Act::StoreAndBreak),
+        script.clone().at(2, Act::Break),
+        script.at(3, Act::Drain),
+    ]);
+    let file = bench.file("x.csv", numbers(300));
+    let outcome = bench.send(&[&file], &["--batch-rows", "10"]).await;
+    assert_eq!((outcome.ended, outcome.reconnects), (Ended::Done, 3));
+    assert_counted(&bench, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_and_rejected_rows_are_named_by_file_and_line() {
+    let row = |row, column: &str| RejectedRow {
+        row,
+        code: "NON_FINITE".to_owned(),
+        column: column.to_owned(),
+        reason: "NaN is no JSON number".to_owned(),
+        ..Default::default()
+    };
+    let bench = Bench::new([Script::default()
+        .at(1, Act::Reject(vec![row(2, "x")]))
+        .at(3, Act::Refuse("BAD_ROWS", vec![row(1, "n")]))]);
+    let first = bench.file("a.csv", numbers(10));
+    let second = bench.file("b.csv", "n\n\"10\"\n\n11\n12\n");
+    let outcome = bench.send(&[&first, &second], &["--batch-rows", "5"]).await;
+    assert_eq!((outcome.ended.exit(), outcome.rows_durable), (Exit::Refused, 10));
+    let rejected = &outcome.rejected[0];
+    assert!(rejected.file.ends_with("a.csv"), "{rejected:?}");
+    assert_eq!((rejected.line, rejected.row, &*rejected.column), (Some(4), Some(3), "x"));
+    let refused = &outcome.refused[0];
+    assert!(refused.file.ends_with("b.csv"), "{refused:?}");
+    assert_eq!((refused.line, refused.row), (Some(4), Some(2)));
+    assert!(outcome.text().contains("a.csv:4: column x: NON_FINITE: NaN"), "{}", outcome.text());
+    assert!(outcome.error.as_ref().unwrap().contains("BAD_ROWS"), "{:?}", outcome.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_are_halved_until_the_service_takes_them() {
+    let limits = Limits { message_bytes_max: 3000, batch_rows_max: 90, ..Script::default().limits };
+    let bench = Bench::new(vec![Script { limits, ..Script::default() }; 2]);
+    let file = bench.file("x.csv", numbers(1000));
+    let outcome = bench.send(&[&file], &["--batch-rows", "5000"]).await;
+    assert_eq!(outcome.ended, Ended::Done);
+    assert_counted(&bench, 1000);
+    assert!(bench.fake.log().rows().iter().all(|batch| batch.num_rows() <= 90));
+
+    let long = format!("n\nshort\n{}\n", "x".repeat(4000));
+    let file = bench.file("y.csv", long);
+    let outcome = bench.send(&[&file], &["--writer", "y"]).await;
+    assert_eq!(outcome.ended, Ended::BadInput);
+    assert!(outcome.error.as_ref().unwrap().contains("has sent other rows"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_no_message_can_carry_is_named() {
+    let limits = Limits { message_bytes_max: 3000, ..Script::default().limits };
+    let bench = Bench::new([Script { limits, ..Script::default() }]);
+    let file = bench.file("y.csv", format!("n\nshort\n{}\nshort\n", "x".repeat(4000)));
+    let outcome = bench.send(&[&file], &[]).await;
+    assert_eq!((outcome.ended, outcome.rows_durable), (Ended::BadInput, 1));
+    let error = outcome.error.unwrap();
+    assert!(error.contains("y.csv:3: row 2 needs a message of"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rate_is_kept() {
+    let bench = Bench::new([]);
+    let file = bench.file("x.csv", numbers(60));
+    let start = Instant::now();
+    let outcome = bench.send(&[&file], &["--rate", "100", "--batch-rows", "20"]).await;
+    assert_eq!(outcome.ended, Ended::Done);
+    assert!(start.elapsed() >= Duration::from_millis(400), "{:?}", start.elapsed());
+    assert_counted(&bench, 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_alone_is_no_rows_and_needs_no_service() {
+    let bench = Bench::new([]);
+    let file = bench.file("x.csv", "a,b\n");
+    let outcome = bench.send(&[&file], &[]).await;
+    assert_eq!((outcome.ended, outcome.ended.exit()), (Ended::NoRows, Exit::Done));
+    assert!(bench.fake.log().opens.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_service_and_a_wrong_output_have_exit_codes_of_their_own() {
+    let gone = status(Code::NotFound, "OUTPUT_NOT_FOUND", "no", "no");
+    let opening = crate::client::fake::Opening::Fail(gone);
+    let bench = Bench::new([Script { opening, ..Script::default() }]);
+    let file = bench.file("x.csv", numbers(3));
+    let outcome = bench.send(&[&file], &[]).await;
+    assert_eq!(outcome.ended.exit(), Exit::Refused);
+    assert!(outcome.error.unwrap().contains("OUTPUT_NOT_FOUND"));
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let args = ["send", &file, "--into", "delays", "--to", &url, "--wait", "300ms"];
+    let args = Cli::try_parse_from(args).unwrap().send;
+    let mut report = Report::new(ProgressMode::Never, OutputFormat::Json);
+    let outcome = send(args, &mut report, || Ok(Box::pin(pending()))).await;
+    assert_eq!(outcome.ended.exit(), Exit::Unreachable);
+    let error = outcome.error.unwrap();
+    assert!(error.contains(&url) && error.contains("check that the service runs"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sending_that_is_taken_over_ends() {
+    let taken = status(Code::Aborted, "TAKEN_OVER", "no", "yes");
+    let bench = Bench::new([Script::default().at(2, Act::Fail(taken))]);
+    let file = bench.file("x.csv", numbers(40));
+    let outcome = bench.send(&[&file], &["--batch-rows", "10"]).await;
+    assert_eq!(outcome.ended, Ended::Unsettled);
+    assert!(outcome.error.unwrap().contains("another `send` of the same rows"));
+    assert_eq!(bench.fake.log().opens.len(), 1);
+}
+
+/// Every file fault is told before anything is sent, with the place and the remedy.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_in_files_say_what_where_and_what_to_do() {
+    let json = r#"{"a": 1}"#;
+    let cases: &[(&str, &[u8], &[&str], &str)] = &[
+        ("a.csv", b"", &[], "a.csv: is empty (0 bytes)"),
+        ("b.csv", b"a,b\n1,2\n3\n", &[], "b.csv:3: the row has 1 fields, the header has 2"),
+        (
+            "c.csv",
+            b"a,b\r\n\"x\r\ny\",2\r\n3,4,5\r\n",
+            &[],
+            "c.csv:4: the row has 3 fields, the header has 2",
+        ),
+        (
+            "d.csv",
+            b"a,b\n1,2\nabc,3\n",
+            &["--types", "a=int64"],
+            "d.csv:3: column a: `abc` is not a value of type int64; give --types a=utf8 or mend",
+        ),
+        (
+            "e.csv",
+            b"a,b\n1,2\n",
+            &["--types", "c=int64"],
+            "--types names the column `c`, which is not there; the columns are a, b",
+        ),
+        ("f.csv", b"a,a\n1,2\n", &[], "f.csv:1: the header names the column `a` twice"),
+        ("g.csv", b"a,\n1,2\n", &[], "g.csv:1: column 2 has no name"),
+        ("h.csv", b"a\n1\n\xFF\xFE\n", &[], "h.csv:3: field 1 is not UTF-8"),
+        (
+            "i.jsonl",
+            b"{\"a\": 1}\n\n{\"a\": }\n",
+            &[],
+            "i.jsonl:3: the line is not a JSON object (character 7): expected value",
+        ),
+        ("j.jsonl", b"{\"a\": 1}\n[1]\n", &[], "j.jsonl:2: the line is not a JSON object"),
+        ("k.jsonl", b"{\"a\": 1, \"a\": 2}\n", &[], "the key `a` is there twice"),
+        (
+            "l.jsonl",
+            b"{\"a\": 1}\n{\"a\": \"x\"}\n",
+            &["--types", "a=int8"],
+            "l.jsonl:2: column a: `x` is not a value of type int8; give --types a=json or mend",
+        ),
+        ("m.parquet", b"a,b\n1,2\n", &[], "m.parquet: is not a Parquet file"),
+        (
+            "n.arrow",
+            b"a,b\n1,2\nand more of it\n",
+            &[],
+            "n.arrow: is not Arrow IPC, neither file nor stream",
+        ),
+        ("o.arrow", b"ARROW1\0\0and nothing else", &[], "o.arrow: is a broken Arrow IPC file"),
+        ("p.txt", b"x", &[], "its name does not tell its format; say --format csv"),
+        ("q.csv.gz", b"x", &[], "q.csv.gz: is compressed; unpack it first"),
+        ("r.jsonl", json.as_bytes(), &["--no-header"], "--no-header is for CSV files"),
+    ];
+    let bench = Bench::new([]);
+    for (name, content, flags, expected) in cases {
+        let file = bench.file(name, content);
+        let outcome = bench.send(&[&file], flags).await;
+        let error = outcome.error.unwrap();
+        assert!(error.contains(expected), "{name}: {error}");
+        assert_eq!(outcome.ended.exit(), Exit::BadInput, "{name}");
+    }
+    let folder = bench.folder.path().to_str().unwrap().to_owned();
+    let error = bench.send(&[&folder], &[]).await.error.unwrap();
+    assert!(error.contains("is a directory"), "{error}");
+    let error = bench.send(&["/nowhere/x.csv"], &[]).await.error.unwrap();
+    assert_eq!(error, "/nowhere/x.csv: there is no such file");
+    assert!(bench.fake.log().opens.is_empty(), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_files_must_have_the_same_columns() {
+    let bench = Bench::new([]);
+    let one = bench.file("one.csv", "a,b\n1,2\n");
+    let two = bench.file("two.csv", "a,c\n1,2\n");
+    let error = bench.send(&[&one, &two], &[]).await.error.unwrap();
+    assert!(error.contains("two.csv: its columns are not those of"), "{error}");
+    assert!(error.contains("one.csv: a, b there, a, c here"), "{error}");
+    let lines = bench.file("three.jsonl", r#"{"a": 1, "b": "x"}"#);
+    let error = bench.send(&[&one, &lines], &[]).await.error.unwrap();
+    assert!(error.contains("column `b` is Int64 there, Utf8 here"), "{error}");
+    // Types are found over all files together: the second one makes `b` a float in both.
+    let float = bench.file("four.csv", "a,b\n3,2.5\n");
+    let outcome = bench.send(&[&one, &float], &[]).await;
+    assert_eq!((outcome.ended, outcome.rows_durable), (Ended::Done, 2));
+    assert_eq!(bench.shown(), ["a:Int64 b:Float64", "1 2.0", "3 2.5"]);
+}
+
+#[test]
+fn flags_are_checked_when_they_are_read() {
+    let parse = |flags: &[&str]| {
+        let words = ["send", "x.csv", "--into", "delays"];
+        Cli::try_parse_from(words.iter().chain(flags)).map(|cli| cli.send)
+    };
+    let plain = parse(&[]).unwrap();
+    assert_eq!(plain.null_text, [""]);
+    assert_eq!((plain.wait, plain.batch_rows.get()), (Duration::from_secs(30), 1000));
+    assert_eq!(parse(&["--wait", "1h30m"]).unwrap().wait, Duration::from_secs(5400));
+    assert_eq!(parse(&["--delimiter", "tab"]).unwrap().delimiter, Some(b'\t'));
+    assert_eq!(parse(&["--null-text", "NA,"]).unwrap().null_text, ["NA", ""]);
+    for wrong in [
+        ["--wait", "soon"],
+        ["--to", "localhost:7070"],
+        ["--types", "a=float"],
+        ["--delimiter", "ab"],
+        ["--batch-rows", "0"],
+        ["--rate", "0"],
+    ] {
+        assert!(parse(&wrong).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_result_for_a_script_is_one_flat_object() {
+    let outcome = Outcome::new(Ended::AlreadyThere, "delays");
+    let json = serde_json::to_value(&outcome).unwrap();
+    assert_eq!(json["ended"], "already_there");
+    assert_eq!((&json["output"], &json["rows_durable"]), (&"delays".into(), &0.into()));
+}

@@ -1,0 +1,166 @@
+//! The service as a whole: start is a list, stop is the same list backwards.
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    credit::Pool,
+    grpc::{Bound, Served, Server, Shared},
+    job::{Acks, Job, NonFinite, Serialization},
+    kafka::{Budget, Delivery, Sink, SinkSettings},
+    output::Output,
+    partition::{Rotor, Turn},
+    writers::Writers,
+};
+
+/// Part of the time to stop that is kept for closing the producers.
+const CLOSE_SHARE: u32 = 5;
+
+/// Most bytes of an encoded batch, as a part of the memory.
+const ENCODED_PART: u64 = 8;
+
+/// A service that runs.
+pub struct Service {
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    server: Server,
+    sinks: Vec<Arc<Sink>>,
+    // Told of last: the budget outlives every permit.
+    _budget: Budget,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}; choose another `listen.grpc.address`")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A secret cannot be read.
+    #[error("output `{alias}`: {source}")]
+    Secret {
+        /// The output.
+        alias: String,
+        /// Why.
+        source: crate::job::SecretError,
+    },
+    /// A producer cannot be made.
+    #[error("output `{alias}`: {reason}")]
+    Producer {
+        /// The output.
+        alias: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a service stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Records without an answer from Kafka: they may be written or not.
+    pub unsettled: u64,
+    /// Every stream ended by itself.
+    pub streams_ended: bool,
+}
+
+impl Service {
+    /// Starts the outputs of a job and serves them. Brokers need not be there yet.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn start(job: &Job) -> Result<Self, StartError> {
+        let address = job.grpc.address;
+        let bound =
+            Bound::new(address).await.map_err(|source| StartError::Listen { address, source })?;
+        // Half for what comes in, half for what goes out.
+        let (budget, shares) = Budget::new(job.memory_bytes / 2, job.outputs.len());
+        let encoded_bytes_max = (job.memory_bytes / ENCODED_PART).min(1 << 30) as usize;
+        let (mut outputs, mut sinks) = (Vec::new(), Vec::new());
+        for (output, share) in job.outputs.iter().zip(shares) {
+            let alias = output.alias.to_string();
+            let settings = SinkSettings::of(output)
+                .map_err(|source| StartError::Secret { alias: alias.clone(), source })?;
+            let sink = Sink::start(settings, share)
+                .map_err(|reason| StartError::Producer { alias, reason })?;
+            let sink = Arc::new(sink);
+            outputs.push(served(job, output, sink.clone(), encoded_bytes_max));
+            sinks.push(sink);
+        }
+        let message_bytes_max = u64::from(job.batch_bytes_max);
+        let streams_max = job.grpc.max_writers as usize;
+        let shared = Arc::new(Shared {
+            outputs,
+            credits: Pool::new(job.memory_bytes / 2, streams_max, message_bytes_max),
+            message_bytes_max,
+            drain: watch::Sender::new(None),
+            sessions: watch::Sender::new(0),
+        });
+        let address = bound.address;
+        let server = bound.serve(shared, job.grpc.reflection);
+        Ok(Self { address, server, sinks, _budget: budget })
+    }
+
+    /// Stops within `timeout`, whatever clients and brokers do.
+    pub async fn stop(self, timeout: Duration) -> Stopped {
+        let end = Instant::now() + timeout;
+        // 1. No new streams; writers are told; what they sent settles.
+        let streams_ended = self.server.drain(end - timeout / CLOSE_SHARE).await;
+        // 2. The producers settle what no stream waits for any more, and close, all at once.
+        let closing: Vec<_> = self
+            .sinks
+            .into_iter()
+            .map(|sink| {
+                let deadline = (end - timeout / CLOSE_SHARE / 2).into_std();
+                tokio::spawn(async move { sink.close(deadline).await })
+            })
+            .collect();
+        let mut unsettled = 0;
+        for sink in closing {
+            let closed = tokio::time::timeout_at(end, sink).await;
+            unsettled += closed.map_or(1, |records| records.unwrap_or(1));
+        }
+        Stopped { unsettled, streams_ended }
+    }
+}
+
+fn served(
+    job: &Job,
+    output: &crate::job::Output,
+    sink: Arc<Sink>,
+    encoded_bytes_max: usize,
+) -> Served {
+    let turn = Turn { rows: output.partitioning.turn_rows, time: output.partitioning.turn_time };
+    let format = match &output.serialization {
+        Serialization::Json { non_finite, .. } => {
+            let non_finite = match non_finite {
+                NonFinite::Null => serializers::NonFinite::Null,
+                NonFinite::String => serializers::NonFinite::String,
+                NonFinite::Error => serializers::NonFinite::Error,
+            };
+            serializers::Format::Json(serializers::JsonOptions { non_finite })
+        }
+    };
+    let seen = Output {
+        alias: output.alias.to_string(),
+        topic: output.topic.to_string(),
+        format,
+        error_policy: output.error_policy,
+        rotor: Rotor::new(turn),
+        kafka: sink as Arc<dyn Delivery>,
+        encoded_bytes_max,
+        acknowledged_by_all: output.acks == Acks::All,
+        rejected: AtomicU64::new(0),
+    };
+    Served {
+        output: Arc::new(seen),
+        job: output.clone(),
+        writers: Writers::new(job.grpc.max_idle_writers as usize),
+    }
+}

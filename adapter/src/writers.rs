@@ -1,0 +1,354 @@
+//! Writers: who may write under a name, and how far each has come.
+//!
+//! A writer is known by its name within an output. One [`Lease`] of it is live at a time; a newer
+//! one takes over, but goes on only when every record of the older is settled. What is remembered
+//! of a writer is small and outlives its streams, up to a declared number of idle writers; the
+//! ones unused for longest are forgotten first.
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+/// Longest writer name, in bytes.
+pub const WRITER_ID_BYTES_MAX: usize = 256;
+
+/// Longest position, in bytes.
+pub const POSITION_BYTES_MAX: usize = 1024;
+
+/// Batches of a writer whose digest is remembered, to recognise a reused sequence.
+const REMEMBERED_LIVE: usize = 1024;
+
+/// The same for a writer without a stream.
+const REMEMBERED_IDLE: usize = 16;
+
+/// All writers of one output.
+pub struct Writers {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    writers: HashMap<Arc<str>, Writer>,
+    /// Writers without a lease, by the time of their last use.
+    idle: BTreeMap<u64, Arc<str>>,
+    clock: u64,
+    idle_max: usize,
+}
+
+struct Writer {
+    progress: Arc<Mutex<Progress>>,
+    epoch: u64,
+    owner: Option<Arc<Owner>>,
+    idle_since: Option<u64>,
+}
+
+struct Owner {
+    taken_over: watch::Sender<bool>,
+    settled: watch::Sender<bool>,
+}
+
+/// How far a writer has come.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Every batch up to here is durable.
+    pub durable_through: u64,
+    /// The position stored with it.
+    pub position: Option<Bytes>,
+    /// The last sequence that was accepted.
+    pub accepted_through: u64,
+    remembered: VecDeque<(u64, u64)>,
+}
+
+/// The right to write under a name, until dropped.
+pub struct Lease {
+    state: Arc<Mutex<State>>,
+    id: Arc<str>,
+    owner: Arc<Owner>,
+    progress: Arc<Mutex<Progress>>,
+    /// The older lease that must settle before this one goes on.
+    before: Option<watch::Receiver<bool>>,
+}
+
+/// Why a lease is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// A lease with a higher epoch has been here.
+    StaleEpoch {
+        /// That epoch.
+        highest: u64,
+    },
+    /// A lease is live, and the caller does not want to take over.
+    Busy,
+}
+
+/// What is known of a writer.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// How far it has come.
+    pub progress: Progress,
+    /// Highest epoch seen.
+    pub epoch: u64,
+    /// A lease is live.
+    pub live: bool,
+}
+
+impl Writers {
+    /// No writers; at most `idle_max` are remembered while they have no lease.
+    pub fn new(idle_max: usize) -> Self {
+        let state = State { writers: HashMap::new(), idle: BTreeMap::new(), clock: 0, idle_max };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A lease that takes over from a live one. It must wait for [`Lease::turn`].
+    ///
+    /// # Errors
+    /// If a higher epoch has been here.
+    pub fn take_over(&self, id: &str, epoch: u64) -> Result<Lease, Denied> {
+        self.lease(id, epoch, true)
+    }
+
+    /// A lease, if none is live.
+    ///
+    /// # Errors
+    /// If one is, or if a higher epoch has been here.
+    pub fn take_if_free(&self, id: &str, epoch: u64) -> Result<Lease, Denied> {
+        self.lease(id, epoch, false)
+    }
+
+    fn lease(&self, id: &str, epoch: u64, take_over: bool) -> Result<Lease, Denied> {
+        let mut state = lock(&self.state);
+        let highest = state.writers.get(id).map_or(0, |writer| writer.epoch);
+        if epoch < highest {
+            return Err(Denied::StaleEpoch { highest });
+        }
+        let id: Arc<str> = match state.writers.get_key_value(id) {
+            Some((known, _)) => known.clone(),
+            None => id.into(),
+        };
+        let writer = state.writers.entry(id.clone()).or_insert_with(|| Writer {
+            progress: Arc::default(),
+            epoch,
+            owner: None,
+            idle_since: None,
+        });
+        if !take_over && writer.owner.is_some() {
+            return Err(Denied::Busy);
+        }
+        let owner = Arc::new(Owner {
+            taken_over: watch::Sender::new(false),
+            settled: watch::Sender::new(false),
+        });
+        writer.epoch = epoch;
+        let before = writer.owner.replace(owner.clone()).map(|older| {
+            older.taken_over.send_replace(true);
+            older.settled.subscribe()
+        });
+        let progress = writer.progress.clone();
+        if let Some(tick) = writer.idle_since.take() {
+            state.idle.remove(&tick);
+        }
+        Ok(Lease { state: self.state.clone(), id, owner, progress, before })
+    }
+
+    /// What is known of a writer.
+    pub fn get(&self, id: &str) -> Option<Snapshot> {
+        let state = lock(&self.state);
+        let writer = state.writers.get(id)?;
+        let progress = writer.progress.lock().expect("nothing panics in it").clone();
+        Some(Snapshot { progress, epoch: writer.epoch, live: writer.owner.is_some() })
+    }
+
+    /// Forgets a writer. False if it was not known.
+    ///
+    /// # Errors
+    /// If a lease of it is live.
+    pub fn reset(&self, id: &str) -> Result<bool, Denied> {
+        let mut state = lock(&self.state);
+        match state.writers.get(id) {
+            None => return Ok(false),
+            Some(writer) if writer.owner.is_some() => return Err(Denied::Busy),
+            Some(_) => {}
+        }
+        let writer = state.writers.remove(id).expect("it was there");
+        if let Some(tick) = writer.idle_since {
+            state.idle.remove(&tick);
+        }
+        Ok(true)
+    }
+
+    /// Writers with a lease.
+    pub fn live(&self) -> usize {
+        let state = lock(&self.state);
+        state.writers.len() - state.idle.len()
+    }
+}
+
+impl Lease {
+    /// True if an older lease is not settled yet.
+    pub fn must_wait(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| !*before.borrow())
+    }
+
+    /// Waits until every record of the older lease is settled. Cancel safe.
+    pub async fn turn(&mut self) {
+        if let Some(before) = &mut self.before {
+            // An owner that is gone has settled.
+            let _ = before.wait_for(|settled| *settled).await;
+            self.before = None;
+        }
+    }
+
+    /// Waits until a newer lease takes over. Cancel safe.
+    pub fn taken_over(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut taken_over = self.owner.taken_over.subscribe();
+        async move {
+            if taken_over.wait_for(|taken| *taken).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// How far the writer has come.
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("nothing panics in it")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.clock += 1;
+        let (tick, id) = (state.clock, self.id.clone());
+        if let Some(writer) = state.writers.get_mut(&id) {
+            let mine = writer.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, &self.owner));
+            if mine {
+                writer.owner = None;
+                writer.idle_since = Some(tick);
+                writer.progress.lock().expect("nothing panics in it").shrink();
+                state.idle.insert(tick, id);
+            }
+        }
+        while state.idle.len() > state.idle_max {
+            let (_, oldest) = state.idle.pop_first().expect("more than none");
+            state.writers.remove(&oldest);
+        }
+        drop(state);
+        self.owner.settled.send_replace(true);
+    }
+}
+
+impl Progress {
+    /// Where the writer goes on: after the higher of what is stored and what the engine knows to
+    /// be durable. Returns the position stored with it, if it is known.
+    pub fn resume(&mut self, acknowledged: Option<u64>) -> Option<Bytes> {
+        if let Some(acknowledged) = acknowledged.filter(|known| *known > self.durable_through) {
+            self.durable_through = acknowledged;
+            self.position = None;
+        }
+        self.accepted_through = self.durable_through;
+        let durable = self.durable_through;
+        self.remembered.retain(|(sequence, _)| *sequence <= durable);
+        self.position.clone()
+    }
+
+    /// A batch is on its way.
+    pub fn accepted(&mut self, sequence: u64, digest: u64) {
+        self.accepted_through = sequence;
+        if self.remembered.len() == REMEMBERED_LIVE {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back((sequence, digest));
+    }
+
+    /// Everything up to this batch is durable.
+    pub fn durable(&mut self, sequence: u64, position: Option<Bytes>) {
+        self.durable_through = sequence;
+        self.position = position;
+    }
+
+    /// False if this sequence named other rows before, as far as is remembered.
+    pub fn same(&self, sequence: u64, digest: u64) -> bool {
+        let known = self.remembered.iter().rev().find(|(known, _)| *known == sequence);
+        known.is_none_or(|(_, known)| *known == digest)
+    }
+
+    fn shrink(&mut self) {
+        let surplus = self.remembered.len().saturating_sub(REMEMBERED_IDLE);
+        self.remembered.drain(..surplus);
+        self.remembered.shrink_to_fit();
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("nothing panics while it holds the writers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_newer_lease_goes_on_when_the_older_is_settled() {
+        let writers = Writers::new(10);
+        let older = writers.take_over("w", 1).unwrap();
+        let mut newer = writers.take_over("w", 1).unwrap();
+        older.taken_over().await;
+        assert!(newer.must_wait());
+        older.progress().durable(7, None);
+        drop(older);
+        newer.turn().await;
+        assert_eq!(newer.progress().durable_through, 7);
+        assert!(writers.get("w").unwrap().live);
+    }
+
+    #[test]
+    fn a_lower_epoch_is_stale_for_ever() {
+        let writers = Writers::new(10);
+        drop(writers.take_over("w", 5).unwrap());
+        let denied = writers.take_over("w", 4).err();
+        assert_eq!(denied, Some(Denied::StaleEpoch { highest: 5 }));
+        assert!(writers.take_if_free("w", 5).is_ok());
+    }
+
+    #[test]
+    fn a_live_writer_is_neither_reset_nor_taken_by_a_single_call() {
+        let writers = Writers::new(10);
+        let lease = writers.take_over("w", 0).unwrap();
+        assert_eq!(writers.reset("w"), Err(Denied::Busy));
+        assert_eq!(writers.take_if_free("w", 0).err(), Some(Denied::Busy));
+        drop(lease);
+        assert_eq!(writers.reset("w"), Ok(true));
+        assert_eq!(writers.reset("w"), Ok(false));
+    }
+
+    #[test]
+    fn the_longest_unused_are_forgotten_and_the_live_never() {
+        let writers = Writers::new(2);
+        let live = writers.take_over("live", 0).unwrap();
+        for id in ["a", "b", "c"] {
+            drop(writers.take_over(id, 0).unwrap());
+        }
+        assert!(writers.get("a").is_none());
+        assert!(writers.get("b").is_some() && writers.get("c").is_some());
+        drop(writers.take_over("b", 0).unwrap());
+        drop(writers.take_over("d", 0).unwrap());
+        assert!(writers.get("b").is_some() && writers.get("c").is_none());
+        assert!(writers.get("live").unwrap().live);
+        assert_eq!(writers.live(), 1);
+        drop(live);
+        assert_eq!(writers.live(), 0);
+    }
+
+    #[test]
+    fn a_reused_sequence_is_recognised() {
+        let mut progress = Progress::default();
+        progress.accepted(1, 11);
+        progress.accepted(2, 22);
+        assert!(progress.same(2, 22) && !progress.same(2, 23) && progress.same(9, 1));
+        progress.durable(1, None);
+        assert_eq!(progress.resume(None), None);
+        assert!(progress.same(2, 23), "batch 2 never was durable, so it may change");
+    }
+}

@@ -1,0 +1,183 @@
+//! The sink against librdkafka's mock cluster: every record settles, whatever the broker answers.
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka_output::{
+    job,
+    kafka::{
+        Budget, Counts, Delivery as _, Encoded, Outcome, Sink, SinkSettings, State,
+        mock::{MockKafka, ProtocolError},
+        reader::TopicReader,
+    },
+    partition::{Partitions, Rotor, Turn},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Bench {
+    broker: MockKafka,
+    sink: Sink,
+    rotor: Rotor,
+}
+
+impl Bench {
+    async fn start(partitions: i32, more: &str) -> Self {
+        let broker = MockKafka::start(1).unwrap();
+        broker.create_topic("t", partitions).unwrap();
+        let yaml = format!(
+            "name: bench\noutputs:\n  - alias: a\n    bootstrapServers: {}\n    topic: t\n    \
+             metadataRefresh: 200ms\n{more}",
+            broker.bootstrap_servers()
+        );
+        let job = job::parse("bench.yaml", &yaml).unwrap();
+        let (_budget, shares) = Budget::new(64 << 20, 1);
+        let settings = SinkSettings::of(&job.outputs[0]).unwrap();
+        let sink = Sink::start(settings, shares.into_iter().next().unwrap()).unwrap();
+        let turn = Turn { rows: 1, time: Duration::from_secs(1) };
+        Self { broker, sink, rotor: Rotor::new(turn) }
+    }
+
+    async fn partitions(&self) -> Arc<Partitions> {
+        let mut partitions = self.sink.partitions();
+        let known = tokio::time::timeout(PATIENCE, partitions.wait_for(Option::is_some)).await;
+        known.expect("the topic is known in time").unwrap().clone().unwrap()
+    }
+
+    async fn send(&self, rows: u32) -> Outcome {
+        let partitions = self.partitions().await;
+        let mut encoded = Encoded::default();
+        for row in 0..rows {
+            encoded.bytes.extend_from_slice(format!("{{\"row\":{row}}}").as_bytes());
+            encoded.ends.push(encoded.bytes.len() as u32);
+        }
+        let room = self.sink.share().reserve(u64::from(rows) * 300).await;
+        let routes = self.rotor.assign(&partitions, rows, Instant::now()).unwrap();
+        let mut ticket = self.sink.submit(encoded, routes, room);
+        tokio::time::timeout(PATIENCE, ticket.outcome()).await.expect("the batch settles in time")
+    }
+
+    fn read(&self, partitions: i32, at_least: usize) -> Vec<(i32, String)> {
+        let servers = self.broker.bootstrap_servers();
+        let reader = TopicReader::open(&servers, "t", partitions).unwrap();
+        let (mut records, end) = (Vec::new(), Instant::now() + PATIENCE);
+        while Instant::now() < end {
+            match reader.next(Duration::from_millis(300)).unwrap() {
+                Some(read) => {
+                    records.push((read.partition, String::from_utf8(read.value).unwrap()));
+                }
+                None if records.len() >= at_least => return records,
+                None => {}
+            }
+        }
+        panic!("only {} of {at_least} records came", records.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_arrives_on_its_partition_in_order() {
+    let bench = Bench::start(3, "").await;
+    for _ in 0..20 {
+        assert_eq!(bench.send(300).await, Outcome::default());
+    }
+    let records = bench.read(3, 6000);
+    assert_eq!(records.len(), 6000);
+    for partition in 0..3 {
+        let mine = records.iter().filter(|(of, _)| *of == partition);
+        let rows: Vec<u32> =
+            mine.map(|(_, text)| text[7..text.len() - 1].parse().unwrap()).collect();
+        let expected: Vec<u32> =
+            (0..20).flat_map(|_| (0..100).map(|turn| turn * 3 + partition as u32)).collect();
+        assert_eq!(rows, expected, "partition {partition}");
+    }
+    let counts = Counts { delivered: 6000, ..Counts::default() };
+    assert_eq!(bench.sink.counts(), counts);
+    assert_eq!(bench.sink.close(Instant::now()).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_passes_is_waited_for() {
+    let bench = Bench::start(1, "").await;
+    bench.partitions().await;
+    bench.broker.fail_produce(&[ProtocolError::TopicAuthorizationFailed; 3]);
+    let start = Instant::now();
+    assert_eq!(bench.send(100).await, Outcome::default());
+    assert!(start.elapsed() >= Duration::from_millis(100), "it went again after a pause");
+    assert_eq!(bench.read(1, 100).len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_on_a_batch_is_narrowed_down_before_a_row_is_blamed() {
+    let bench = Bench::start(1, "    errorPolicy: Drop\n").await;
+    bench.partitions().await;
+    // 64 rows are halved six times until one stands alone; the seventh verdict is on it.
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge; 7]);
+    let outcome = bench.send(64).await;
+    let rejected: Vec<_> = outcome.rejected.iter().map(|(row, cause)| (*row, cause.code)).collect();
+    assert_eq!(rejected, [(0, "ROW_TOO_LARGE")]);
+    let records = bench.read(1, 63);
+    let expected: Vec<_> = (1..64).map(|row| (0, format!("{{\"row\":{row}}}"))).collect();
+    assert_eq!(records, expected, "the others arrive, in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_stop_the_row_waits_and_the_ticket_says_why() {
+    let bench = Bench::start(1, "").await;
+    let partitions = bench.partitions().await;
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge; 3]);
+    let encoded = Encoded { bytes: b"{}".to_vec(), ends: vec![2], rows: Some(vec![7]) };
+    let room = bench.sink.share().reserve(300).await;
+    let routes = bench.rotor.assign(&partitions, 1, Instant::now()).unwrap();
+    let mut ticket = bench.sink.submit(encoded, routes, room);
+    let end = Instant::now() + PATIENCE;
+    let held = loop {
+        if let Some(cause) = ticket.held() {
+            break cause;
+        }
+        assert!(Instant::now() < end, "the row is held");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(held.code, "ROW_TOO_LARGE");
+    assert!(held.text.starts_with("row 7 of its batch waits."), "{held}");
+    assert_eq!(ticket.outcome().await, Outcome::default(), "the broker took it in the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_wait_for_a_topic_that_is_not_there() {
+    let broker = MockKafka::start(1).unwrap();
+    let yaml = format!(
+        "name: b\noutputs:\n  - {{ alias: a, bootstrapServers: \"{}\", topic: late }}\n",
+        broker.bootstrap_servers()
+    );
+    let job = job::parse("b.yaml", &yaml).unwrap();
+    let (_budget, shares) = Budget::new(64 << 20, 1);
+    let settings = SinkSettings::of(&job.outputs[0]).unwrap();
+    let sink = Sink::start(settings, shares.into_iter().next().unwrap()).unwrap();
+    let end = Instant::now() + PATIENCE;
+    while sink.health().cause.is_none_or(|cause| cause.code != "TOPIC_NOT_FOUND") {
+        assert!(Instant::now() < end, "{:?}", sink.health());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    broker.create_topic("late", 2).unwrap();
+    let mut partitions = sink.partitions();
+    let known = tokio::time::timeout(PATIENCE, partitions.wait_for(Option::is_some)).await;
+    assert_eq!(known.unwrap().unwrap().clone().unwrap().leaders, [true, true]);
+    assert_eq!(sink.health().state, State::Ready);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_gives_up_what_cannot_settle_and_says_so() {
+    let bench = Bench::start(1, "").await;
+    let partitions = bench.partitions().await;
+    bench.broker.set_up(1, false).unwrap();
+    let encoded = Encoded { bytes: b"{}{}".to_vec(), ends: vec![2, 4], rows: None };
+    let room = bench.sink.share().reserve(600).await;
+    let routes = bench.rotor.assign(&partitions, 2, Instant::now()).unwrap();
+    let mut ticket = bench.sink.submit(encoded, routes, room);
+    let start = Instant::now();
+    let given_up = bench.sink.close(Instant::now() + Duration::from_millis(500)).await;
+    assert_eq!(given_up, 2);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(ticket.outcome().await.unknown.is_some());
+}

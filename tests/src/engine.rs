@@ -1,0 +1,388 @@
+//! A small query engine: speaks the contract as a caller does, one step after the other.
+//!
+//! Calls block, so that a test reads as a story; the connection itself lives on a runtime that
+//! all tests of a process share. [`load`] sends rows from a thread of its own and checks what
+//! arrived, [`job`] writes job files.
+
+pub mod job;
+pub mod load;
+
+use std::{
+    collections::VecDeque,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use prost::Message as _;
+use proto::v1::{
+    self, Ack, Batch, Draining, Held, Open, Opened, OutputState, Primitive, Refused, RejectedRow,
+    WriteRequest, batch::Rows, kafka_output_service_client::KafkaOutputServiceClient,
+    write_request::Message as In, write_response::Message as Out,
+};
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_types::StatusExt as _;
+
+use crate::{
+    service::Service,
+    wait::{DEADLINE, wait_for},
+};
+
+/// One connection to a service.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    client: KafkaOutputServiceClient<Channel>,
+    channel: Channel,
+}
+
+/// An open `Write` stream that numbers its batches.
+#[derive(Debug)]
+pub struct Stream {
+    requests: mpsc::UnboundedSender<WriteRequest>,
+    answers: Streaming<v1::WriteResponse>,
+    /// The service's answer to `Open`.
+    pub opened: Opened,
+    /// The last sequence that was sent.
+    pub sent: u64,
+    /// Everything up to here is acknowledged.
+    pub durable_through: u64,
+    /// Rows that acknowledgements named as set aside.
+    pub rejected: Vec<RejectedRow>,
+    /// How many rows were set aside, named or not.
+    pub rejected_total: u64,
+    /// Sequences and sizes of the batches without an acknowledgement.
+    unacknowledged: VecDeque<(u64, u64)>,
+}
+
+/// What the service says on a stream after `Opened`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Batches are durable.
+    Ack(Ack),
+    /// A batch is refused.
+    Refused(Refused),
+    /// A batch waits.
+    Held(Held),
+    /// The service lives.
+    Heartbeat,
+    /// The service is about to close.
+    Draining(Draining),
+    /// The stream has ended.
+    Ended(Result<(), Failure>),
+}
+
+/// An error with the details that the contract promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The gRPC code.
+    pub code: Code,
+    /// The stable reason; empty if the error is not the service's own.
+    pub reason: String,
+    /// Whether a retry helps.
+    pub retry: bool,
+    /// Whether rows may be written; true as well if nobody says.
+    pub may_be_written: bool,
+    /// For a person.
+    pub message: String,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let info = status.get_details_error_info();
+        let says = |key: &str| info.as_ref().and_then(|info| info.metadata.get(key).cloned());
+        Self {
+            code: status.code(),
+            retry: says("retry").is_some_and(|said| said == "yes"),
+            may_be_written: says("may_be_written").is_none_or(|said| said == "yes"),
+            message: status.message().to_owned(),
+            reason: info.map(|info| info.reason).unwrap_or_default(),
+        }
+    }
+}
+
+/// The threads of all connections.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("threads can be started"))
+}
+
+/// Waits for an answer to a call.
+fn call<T>(call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> Result<T, Failure> {
+    let within = async { tokio::time::timeout(DEADLINE, call).await };
+    let answer = runtime().block_on(within).expect("the service answers calls");
+    answer.map(tonic::Response::into_inner).map_err(Failure::from)
+}
+
+impl Engine {
+    /// Connects to a service.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn connect(service: &Service) -> Self {
+        let endpoint = Channel::from_shared(service.url()).expect("a service has a proper URL");
+        let channel = runtime().block_on(endpoint.tcp_nodelay(true).connect());
+        let channel = channel.expect("a service that was started listens");
+        let client = KafkaOutputServiceClient::new(channel.clone());
+        Self { client, channel }
+    }
+
+    /// Configuration and state of an output.
+    ///
+    /// # Errors
+    /// The service's.
+    pub fn try_output(&self, alias: &str) -> Result<v1::Output, Failure> {
+        let request = v1::GetOutputRequest { output: alias.to_owned() };
+        let answer = call(self.client.clone().get_output(request))?;
+        Ok(answer.output.expect("GetOutput answers with an output"))
+    }
+
+    /// Like [`Engine::try_output`], for an output that is there.
+    ///
+    /// # Panics
+    /// When the call fails.
+    pub fn output(&self, alias: &str) -> v1::Output {
+        self.try_output(alias).expect("the output is there")
+    }
+
+    /// Waits until `fact` holds of an output, and returns that output.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    #[track_caller]
+    pub fn wait_output(
+        &self,
+        alias: &str,
+        what: &str,
+        fact: impl Fn(&v1::Output) -> bool,
+    ) -> v1::Output {
+        wait_for(&format!("output {alias} {what}"), DEADLINE, || {
+            Some(self.output(alias)).filter(|output| fact(output))
+        })
+    }
+
+    /// Waits until rows pass.
+    ///
+    /// # Panics
+    /// When that takes longer than the deadline.
+    #[track_caller]
+    pub fn wait_ready(&self, alias: &str) -> v1::Output {
+        self.wait_output(alias, "is ready", |output| output.state() == OutputState::Ready)
+    }
+
+    /// Whether the health service says `SERVING` of a name.
+    ///
+    /// # Panics
+    /// When it does not know the name.
+    pub fn serving(&self, name: &str) -> bool {
+        let request = HealthCheckRequest { service: name.to_owned() };
+        let answer = call(HealthClient::new(self.channel.clone()).check(request));
+        answer.expect("the health service knows the name").status() == ServingStatus::Serving
+    }
+
+    /// Opens a writer's stream.
+    ///
+    /// # Panics
+    /// When the service does not open it.
+    pub fn open(&self, output: &str, writer_id: &str) -> Stream {
+        let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
+        let open = Open { output, writer_id, ..Open::default() };
+        self.try_open(open).expect("the service opens the stream")
+    }
+
+    /// Opens a stream as told.
+    ///
+    /// # Errors
+    /// What the service says instead of `Opened`.
+    ///
+    /// # Panics
+    /// When it says nothing, or something else first.
+    pub fn try_open(&self, open: Open) -> Result<Stream, Failure> {
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let first = WriteRequest { message: Some(In::Open(open)) };
+        requests.send(first).expect("the receiver is still here");
+        let mut client = self.client.clone();
+        let mut answers = call(client.write(UnboundedReceiverStream::new(receiver)))?;
+        let opened = async {
+            loop {
+                match answers.message().await?.and_then(|answer| answer.message) {
+                    Some(Out::Opened(opened)) => return Ok::<_, Status>(opened),
+                    Some(Out::Waiting(_)) => {}
+                    other => panic!("the service should say Opened, not {other:?}"),
+                }
+            }
+        };
+        let within = async { tokio::time::timeout(DEADLINE, opened).await };
+        let opened = runtime().block_on(within).expect("the service answers Open")?;
+        Ok(Stream {
+            requests,
+            answers,
+            sent: opened.resume_after,
+            durable_through: opened.resume_after,
+            opened,
+            rejected: Vec::new(),
+            rejected_total: 0,
+            unacknowledged: VecDeque::new(),
+        })
+    }
+}
+
+impl Stream {
+    /// Declares columns under the id 0, which all batches name.
+    pub fn declare(&mut self, columns: &[(&str, Primitive)]) {
+        let columns = columns.iter().map(|(name, primitive)| v1::Column {
+            name: (*name).to_owned(),
+            r#type: Some(v1::DataType {
+                kind: Some(v1::data_type::Kind::Primitive((*primitive).into())),
+            }),
+            required: false,
+        });
+        let columns = v1::Columns { columns: columns.collect() };
+        self.request(In::Schema(v1::Schema {
+            id: 0,
+            columns: Some(v1::schema::Columns::Typed(columns)),
+        }));
+    }
+
+    /// Sends rows as the next batch and returns its sequence.
+    pub fn send(&mut self, json_lines: impl Into<Bytes>) -> u64 {
+        self.sent += 1;
+        self.send_as(self.sent, Rows::JsonLines(json_lines.into()));
+        self.sent
+    }
+
+    /// Sends rows under any sequence, with any carrier.
+    pub fn send_as(&mut self, sequence: u64, rows: Rows) {
+        let batch = Batch { sequence, rows: Some(rows), ..Batch::default() };
+        let bytes = self.request(In::Batch(batch));
+        self.unacknowledged.push_back((sequence, bytes));
+    }
+
+    /// Says that no more batches come.
+    pub fn finish(&mut self) {
+        self.requests = mpsc::unbounded_channel().0;
+    }
+
+    /// Whether the credit allows another batch of `bytes`.
+    pub fn may_send(&self, bytes: u64) -> bool {
+        let credit = self.opened.credit.unwrap_or_default();
+        let used: u64 = self.unacknowledged.iter().map(|(_, bytes)| bytes).sum();
+        // A little for the envelope of the rows.
+        used + bytes + 64 <= credit.bytes && self.unacknowledged.len() < credit.batches as usize
+    }
+
+    /// The next answer; `None` if there is none within `deadline`.
+    pub fn next(&mut self, deadline: Duration) -> Option<Answer> {
+        let answers = &mut self.answers;
+        let within = async { tokio::time::timeout(deadline, answers.message()).await };
+        let answer = match runtime().block_on(within).ok()? {
+            Ok(None) => Answer::Ended(Ok(())),
+            Err(status) => Answer::Ended(Err(status.into())),
+            Ok(Some(answer)) => match answer.message {
+                Some(Out::Ack(ack)) => Answer::Ack(ack),
+                Some(Out::Refused(refused)) => Answer::Refused(refused),
+                Some(Out::Held(held)) => Answer::Held(held),
+                Some(Out::Heartbeat(_)) => Answer::Heartbeat,
+                Some(Out::Draining(draining)) => Answer::Draining(draining),
+                other => panic!("not an answer of an open stream: {other:?}"),
+            },
+        };
+        match &answer {
+            Answer::Ack(ack) => self.acknowledged(ack),
+            Answer::Refused(refused) => {
+                self.unacknowledged.retain(|(sequence, _)| *sequence != refused.sequence);
+                self.sent = refused.expected_sequence - 1;
+            }
+            _ => {}
+        }
+        Some(answer)
+    }
+
+    fn acknowledged(&mut self, ack: &Ack) {
+        assert!(ack.durable_through >= self.durable_through, "{ack:?} takes something back");
+        self.durable_through = ack.durable_through;
+        self.unacknowledged.retain(|(sequence, _)| *sequence > ack.durable_through);
+        self.rejected.extend_from_slice(&ack.rejected);
+        self.rejected_total += ack.rejected_total;
+        self.opened.credit = ack.credit.or(self.opened.credit);
+    }
+
+    /// Waits until everything that was sent is durable, however often the service says that it
+    /// waits.
+    ///
+    /// # Panics
+    /// When a batch is refused, the stream ends, or the deadline passes.
+    #[track_caller]
+    pub fn wait_durable(&mut self) {
+        let start = Instant::now();
+        while self.durable_through < self.sent {
+            let (through, sent) = (self.durable_through, self.sent);
+            match self.next(DEADLINE.saturating_sub(start.elapsed())) {
+                Some(answer @ (Answer::Refused(_) | Answer::Ended(_))) => panic!("{answer:?}"),
+                Some(_) => {}
+                None => panic!("{sent} batches were sent, durable are {through}"),
+            }
+        }
+    }
+
+    /// Waits until the service says that a batch waits because of `code`.
+    ///
+    /// # Panics
+    /// When the batch becomes durable instead, the stream ends, or the deadline passes.
+    #[track_caller]
+    pub fn wait_held(&mut self, code: &str) -> Held {
+        let (start, mut heard) = (Instant::now(), Vec::new());
+        loop {
+            match self.next(DEADLINE.saturating_sub(start.elapsed())) {
+                Some(Answer::Held(held)) if held.code == code => return held,
+                Some(answer @ (Answer::Held(_) | Answer::Heartbeat)) => heard.push(answer),
+                other => panic!("waited for Held {code}, not {other:?} after {heard:?}"),
+            }
+        }
+    }
+
+    /// The next answer that is not a heartbeat: the refusal of a batch.
+    ///
+    /// # Panics
+    /// When it is something else, or there is none within the deadline.
+    #[track_caller]
+    pub fn wait_refused(&mut self) -> Refused {
+        loop {
+            match self.next(DEADLINE) {
+                Some(Answer::Refused(refused)) => return refused,
+                Some(Answer::Heartbeat) => {}
+                other => panic!("waited for Refused, not {other:?}"),
+            }
+        }
+    }
+
+    /// Reads on until the stream ends; returns how.
+    ///
+    /// # Errors
+    /// What ended it, unless it was closed in peace.
+    ///
+    /// # Panics
+    /// When it does not end within the deadline.
+    #[track_caller]
+    pub fn wait_end(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.next(DEADLINE) {
+                Some(Answer::Ended(end)) => return end,
+                Some(_) => {}
+                None => panic!("the stream does not end"),
+            }
+        }
+    }
+
+    /// Sends a request; returns its size. A stream that has ended tells so when it is read.
+    fn request(&mut self, message: In) -> u64 {
+        let request = WriteRequest { message: Some(message) };
+        let bytes = request.encoded_len() as u64;
+        let _ = self.requests.send(request);
+        bytes
+    }
+}

@@ -1,0 +1,36 @@
+//! Job files for tests.
+
+use std::fmt::Write as _;
+
+/// A job with one output, [`OUTPUT`], that listens on a free port and stops within five seconds.
+/// `more` are further keys of the output, in YAML's flow style: `acks: One, turn: { rows: 1 }`.
+pub fn job(bootstrap: &str, topic: &str, more: &str) -> String {
+    job_of(&[output(OUTPUT, bootstrap, topic, more)])
+}
+
+/// The alias of the output of [`job`].
+pub const OUTPUT: &str = "out";
+
+/// How long the service of a [`job`] may take to stop, in seconds.
+pub const SHUTDOWN_TIMEOUT_S: u64 = 5;
+
+/// A job with outputs made by [`output`].
+pub fn job_of(outputs: &[String]) -> String {
+    let mut job = format!(
+        "name: tests\n\
+         listen: {{ grpc: {{ address: '127.0.0.1:0' }} }}\n\
+         memory: 128 MiB\n\
+         shutdownTimeout: {SHUTDOWN_TIMEOUT_S}s\n\
+         outputs:\n"
+    );
+    for output in outputs {
+        writeln!(job, "  - {output}").expect("a string can be written");
+    }
+    job
+}
+
+/// One output of a job, in YAML's flow style.
+pub fn output(alias: &str, bootstrap: &str, topic: &str, more: &str) -> String {
+    let comma = if more.is_empty() { "" } else { ", " };
+    format!("{{ alias: {alias}, topic: {topic}, bootstrapServers: '{bootstrap}'{comma}{more} }}")
+}

@@ -1,0 +1,18 @@
+//! Real Apache Kafka from Maven's jars, made to start in a second and to leave nothing behind.
+//!
+//! [`prepare`] fetches and prepares once per machine; [`Broker`] and [`Cluster`] start nodes from
+//! that; [`Admin`] makes topics and waits until every broker knows them.
+
+mod admin;
+mod broker;
+mod cluster;
+mod host;
+mod node;
+mod prepare;
+mod wire;
+
+pub use admin::{Admin, unique_topic};
+pub use broker::{Broker, BrokerOptions, SharedBroker, shared_broker};
+pub use cluster::{Cluster, ClusterOptions};
+pub use prepare::{Kafka, prepare};
+pub use wire::{Metadata, Partition, Topic};

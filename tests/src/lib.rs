@@ -1,0 +1,29 @@
+//! What the whole-service tests stand on: real Kafka brokers, readers that others wrote, and the
+//! service as a child process.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
+//! | [`flights`] | a table of 336,776 real rows |
+//! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]) |
+//! | [`reader`] | reads a topic with `confluent-kafka` |
+//! | [`segments`] | reads batch headers from a broker's files: sizes, codecs, transactions |
+//! | [`service`] | runs `kafka-output serve` |
+//! | [`tools`] | Python with its packages, `buf`, `grpcurl` |
+//! | [`wait`] | waits for facts, by name and with a deadline |
+//!
+//! Everything here panics when it fails: a test has nothing better to do with an error, and the
+//! text says what was tried. No child outlives the test process, however that ends
+//! ([`process`]); whatever is left on disk by a process that was killed is removed by the next
+//! one ([`cache`]).
+
+pub mod cache;
+pub mod engine;
+pub mod flights;
+pub mod kafka;
+pub mod process;
+pub mod reader;
+pub mod segments;
+pub mod service;
+pub mod tools;
+pub mod wait;
