@@ -178,6 +178,11 @@ impl Writers {
         Ok(true)
     }
 
+    /// Whether a lease of this writer is live.
+    pub fn is_live(&self, id: &str) -> bool {
+        lock(&self.state).writers.get(id).is_some_and(|writer| writer.owner.is_some())
+    }
+
     /// Writers with a lease.
     pub fn live(&self) -> usize {
         let state = lock(&self.state);
@@ -226,7 +231,7 @@ impl Drop for Lease {
             if mine {
                 writer.owner = None;
                 writer.idle_since = Some(tick);
-                writer.progress.lock().expect("nothing panics in it").shrink();
+                writer.progress.lock().expect("nothing panics in it").rest();
                 state.idle.insert(tick, id);
             }
         }
@@ -274,7 +279,9 @@ impl Progress {
         known.is_none_or(|(_, known)| *known == digest)
     }
 
-    fn shrink(&mut self) {
+    /// Nothing is on its way any more, and little is kept.
+    fn rest(&mut self) {
+        self.accepted_through = self.durable_through;
         let surplus = self.remembered.len().saturating_sub(REMEMBERED_IDLE);
         self.remembered.drain(..surplus);
         self.remembered.shrink_to_fit();

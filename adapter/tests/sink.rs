@@ -181,3 +181,19 @@ async fn a_stop_gives_up_what_cannot_settle_and_says_so() {
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(ticket.outcome().await.unknown.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_broken_producer_rows_pass_again() {
+    let bench = Bench::start(2, "").await;
+    assert_eq!(bench.send(10).await, Outcome::default());
+    // Without a request in flight before it, the broker says that it lost the producer's state:
+    // fatal for an idempotent producer.
+    bench.broker.fail_produce(&[ProtocolError::OutOfOrderSequence; 2]);
+    let broken = bench.send(10).await;
+    let codes = broken.unknown.iter().map(|cause| cause.code).collect::<Vec<_>>();
+    assert!(codes.is_empty() || codes == ["PRODUCER_FAILED"], "{codes:?}");
+    assert_eq!(bench.send(10).await, Outcome::default());
+    let at_least = if codes.is_empty() { 30 } else { 20 };
+    assert!(bench.read(2, at_least).len() >= at_least);
+    assert_eq!(bench.sink.close(Instant::now()).await, 0);
+}

@@ -278,8 +278,16 @@ impl Stream {
     /// The next answer; `None` if there is none within `deadline`.
     pub fn next(&mut self, deadline: Duration) -> Option<Answer> {
         let answers = &mut self.answers;
-        let within = async { tokio::time::timeout(deadline, answers.message()).await };
-        let answer = match runtime().block_on(within).ok()? {
+        let within = async {
+            tokio::select! {
+                biased;
+                answer = answers.message() => Some(answer),
+                // A timer takes a millisecond at least, which is long for a mere look.
+                () = std::future::ready(()), if deadline.is_zero() => None,
+                () = tokio::time::sleep(deadline) => None,
+            }
+        };
+        let answer = match runtime().block_on(within)? {
             Ok(None) => Answer::Ended(Ok(())),
             Err(status) => Answer::Ended(Err(status.into())),
             Ok(Some(answer)) => match answer.message {

@@ -159,6 +159,7 @@ fn with_a_frozen_broker_it_stops_in_time_or_at_once_and_says_what_is_unsettled()
     assert_eq!((ended.code, unsettled_records(&ended)), (UNSETTLED, 100), "{ended:?}");
     println!("with a frozen broker: {took:?}");
     let failure = stream.wait_end().expect_err("the writer is told");
+    println!("{failure:?}");
     assert_eq!((failure.code, failure.may_be_written), (Code::Unavailable, true), "{failure:?}");
 
     for (signal, (mut service, _stream)) in [(Signal::TERM, second), (Signal::INT, third)] {
@@ -180,7 +181,7 @@ fn with_a_dead_broker_it_stops_in_time_and_says_what_is_unsettled() {
     let (ended, took) = stop(service, Signal::TERM);
     assert_eq!((ended.code, unsettled_records(&ended)), (UNSETTLED, 100), "{ended:?}");
     println!("with a dead broker: {took:?}");
-    stream.wait_end().expect_err("the writer is told");
+    println!("{:?}", stream.wait_end().expect_err("the writer is told"));
 }
 
 #[test]
@@ -198,5 +199,5 @@ fn rows_that_no_broker_ever_saw_are_unsettled_too() {
     stream.wait_held("TOPIC_NOT_FOUND");
     let (ended, _) = stop(service, Signal::TERM);
     assert_eq!(ended.code, UNSETTLED, "a batch that was taken has no answer: {ended:?}");
-    stream.wait_end().expect_err("the writer is told");
+    println!("{:?}", stream.wait_end().expect_err("the writer is told"));
 }

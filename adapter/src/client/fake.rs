@@ -28,7 +28,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
+pub(crate) use tonic::Code;
+use tonic::{Request, Response, Status, Streaming, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// How one stream behaves. The first streams take the scripts in order, later ones the default.

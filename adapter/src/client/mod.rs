@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A task behind the handle owns the connection. It numbers nothing and decides nothing about
-//! rows: the [`window`] does. The handle puts batches into the window, the task sends what the
+//! rows: the window does. The handle puts batches into the window, the task sends what the
 //! credit allows, takes acknowledgements, and after a lost stream opens again and sends what is
 //! not durable, byte for byte. Memory is bounded by the credit: `send` waits when the window is
 //! full, and a batch larger than the credit goes when nothing else is on its way.
@@ -34,7 +34,8 @@ use std::{sync::Arc, time::Duration};
 
 use arrow_schema::Schema;
 use bytes::Bytes;
-use proto::v1::{Columns, Limits, Opened, Refused, schema};
+use proto::v1::schema;
+pub use proto::v1::{Columns, Credit, Held, Limits, Opened, Refused, RejectedRow, Waiting};
 use tokio::{
     sync::watch,
     task::JoinHandle,

@@ -16,8 +16,10 @@ pub enum CallError {
     SecondOpen,
     /// A request without a message.
     EmptyRequest,
-    /// A field is at fault: reason, field, what is wrong.
+    /// A field is at fault, and nothing of the call is written: reason, field, what is wrong.
     Invalid(&'static str, &'static str, String),
+    /// The same in a message of an open stream, whose earlier batches may be written.
+    InvalidMessage(&'static str, &'static str, String),
     /// The job has no such output.
     OutputNotFound(String),
     /// More is unacknowledged than granted.
@@ -51,8 +53,10 @@ pub enum CallError {
         /// Its epoch.
         highest: u64,
     },
-    /// A stream of this writer is live.
+    /// A stream of this writer is live, or a call of it is not settled.
     WriterBusy,
+    /// The same for a writer that should be forgotten.
+    ResetBusy,
     /// The number named other rows before.
     SequenceReused {
         /// The number.
@@ -63,12 +67,16 @@ pub enum CallError {
         /// The batch.
         sequence: u64,
     },
+    /// A call's time is over before any of it was handed to Kafka.
+    CallTimeout,
     /// Three heartbeat intervals without a word from the engine.
     ClientSilent,
     /// Answers pile up because the engine does not read them.
     AnswersUnread,
-    /// The service closes.
+    /// The service closes and takes nothing new; nothing of the call is written.
     Draining,
+    /// The service closes, and this stream with it.
+    Drained,
     /// Records of this batch may be written or not.
     DeliveryUnknown {
         /// The batch.
@@ -98,7 +106,8 @@ impl CallError {
             Self::OpenExpected => (Code::InvalidArgument, "OPEN_EXPECTED", None, false),
             Self::SecondOpen => (Code::InvalidArgument, "SECOND_OPEN", None, true),
             Self::EmptyRequest => (Code::InvalidArgument, "EMPTY_REQUEST", None, true),
-            Self::Invalid(reason, ..) => (Code::InvalidArgument, *reason, None, true),
+            Self::Invalid(reason, ..) => (Code::InvalidArgument, *reason, None, false),
+            Self::InvalidMessage(reason, ..) => (Code::InvalidArgument, *reason, None, true),
             Self::OutputNotFound(_) => (Code::NotFound, "OUTPUT_NOT_FOUND", None, false),
             Self::CreditExceeded { .. } => (Code::ResourceExhausted, "CREDIT_EXCEEDED", None, true),
             Self::MessageTooLarge { .. } => {
@@ -112,14 +121,17 @@ impl CallError {
             }
             Self::TakenOver => (Code::Aborted, "TAKEN_OVER", None, true),
             Self::StaleEpoch { .. } => (Code::FailedPrecondition, "STALE_EPOCH", None, false),
-            Self::WriterBusy => (Code::Aborted, "WRITER_BUSY", None, false),
+            Self::WriterBusy => (Code::Aborted, "WRITER_BUSY", later, false),
+            Self::ResetBusy => (Code::FailedPrecondition, "WRITER_BUSY", later, false),
             Self::SequenceReused { .. } => {
                 (Code::FailedPrecondition, "SEQUENCE_REUSED", None, true)
             }
             Self::BatchTimeout { .. } => (Code::DeadlineExceeded, "BATCH_TIMEOUT", soon, true),
+            Self::CallTimeout => (Code::DeadlineExceeded, "BATCH_TIMEOUT", soon, false),
             Self::ClientSilent => (Code::DeadlineExceeded, "CLIENT_SILENT", soon, true),
             Self::AnswersUnread => (Code::ResourceExhausted, "ANSWERS_UNREAD", None, true),
-            Self::Draining => (Code::Unavailable, "DRAINING", later, true),
+            Self::Draining => (Code::Unavailable, "DRAINING", later, false),
+            Self::Drained => (Code::Unavailable, "DRAINING", later, true),
             Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
             Self::Refused(reason, _) => (Code::InvalidArgument, *reason, None, false),
             Self::NotServedYet(_) => (Code::Unimplemented, "NOT_SERVED_YET", None, false),
@@ -132,7 +144,9 @@ impl CallError {
             Self::OpenExpected => "the first message of a stream is `open`".into(),
             Self::SecondOpen => "`open` comes once; use another stream for another writer".into(),
             Self::EmptyRequest => "a request holds one of open, schema, batch, heartbeat".into(),
-            Self::Invalid(_, field, what) => format!("`{field}`: {what}"),
+            Self::Invalid(_, field, what) | Self::InvalidMessage(_, field, what) => {
+                format!("`{field}`: {what}")
+            }
             Self::OutputNotFound(alias) => {
                 format!("the job has no output `{alias}`; ListOutputs names those it has")
             }
@@ -154,7 +168,9 @@ impl CallError {
             Self::StaleEpoch { highest } => {
                 format!("this writer has been here with epoch {highest}; a newer instance of it runs")
             }
-            Self::WriterBusy => "a stream of this writer is live".into(),
+            Self::WriterBusy | Self::ResetBusy => {
+                "a stream of this writer is live, or rows of it are not settled yet".into()
+            }
             Self::SequenceReused { sequence } => {
                 format!("sequence {sequence} named other rows before; a sequence names the same rows for ever")
             }
@@ -162,12 +178,17 @@ impl CallError {
                 "the time of batch {sequence} is over while it is on its way; open again to learn \
                  what is durable"
             ),
+            Self::CallTimeout => {
+                "the call's time is over before anything was handed to Kafka; call again".into()
+            }
             Self::ClientSilent => {
                 "nothing came for three heartbeat intervals; send a heartbeat when there are no rows"
                     .into()
             }
             Self::AnswersUnread => "answers pile up; read them while you send".into(),
-            Self::Draining => "the service closes; open again and send what is not durable".into(),
+            Self::Draining | Self::Drained => {
+                "the service closes; open again and send what is not durable".into()
+            }
             Self::DeliveryUnknown { sequence, cause } => format!(
                 "batch {sequence} may be written or not ({cause}); open again and send what is \
                  not durable"
@@ -191,7 +212,9 @@ impl From<CallError> for Status {
         if let Some(delay) = answer.retry {
             details.set_retry_info(Some(delay));
         }
-        if let CallError::Invalid(_, field, what) = &error {
+        if let CallError::Invalid(_, field, what) | CallError::InvalidMessage(_, field, what) =
+            &error
+        {
             details.add_bad_request_violation(*field, what);
         }
         Self::with_error_details(answer.code, error.message(), details)

@@ -2,34 +2,49 @@
 //!
 //! Acknowledgements that the client has not taken yet are joined into one, so a client that reads
 //! slowly costs no memory for them.
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use proto::v1::{self, WriteResponse, write_response::Message as Out};
 use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::Status;
 
 use super::{error::CallError, session::response};
+use crate::output::NAMED_ROWS_MAX;
 
 /// Answers that may wait for a client that does not read. A client within its credit has fewer.
 const WAITING_MAX: usize = 512;
 
-/// Rows that one joined acknowledgement names at most.
-const JOINED_ROWS_MAX: usize = 1000;
+/// Answers between a session and its connection.
+const ANSWERS: usize = 16;
 
-/// Longest wait for a client that should take the end of its stream.
-const END_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// Longest wait for a client that should take what waits at the end of its stream.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The answers of one stream.
 pub struct Outbox {
-    to_client: mpsc::Sender<Result<WriteResponse, Status>>,
+    to_client: mpsc::Sender<Answer>,
+    /// The last answer has a place of its own: whoever reads at all hears how the stream ended.
+    last_to_client: Option<mpsc::Sender<Answer>>,
     waiting: VecDeque<Out>,
     last_word: Instant,
 }
 
+/// What a client reads.
+type Answer = Result<WriteResponse, Status>;
+
 impl Outbox {
-    /// Answers into this channel.
-    pub fn new(to_client: mpsc::Sender<Result<WriteResponse, Status>>) -> Self {
-        Self { to_client, waiting: VecDeque::new(), last_word: Instant::now() }
+    /// An outbox, and the stream that empties it.
+    pub fn new() -> (Self, impl Stream<Item = Answer> + Send + 'static) {
+        let (to_client, answers) = mpsc::channel(ANSWERS);
+        let (last_to_client, last) = mpsc::channel(1);
+        let outbox = Self {
+            to_client,
+            last_to_client: Some(last_to_client),
+            waiting: VecDeque::new(),
+            last_word: Instant::now(),
+        };
+        (outbox, ReceiverStream::new(answers).chain(ReceiverStream::new(last)))
     }
 
     /// Says something.
@@ -47,7 +62,7 @@ impl Outbox {
         rejected_total: u64,
     ) {
         if let Some(Out::Ack(last)) = self.waiting.back_mut()
-            && last.rejected.len() + rejected.len() <= JOINED_ROWS_MAX
+            && last.rejected.len() + rejected.len() <= NAMED_ROWS_MAX
         {
             last.durable_through = durable_through;
             last.credit = credit.or(last.credit.take());
@@ -86,18 +101,17 @@ impl Outbox {
         }
     }
 
-    /// Ends the stream: what waits goes first. A client that does not read loses the rest.
+    /// Ends the stream: what waits goes first. A client that does not read loses it, but hears
+    /// the end whenever it reads.
     pub async fn end(&mut self, end: Result<(), CallError>) {
-        let all = async {
-            while !self.waiting.is_empty() && self.flush().await {}
-            if let Err(error) = end {
-                let _ = self.to_client.send(Err(error.into())).await;
-            }
-        };
+        let all = async { while !self.waiting.is_empty() && self.flush().await {} };
         let _ = tokio::time::timeout(END_TIMEOUT, all).await;
+        if let (Some(last), Err(error)) = (self.last_to_client.take(), end) {
+            // The place is free: it is used here and once. The client may be gone.
+            let _ = last.try_send(Err(error.into()));
+        }
         // The session lives on until its records are settled; the client need not wait for that.
-        let (closed, _) = mpsc::channel(1);
-        self.to_client = closed;
+        (self.to_client, _) = mpsc::channel(1);
     }
 
     /// When the service last said something.

@@ -7,10 +7,10 @@ use proto::v1::{
     write_request::Message as In, write_response::Message as Out,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -36,9 +36,6 @@ const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Bounds of the interval that an engine may ask for; ingresses close streams idle for 240 s.
 const HEARTBEAT_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(200));
-
-/// Answers between a session and its connection.
-const ANSWERS: usize = 16;
 
 /// One output with all that belongs to it.
 pub struct Served {
@@ -107,23 +104,22 @@ impl KafkaOutputService for Service {
         if self.0.draining().borrow().is_some() {
             return Err(CallError::Draining.into());
         }
-        let (to_client, answers) = mpsc::channel(ANSWERS);
+        let (outbox, answers) = Outbox::new();
         let shared = self.0.clone();
         let counted = Counted::new(&shared);
         // A task of its own: the records on their way outlive a client that hangs up.
         tokio::spawn(async move {
             let _counted = counted;
-            serve_stream(&shared, request.into_inner(), Outbox::new(to_client)).await;
+            serve_stream(&shared, request.into_inner(), outbox).await;
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn write_once(
         &self,
         request: Request<v1::WriteOnceRequest>,
     ) -> Result<Response<v1::WriteOnceResponse>, Status> {
-        let draining = self.0.draining().borrow().is_some();
-        if draining {
+        if self.0.draining().borrow().is_some() {
             return Err(CallError::Draining.into());
         }
         let deadline = deadline(request.metadata());
@@ -165,7 +161,10 @@ impl KafkaOutputService for Service {
     ) -> Result<Response<v1::ResetWriterResponse>, Status> {
         let request = request.into_inner();
         let served = self.0.find(&request.output)?;
-        let was_known = served.writers.reset(&request.writer_id).map_err(denied)?;
+        let was_known = match served.writers.reset(&request.writer_id) {
+            Err(Denied::Busy) => return Err(CallError::ResetBusy.into()),
+            other => other.map_err(denied)?,
+        };
         Ok(Response::new(v1::ResetWriterResponse { was_known }))
     }
 
@@ -191,33 +190,39 @@ async fn serve_stream(shared: &Shared, mut incoming: Streaming<WriteRequest>, mu
     let opened = async {
         let open = first_message(shared, &mut incoming).await?;
         let served = shared.find(&open.output)?;
-        check_writer_id(&open.writer_id)?;
+        check_writer_id(&open.writer_id, "INVALID_OPEN", "open.writer_id")?;
         let terms = terms(shared, served, &open)?;
-        let Some(credit) = shared.credits.open() else {
-            let writers_max = shared.credits.streams_max();
-            return Err(CallError::TooManyWriters { writers_max });
-        };
+        let credit = shared.credits.open();
+        // A stream that takes over needs no room beside the older one, which ends first.
+        if credit.is_none() && !served.writers.is_live(&open.writer_id) {
+            return Err(too_many(shared));
+        }
         let epoch = open.epoch.unwrap_or(0);
         let lease = served.writers.take_over(&open.writer_id, epoch).map_err(denied)?;
-        let terms =
-            Terms { message_bytes_max: terms.message_bytes_max.min(credit.bytes()), ..terms };
         Ok((open, terms, credit, lease))
     };
-    let (open, terms, credit, mut lease) = match opened.await {
+    let (open, terms, mut credit, mut lease) = match opened.await {
         Ok(opened) => opened,
         Err(error) => return outbox.end(Err(error)).await,
     };
     if lease.must_wait() {
-        match wait_for_turn(shared, &mut lease, &mut outbox, terms.heartbeat).await {
-            Ok(()) => {}
-            Err(error) => {
-                outbox.end(Err(error)).await;
-                // Whoever took over from this stream must wait for the one before it, too.
-                return lease.turn().await;
-            }
+        // Nothing is read while it waits, however long: its room is for those who send.
+        credit = None;
+        if let Err(error) = wait_for_turn(shared, &mut lease, &mut outbox, terms.heartbeat).await {
+            outbox.end(Err(error)).await;
+            // Whoever took over from this stream must wait for the one before it, too.
+            return lease.turn().await;
         }
     }
+    let Some(credit) = credit.or_else(|| shared.credits.open()) else {
+        return outbox.end(Err(too_many(shared))).await;
+    };
+    let terms = Terms { message_bytes_max: terms.message_bytes_max.min(credit.bytes()), ..terms };
     Session::new(terms, lease, credit, outbox, incoming, shared).run(open.acknowledged).await;
+}
+
+fn too_many(shared: &Shared) -> CallError {
+    CallError::TooManyWriters { writers_max: shared.credits.streams_max() }
 }
 
 async fn first_message(
@@ -235,10 +240,10 @@ async fn first_message(
     }
 }
 
-fn check_writer_id(id: &str) -> Result<(), CallError> {
+fn check_writer_id(id: &str, reason: &'static str, field: &'static str) -> Result<(), CallError> {
     if id.is_empty() || id.len() > WRITER_ID_BYTES_MAX || id.chars().any(char::is_control) {
         let what = format!("1 to {WRITER_ID_BYTES_MAX} bytes without control characters");
-        return Err(CallError::Invalid("INVALID_OPEN", "open.writer_id", what));
+        return Err(CallError::Invalid(reason, field, what));
     }
     Ok(())
 }
@@ -284,7 +289,10 @@ async fn wait_for_turn(
             () = lease.turn() => return Ok(()),
             () = &mut taken_over => return Err(CallError::TakenOver),
             _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
-            _ = beat.tick() => outbox.push(Out::Waiting(waiting.clone())),
+            // Words that nobody takes would only pile up.
+            _ = beat.tick() => if outbox.is_empty() {
+                outbox.push(Out::Waiting(waiting.clone()));
+            },
             read = outbox.flush() => if !read { return Err(CallError::AnswersUnread) },
         }
     }
@@ -329,7 +337,10 @@ async fn write_once(
     }
     let rows = batch.rows.take().ok_or_else(|| invalid("batch.rows", "is missing"))?;
     let (carrier, rows) = carrier(rows);
-    let plan = plan(&schema, &served.output)?;
+    let plan = plan(&schema, &served.output)
+        .map_err(|what| CallError::Invalid("INVALID_SCHEMA", "schema", what))?;
+    // The rows take memory like those of a stream, until they are settled.
+    let _credit = shared.credits.open().ok_or_else(|| too_many(shared))?;
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
     let call = Call { served, plan: &plan, carrier, rows: &rows, deadline };
@@ -341,7 +352,7 @@ async fn write_once(
         let outcome = call.outcome(&mut ticket, 0).await?;
         return call.answer(outcome, aside, 0);
     };
-    check_writer_id(&id)?;
+    check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
     let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
     write_numbered(&call, batch, lease).await
 }
@@ -362,10 +373,8 @@ impl Call<'_> {
     /// Brings the rows on their way.
     async fn accept(&self) -> Result<(Ticket, Aside), CallError> {
         let accept = self.served.output.accept(self.plan, self.carrier, self.rows);
-        let accepted = timeout_at(self.deadline, accept).await.map_err(|_| {
-            let reason = "the call's time is over before anything was handed to Kafka";
-            CallError::Refused("BATCH_TIMEOUT", reason.into())
-        })?;
+        let accepted =
+            timeout_at(self.deadline, accept).await.map_err(|_| CallError::CallTimeout)?;
         let Accepted { ticket, rejected, rejected_total } = accepted.map_err(|refusal| {
             let named = refusal.rows.iter().take(3).map(|row| {
                 format!("; row {} {} {}: {}", row.row, row.column, row.code, row.reason)

@@ -406,6 +406,9 @@ where
             Err(refusal) => {
                 self.release(pending.wire_bytes);
                 self.refuse(sequence, &refusal);
+                if self.in_flight.is_empty() {
+                    self.held = None;
+                }
             }
         }
     }

@@ -11,7 +11,9 @@
 //! of the batches that are being encoded at that moment, and by no more.
 use std::{
     collections::VecDeque,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
 };
 
 use tokio::sync::oneshot;
@@ -34,6 +36,12 @@ pub struct Share {
 pub struct Permit {
     share: Share,
     bytes: u64,
+}
+
+/// A reservation that waits. Dropped, it lets those behind it come to their turn.
+struct Reservation<'a> {
+    share: &'a Share,
+    wait: Option<oneshot::Receiver<Permit>>,
 }
 
 struct State {
@@ -75,7 +83,7 @@ impl Budget {
 impl Share {
     /// Waits for room. Cancel safe: a caller that goes away leaves no trace.
     pub async fn reserve(&self, bytes: u64) -> Permit {
-        let granted = {
+        let wait = {
             let mut state = lock(&self.state);
             if state.shares[self.index].waiting.is_empty() && state.fits(self.index, bytes) {
                 state.shares[self.index].used_bytes += bytes;
@@ -85,12 +93,33 @@ impl Share {
             state.shares[self.index].waiting.push_back(Waiting { bytes, granted });
             wait
         };
-        granted.await.expect("a waiting reservation is granted before its sender is dropped")
+        Reservation { share: self, wait: Some(wait) }.await
     }
 
     /// Bytes that this output holds.
     pub fn used_bytes(&self) -> u64 {
         lock(&self.state).shares[self.index].used_bytes
+    }
+}
+
+impl Future for Reservation<'_> {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
+        let wait = self.wait.as_mut().expect("not polled after it is ready");
+        Pin::new(wait).poll(context).map(|granted| {
+            self.wait = None;
+            granted.expect("a reservation is granted before its sender is dropped")
+        })
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // First the receiver, so that its place in the queue is seen to be free.
+        if self.wait.take().is_some() {
+            grant(lock(&self.share.state), self.share);
+        }
     }
 }
 
@@ -198,6 +227,7 @@ mod tests {
         assert!(poll_once(big.as_mut()).is_none());
         assert!(poll_once(small.as_mut()).is_none());
         drop(big);
+        assert!(poll_once(small.as_mut()).is_none(), "there is no room yet");
         drop(first);
         let small = poll_once(small.as_mut()).expect("the room of the one that left is free");
         assert_eq!(budget.used_bytes(), 30);

@@ -91,6 +91,12 @@ pub fn is_connection(code: Code) -> bool {
     .any(|known| *known as Code == code)
 }
 
+/// Whether a fault is librdkafka's word that no broker is connected, which it says after every
+/// fault of the last one.
+pub fn is_all_down(code: Code) -> bool {
+    code == Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as Code
+}
+
 /// Whether the topic is not there.
 pub fn is_missing_topic(code: Code) -> bool {
     [
@@ -131,6 +137,9 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
         )
     } else if is(&[
         N::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        // librdkafka's word for the neighbours of an invalid record (Produce v8 names the bad
+        // ones); alone no record gets it.
+        N::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD,
         N::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
         N::RD_KAFKA_RESP_ERR_INVALID_MSG,
         N::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
@@ -149,8 +158,6 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
         N::RD_KAFKA_RESP_ERR__FENCED,
         N::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
         N::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
-        N::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
-        N::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
     ]) {
         (Fate::Rebuild, "PRODUCER_FAILED", "The producer is built anew; rows go on by themselves.")
     } else if is(&[

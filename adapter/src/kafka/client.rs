@@ -33,13 +33,14 @@ pub struct Client {
     handle: *mut sys::rd_kafka_t,
     topic: *mut sys::rd_kafka_topic_t,
     main_queue: *mut sys::rd_kafka_queue_t,
+    /// What the callbacks of a poll leave behind; librdkafka holds its address as opaque value.
+    /// Only the poller looks at it.
+    reports: *mut Reports,
 }
 
 /// The right to serve a client's callbacks; one for each client.
 pub struct Poller {
     client: Arc<Client>,
-    /// What the callbacks of a poll leave behind; librdkafka holds its address as opaque value.
-    reports: *mut Reports,
 }
 
 /// What was reported since it was last emptied.
@@ -85,8 +86,6 @@ pub struct HandOver(Vec<sys::rd_kafka_message_t>);
 unsafe impl Send for Client {}
 // SAFETY: as above.
 unsafe impl Sync for Client {}
-// SAFETY: a poller moves to the thread that polls; only that thread touches the reports.
-unsafe impl Send for Poller {}
 // SAFETY: the pointers in it are librdkafka's input, used under the contract of `produce`.
 unsafe impl Send for HandOver {}
 
@@ -99,8 +98,7 @@ impl Client {
         let reports = Box::into_raw(Box::<Reports>::default());
         let mut text = [0 as c_char; 512];
         // SAFETY: every pointer handed over is valid for the call; `conf` is ours until
-        // `rd_kafka_new` succeeds, and `reports` lives until the poller is dropped, which is
-        // after the client is destroyed.
+        // `rd_kafka_new` succeeds, and `reports` is freed after the client is destroyed.
         unsafe {
             let conf = sys::rd_kafka_conf_new();
             for (key, value) in settings {
@@ -132,8 +130,8 @@ impl Client {
             let topic = sys::rd_kafka_topic_new(handle, c_string(topic).as_ptr(), ptr::null_mut());
             assert!(!topic.is_null(), "a checked topic name makes a topic");
             let main_queue = sys::rd_kafka_queue_get_main(handle);
-            let client = Arc::new(Self { handle, topic, main_queue });
-            Ok((client.clone(), Poller { client, reports }))
+            let client = Arc::new(Self { handle, topic, main_queue, reports });
+            Ok((client.clone(), Poller { client }))
         }
     }
 
@@ -191,7 +189,7 @@ impl Client {
             let topics = slice((*metadata).topics, (*metadata).topic_cnt);
             let result = match topics.first() {
                 None => Err(Fault::of(unknown_topic())),
-                Some(topic) if topic.err as Code != NO_ERROR => Err(Fault::of(topic.err as Code)),
+                Some(topic) if topic_code(topic) != NO_ERROR => Err(Fault::of(topic_code(topic))),
                 Some(topic) => {
                     let partitions = slice(topic.partitions, topic.partition_cnt);
                     let mut leaders = vec![false; partitions.len()];
@@ -227,7 +225,7 @@ impl Client {
             let mut resource = sys::rd_kafka_ConfigResource_new(kind, c_string(topic).as_ptr());
             let queue = sys::rd_kafka_queue_new(self.handle);
             sys::rd_kafka_DescribeConfigs(self.handle, &raw mut resource, 1, options, queue);
-            let event = sys::rd_kafka_queue_poll(queue, ms.saturating_add(1000));
+            let event = sys::rd_kafka_queue_poll(queue, ms.saturating_add(100));
             let mut found = None;
             if !event.is_null() {
                 let result = sys::rd_kafka_event_DescribeConfigs_result(event);
@@ -257,7 +255,10 @@ impl Client {
 
     /// Makes librdkafka fail everything that it holds; the reports follow at once.
     pub fn purge(&self) {
-        let flags = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
+        // Not waiting for the broker threads: one of them may be resolving a name.
+        let flags = sys::RD_KAFKA_PURGE_F_QUEUE
+            | sys::RD_KAFKA_PURGE_F_INFLIGHT
+            | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the handle is valid as long as the client.
         unsafe { sys::rd_kafka_purge(self.handle, flags as c_int) };
     }
@@ -271,12 +272,14 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // SAFETY: nobody else has the handles any more; the poller holds the client, so the
-        // reports outlive it. `rd_kafka_destroy` joins librdkafka's threads.
+        // SAFETY: nobody else has the handles any more, the poller included. `rd_kafka_destroy`
+        // joins librdkafka's threads; after it nothing knows the address of the reports, which
+        // `Box::into_raw` made.
         unsafe {
             sys::rd_kafka_queue_destroy(self.main_queue);
             sys::rd_kafka_topic_destroy(self.topic);
             sys::rd_kafka_destroy(self.handle);
+            drop(Box::from_raw(self.reports));
         }
     }
 }
@@ -293,20 +296,7 @@ impl Poller {
         // `&mut self` keeps anybody else from the reports meanwhile and afterwards.
         unsafe {
             sys::rd_kafka_poll(self.client.handle, timeout.as_millis() as c_int);
-            &mut *self.reports
-        }
-    }
-}
-
-impl Drop for Poller {
-    fn drop(&mut self) {
-        // librdkafka may still call back (the log callback aside, only from a poll), so the
-        // reports are freed only when nobody else holds the client; else they are left to the
-        // process. That happens when a metadata request outlives the output.
-        if Arc::strong_count(&self.client) == 1 {
-            // SAFETY: made by Box::into_raw; no poll can follow, and destroying a producer
-            // does not serve delivery callbacks.
-            drop(unsafe { Box::from_raw(self.reports) });
+            &mut *self.client.reports
         }
     }
 }
@@ -356,6 +346,12 @@ pub fn name(code: Code) -> String {
         // SAFETY: librdkafka's texts are static.
         |known| unsafe { string(sys::rd_kafka_err2name(known)) },
     )
+}
+
+/// The topic's code as the integer that it is: a broker may send one that the enum lacks.
+fn topic_code(topic: &sys::rd_kafka_metadata_topic) -> Code {
+    // SAFETY: the field is an integer of the size of `Code`, and the topic is borrowed.
+    unsafe { (&raw const topic.err).cast::<Code>().read() }
 }
 
 fn unknown_topic() -> Code {

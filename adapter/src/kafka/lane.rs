@@ -34,6 +34,9 @@ const BATCH_RECORD_OVERHEAD_BYTES: u64 = 36;
 /// Waiting before records go again after a failure: from, to, doubling.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
+/// No batch has more records (librdkafka's bound of `batch.num.messages`).
+const RECORDS_MAX: u32 = 1_000_000;
+
 /// Successes after which the size of batches that a verdict had cut is doubled.
 const RECOVERY_BATCHES: u32 = 8;
 
@@ -81,8 +84,8 @@ pub enum Next {
 /// What the reports of a batch lead to.
 #[derive(Default)]
 pub struct Finished {
-    /// Records that settled here because they failed for good.
-    pub settled: u64,
+    /// Records that were set aside here because the broker refused them for good.
+    pub rejected: u64,
     /// The producer must be built anew.
     pub rebuild: bool,
     /// Why records wait now, if they do.
@@ -301,7 +304,13 @@ impl Queue {
         let mut finished = Finished::default();
         let alone = self.flying_records == 1;
         let mut hold = None;
-        let failed = std::mem::take(&mut self.failed);
+        let mut failed = std::mem::take(&mut self.failed);
+        // Reports need not come in the order of the hand-over: a purge reports what librdkafka
+        // has queued before what is in flight.
+        let place = |flight: &Arc<Flight>| {
+            self.flying.iter().position(|flying| Arc::ptr_eq(flying, flight))
+        };
+        failed.sort_by_cached_key(|(record, flight, ..)| (place(flight), *record));
         if failed.is_empty() {
             self.passed();
         }
@@ -312,12 +321,11 @@ impl Queue {
             let receipt = flight.receipt(record);
             if maybe_written {
                 receipt.settle(Settled::Unknown(cause));
-                finished.settled += 1;
                 continue;
             }
             if fate == Fate::Blamed && alone && drop_blamed {
                 receipt.settle(Settled::Rejected(cause));
-                finished.settled += 1;
+                finished.rejected += 1;
                 continue;
             }
             if fate == Fate::Again || (fate == Fate::Blamed && alone) {
@@ -352,8 +360,11 @@ impl Queue {
 
     /// A batch passed whole.
     fn passed(&mut self) {
-        for flight in &self.flying {
-            flight.hold(None);
+        // Only what this lane said: another lane may still hold records of the same batch.
+        if self.hold.is_some() {
+            for flight in &self.flying {
+                flight.hold(None);
+            }
         }
         if let Some(narrow) = &mut self.narrow {
             narrow.passed += 1;
@@ -362,6 +373,7 @@ impl Queue {
                 narrow.records_max = narrow.records_max.saturating_mul(2);
             }
         }
+        self.narrow.take_if(|narrow| narrow.records_max >= RECORDS_MAX);
     }
 
     /// Records that librdkafka has.

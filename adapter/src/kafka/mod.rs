@@ -25,11 +25,13 @@ pub mod cause;
 mod client;
 mod lane;
 pub mod mock;
+mod poll;
 pub mod reader;
 pub mod receipt;
 mod settings;
 mod sink;
 pub mod status;
+mod topic;
 
 pub use self::{
     budget::{Budget, Permit, RECORD_OVERHEAD_BYTES, Share},

@@ -6,13 +6,19 @@ use crate::job::{Acks, Compression, ErrorPolicy, Output, Secret, SecretError, Se
 
 /// How long librdkafka waits for a batch that is being handed over to be complete. Its broker
 /// thread wakes with the first record of a hand-over; without this pause it would send what is
-/// there by then and leave the rest behind a request in flight. Handing 3,000 records over takes
-/// about this long.
+/// there by then and leave the rest behind a request in flight, where an idempotent producer spins
+/// until that is answered. Handing 3,000 records over takes about this long. The output's own
+/// linger is the lanes' business.
 const HAND_OVER_MAX: Duration = Duration::from_micros(500);
+
+/// Most records of a hand-over, so that it is complete in that time. What does not fit makes the
+/// next one: a hand-over that left in two requests would busy-wait on the first, and a verdict on
+/// the first would let the second overtake it.
+const HAND_OVER_RECORDS_MAX: u32 = 4_000;
 
 /// librdkafka must never be the one that refuses a record for its size: the topic's limit is
 /// known and judged before. Its own largest value is 10^9.
-const MESSAGE_BYTES_MAX: u32 = 104_857_600;
+pub const MESSAGE_BYTES_MAX: u32 = 104_857_600;
 
 /// What a sink is started with.
 pub struct Settings {
@@ -51,8 +57,10 @@ impl Settings {
         let (codec, level) = compression(&output.compression);
         set("compression.type", &codec);
         set("compression.level", &level);
-        set("linger.ms", &ms(output.batching.linger.min(HAND_OVER_MAX)));
-        set("batch.num.messages", &output.batching.rows);
+        set("linger.ms", &ms(HAND_OVER_MAX));
+        let records_max = output.batching.rows.min(HAND_OVER_RECORDS_MAX);
+        // A hand-over of this many leaves at once.
+        set("batch.num.messages", &records_max);
         set("batch.size", &output.batching.bytes);
         set("message.max.bytes", &MESSAGE_BYTES_MAX);
         // Memory is bounded by the budget of the process, and waiting by nothing.
@@ -82,7 +90,7 @@ impl Settings {
             topic: output.topic.to_string(),
             pace: Pace {
                 linger: output.batching.linger,
-                records_max: output.batching.rows,
+                records_max,
                 bytes_max: u64::from(output.batching.bytes),
             },
             drop_blamed: output.error_policy == ErrorPolicy::Drop,

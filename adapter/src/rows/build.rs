@@ -98,11 +98,13 @@ impl<'p> Column<'p> {
     }
 
     /// How many values it has.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.nulls.len()
     }
 
     /// Takes a null, which a required column refuses.
+    #[inline]
     pub(super) fn null(&mut self, context: &Context) -> Taken {
         if self.plan.required {
             return Err(context.fault(code::NULL_IN_REQUIRED, || {
@@ -156,6 +158,7 @@ impl<'p> Column<'p> {
     }
 
     /// Takes a value of fixed width, as its bytes.
+    #[inline]
     pub(super) fn push_fixed<const N: usize>(&mut self, value: [u8; N]) {
         let Values::Fixed { bytes, .. } = &mut self.values else {
             unreachable!("numbers and times are of fixed width");
@@ -165,6 +168,7 @@ impl<'p> Column<'p> {
     }
 
     /// Takes a boolean.
+    #[inline]
     pub(super) fn push_bool(&mut self, value: bool) {
         let Values::Bits(bits) = &mut self.values else {
             unreachable!("booleans are bits");
@@ -174,6 +178,7 @@ impl<'p> Column<'p> {
     }
 
     /// Takes a text or bytes.
+    #[inline]
     pub(super) fn push_bytes(&mut self, value: &[u8], context: &mut Context) -> Taken {
         match &mut self.values {
             Values::Bytes { offsets, bytes } => {
@@ -200,6 +205,7 @@ impl<'p> Column<'p> {
     }
 
     /// The fields, if it is a record. Close the record when each of them has its value.
+    #[inline]
     pub(super) fn record(&mut self) -> Option<&mut Vec<Column<'p>>> {
         match &mut self.values {
             Values::Record(fields) => Some(fields),

@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_from_what_does_not_fit() {
-        for text in ["", "-", ".", "e1", "1e", "1e+", "1.2.3", "1,5", " 1", "1 ", "NaN", "0x1", "١"]
-        {
+        let none = ["", "-", ".", "e1", "1e", "1e+", "1.2.3", "1,5", " 1", "1 ", "NaN", "0x1", "١"];
+        for text in none {
             assert_eq!(parse(text, 9, 2), Err(TextFault::Form), "{text}");
         }
         for text in

@@ -100,7 +100,8 @@ pub(super) fn check<'f>(
 ) -> Result<(), Malformed> {
     if batch.compression().is_some() {
         return Malformed::new(
-            "its buffers are compressed, which is not supported: compress the gRPC messages instead",
+            "its buffers are compressed, which is not supported: compress the gRPC messages \
+             instead",
         );
     }
     let variadic = batch.variadicBufferCounts();
@@ -283,12 +284,24 @@ impl Guard<'_> {
 
     fn offsets(&mut self, len: usize, width: usize) -> Result<(), Malformed> {
         // An empty column may leave its one offset out.
-        self.values(if len == 0 { 0 } else { len.saturating_add(1).saturating_mul(width) })
+        self.whole_values(if len == 0 { 0 } else { len.saturating_add(1) }, width)
+    }
+
+    /// A buffer that Arrow's reader takes as a slice of values from end to end.
+    fn whole_values(&mut self, len: usize, width: usize) -> Result<(), Malformed> {
+        let index = self.next.buffer;
+        let (came, due) = (self.buffer()?, len.saturating_mul(width));
+        if came < due || came % width != 0 {
+            return Malformed::new(format!(
+                "buffer {index} has {came} bytes where {len} values of {width} bytes are due"
+            ));
+        }
+        Ok(())
     }
 
     fn views(&mut self, len: usize) -> Result<(), Malformed> {
         const VIEW_BYTES: usize = 16;
-        self.values(len.saturating_mul(VIEW_BYTES))?;
+        self.whole_values(len, VIEW_BYTES)?;
         let counts = self.batch.variadicBufferCounts().expect("the views are counted");
         let count = counts.get(self.next.view);
         self.next.view += 1;
@@ -305,7 +318,7 @@ impl Guard<'_> {
             );
         }
         let width = keys.primitive_width().expect("a dictionary's keys are integers");
-        self.values(len.saturating_mul(width))
+        self.whole_values(len, width)
     }
 
     fn weightless(&mut self, len: usize) -> Result<(), Malformed> {

@@ -57,9 +57,8 @@ impl Reader {
     pub(super) fn compile(schema: &Schema) -> Self {
         let mut dictionaries = Vec::new();
         let fields = number_fields(schema.fields(), &mut dictionaries);
-        let relaxed = nulls::has_required(&fields).then(|| {
-            Arc::new(Schema::new(fields.iter().map(|f| nulls::relax(f)).collect::<Fields>()))
-        });
+        let relaxed = nulls::has_required(&fields)
+            .then(|| Arc::new(Schema::new(fields.iter().map(nulls::relax).collect::<Fields>())));
         let shape = Shape::of(fields.iter().map(AsRef::as_ref));
         let schema = Arc::new(Schema::new(fields));
         Self { schema, relaxed, dictionaries, shape }

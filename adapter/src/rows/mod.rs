@@ -22,8 +22,6 @@ mod plan;
 mod quiet;
 mod scalar;
 mod table;
-#[cfg(test)]
-mod tests;
 mod time;
 mod typed;
 mod wire;

@@ -22,6 +22,7 @@ pub(super) enum Scalar<'a> {
 }
 
 /// Takes `scalar` into `column`.
+#[inline]
 pub(super) fn take(column: &mut Column<'_>, scalar: Scalar<'_>, context: &mut Context) -> Taken {
     match (&column.plan.kind, scalar) {
         (Kind::Int(range), Scalar::Int(_) | Scalar::UInt(_)) => {
@@ -195,6 +196,7 @@ fn takes(plan: &Plan) -> String {
 }
 
 /// The integer as the 64 bits whose lower end is the column's value, if the column holds it.
+#[inline]
 fn ranged(
     scalar: Scalar<'_>,
     range: Range,
@@ -225,6 +227,7 @@ fn ranged(
     }))
 }
 
+#[inline]
 fn push_int(column: &mut Column<'_>, width: usize, bits: i64) {
     match width {
         8 => column.push_fixed(bits.to_ne_bytes()),

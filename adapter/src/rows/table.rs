@@ -22,6 +22,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Takes `bytes` from what the batch may use.
+    #[inline]
     pub(super) fn charge(&mut self, bytes: usize) -> Taken {
         match self.bytes_left.checked_sub(bytes) {
             Some(left) => {

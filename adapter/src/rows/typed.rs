@@ -73,12 +73,16 @@ impl From<WireError> for Trouble {
 #[inline]
 fn each<'a>(message: &'a [u8], mut take: impl FnMut(&'a [u8]) -> Taken) -> Taken {
     let mut fields = Fields::new(message);
-    while let Some((number, payload)) = fields.next()? {
-        if number == REPEATED {
-            take(payload.bytes()?)?;
+    loop {
+        while let Some(element) = fields.next_short_first() {
+            take(element)?;
+        }
+        match fields.next()? {
+            Some((REPEATED, payload)) => take(payload.bytes()?)?,
+            Some(_) => {}
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Takes a `Value`.
@@ -136,6 +140,7 @@ fn join(joined: &mut Vec<u8>, before: &[u8], next: &[u8], context: &mut Context)
     Ok(())
 }
 
+#[inline]
 fn take_kind(
     column: &mut Column<'_>,
     kind: u32,

@@ -63,9 +63,9 @@ pub struct SendArgs {
     #[arg(long)]
     pub format: Option<Format>,
 
-    /// Types of columns of text files: COLUMN=TYPE,… with bool, int8 … uint64, float32, float64,
-    /// utf8, json, date, time[us], timestamp[us], timestamp[us,UTC], decimal(10,2). Columns that
-    /// are not named are guessed.
+    /// Types of columns of text files: `COLUMN=TYPE,…` with bool, int8 … uint64, float32, float64,
+    /// utf8, json, date, `time[us]`, `timestamp[us]`, `timestamp[us,UTC]`, `decimal(10,2)`; units
+    /// are s, ms, us, ns. Columns that are not named are guessed.
     #[arg(long, value_name = "COLUMN=TYPE,…")]
     pub types: Vec<Types>,
 

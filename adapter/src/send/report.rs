@@ -7,12 +7,11 @@ use std::{
 };
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use proto::v1::{Held, RejectedRow};
 use serde::Serialize;
 
 use super::args::ProgressMode;
 use crate::{
-    client::{Event, Progress},
+    client::{Event, Held, Progress, RejectedRow},
     exit::Exit,
     output_format::OutputFormat,
 };

@@ -3,7 +3,6 @@ use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use indicatif::HumanCount;
-use proto::v1::{Opened, RejectedRow};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -17,7 +16,9 @@ use super::{
     parts::{Origin, Part, ReadChunk, read_all},
     report::{Ended, Outcome, Report, RowFault},
 };
-use crate::client::{Error, Event, Progress, Rows, SchemaId, Writer, WriterOptions};
+use crate::client::{
+    Error, Event, Opened, Progress, RejectedRow, Rows, SchemaId, Writer, WriterOptions,
+};
 
 /// Between looks at what the service says.
 const TICK: Duration = Duration::from_millis(100);

@@ -15,10 +15,8 @@ use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_select::concat::concat_batches;
 use clap::Parser;
 use parquet::arrow::ArrowWriter;
-use proto::v1::{Limits, RejectedRow};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tonic::Code;
 
 use super::{
     Interrupted, SendArgs,
@@ -27,7 +25,10 @@ use super::{
     send,
 };
 use crate::{
-    client::fake::{Act, Fake, Script, status},
+    client::{
+        Limits, RejectedRow,
+        fake::{Act, Code, Fake, Opening, Script, status},
+    },
     exit::Exit,
     output_format::OutputFormat,
 };
@@ -363,7 +364,7 @@ async fn a_header_alone_is_no_rows_and_needs_no_service() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absent_service_and_a_wrong_output_have_exit_codes_of_their_own() {
     let gone = status(Code::NotFound, "OUTPUT_NOT_FOUND", "no", "no");
-    let opening = crate::client::fake::Opening::Fail(gone);
+    let opening = Opening::Fail(gone);
     let bench = Bench::new([Script { opening, ..Script::default() }]);
     let file = bench.file("x.csv", numbers(3));
     let outcome = bench.send(&[&file], &[]).await;

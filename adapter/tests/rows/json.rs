@@ -182,7 +182,8 @@ fn what_is_required_may_be_neither_null_nor_missing() {
 
 #[test]
 fn a_line_that_is_not_an_object_of_json_is_a_bad_row() {
-    let lines = "{\"a\":1,}\n{\"a\":\n[1]\nnull\n{\"a\":1} x\n{\"a\":01}\n{\"a\":tru}\n{\"a\":\"\\x\"}\n\
+    let lines = "{\"a\":1,}\n{\"a\":\n[1]\nnull\n{\"a\":1} x\n{\"a\":01}\n{\"a\":tru}\n\
+                 {\"a\":\"\\x\"}\n\
                  {\"a\":2}";
     let decoded = decode_lines(vec![field("a", DataType::Int8)], lines);
     assert_eq!(

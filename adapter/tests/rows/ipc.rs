@@ -33,13 +33,15 @@ fn words() -> RecordBatch {
     batch(vec![column("a", array)])
 }
 
-/// The messages of a stream, cut apart.
+/// The messages of a stream, cut apart, without the end-of-stream mark.
 fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
-    let mut frames = super::super::ipc_frame::Frames::new(stream, 100);
-    let (mut all, mut start) = (Vec::new(), 0);
-    while let Some(frame) = frames.next().unwrap() {
-        all.push(stream[start..frame.body.end].to_vec());
-        start = frame.body.end;
+    let (mut all, mut rest) = (Vec::new(), stream);
+    while rest.len() > 8 {
+        let len = u32::from_le_bytes(rest[4..8].try_into().unwrap()) as usize;
+        let body = arrow_ipc::root_as_message(&rest[8..]).unwrap().bodyLength() as usize;
+        let (message, next) = rest.split_at(8 + len + body);
+        all.push(message.to_vec());
+        rest = next;
     }
     all
 }
@@ -502,6 +504,22 @@ fn lists_and_views_that_lie_are_refused() {
     // 13 bytes, said to be in a buffer of 4.
     let error = view(&[1], &[&[13][..], &[0; 19]].concat());
     assert!(error.starts_with("Invalid argument error: Invalid buffer slice"), "{error}");
+}
+
+#[test]
+fn parts_of_offsets_views_and_keys_are_refused() {
+    let refused = |data_type, nodes: &[(i64, i64)], buffers: &[(i64, i64)]| {
+        claim_refused(data_type, &Claim::new(1, nodes, buffers, &[0; 40]))
+    };
+    let part = |came, len, width| {
+        format!("column `a`: buffer 1 has {came} bytes where {len} values of {width} bytes are due")
+    };
+    let nodes = [(1, 0)];
+    assert_eq!(refused(DataType::Utf8, &nodes, &[(0, 0), (0, 9), (16, 0)]), part(9, 2, 4));
+    assert_eq!(refused(DataType::LargeUtf8, &nodes, &[(0, 0), (0, 17), (24, 0)]), part(17, 2, 8));
+    assert_eq!(refused(DataType::Utf8, &nodes, &[(0, 0), (0, 4), (16, 0)]), part(4, 2, 4));
+    let keyed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    assert_eq!(refused(keyed, &[(1, 1)], &[(0, 1), (8, 5)]), part(5, 1, 4));
 }
 
 #[test]

@@ -140,20 +140,21 @@ type GeneratedRow = (
     Option<std::collections::BTreeMap<String, Option<Vec<u8>>>>,
 );
 
-fn generated_row() -> impl Strategy<Value = GeneratedRow> {
+fn generated_rows() -> impl Strategy<Value = Vec<GeneratedRow>> {
     use proptest::{collection::btree_map, collection::vec, option};
     let bytes = option::of(vec(any::<u8>(), 0..20));
-    (
+    let row = (
         option::of(any::<i64>()),
         option::of(any::<String>()),
         option::of(vec(option::of(any::<f64>()), 0..5)),
         option::of(btree_map(any::<String>(), bytes, 0..4)),
-    )
+    );
+    vec(row, 1..8)
 }
 
 proptest! {
     #[test]
-    fn any_values_come_through_every_carrier(rows in proptest::collection::vec(generated_row(), 1..8)) {
+    fn any_values_come_through_every_carrier(rows in generated_rows()) {
         let batch = generated(&rows);
         for (carrier, encode) in CARRIERS {
             let decoded = decode(batch.schema(), carrier, encode(&batch)).unwrap();

@@ -76,7 +76,8 @@ fn a_value_of_the_wrong_kind_is_named_with_what_fits() {
         (
             DataType::Decimal128(9, 2),
             text("12,5"),
-            "the text `12,5` came, but the type Decimal128(9, 2) takes decimal text such as `-12.50`",
+            "the text `12,5` came, but the type Decimal128(9, 2) takes decimal text such as \
+             `-12.50`",
         ),
         (
             DataType::Date32,
@@ -93,8 +94,8 @@ fn a_value_of_the_wrong_kind_is_named_with_what_fits() {
         (
             timestamp(Some("UTC")),
             text("2013-01-01T05:00:00"),
-            "the text `2013-01-01T05:00:00` came, but the type Timestamp(µs, \"UTC\") takes a time \
-             with its offset such as `2013-01-31T05:00:00Z`, or microseconds since 1970",
+            "the text `2013-01-01T05:00:00` came, but the type Timestamp(µs, \"UTC\") takes a \
+             time with its offset such as `2013-01-31T05:00:00Z`, or microseconds since 1970",
         ),
         (
             timestamp(None),
@@ -190,8 +191,8 @@ fn a_value_that_does_not_fit_is_out_of_range() {
         (
             DataType::Timestamp(TimeUnit::Nanosecond, None),
             text("2300-01-01T00:00:00"),
-            "`2300-01-01T00:00:00` does not fit the type Timestamp(ns): nanoseconds reach from 1677 \
-             to 2262 only",
+            "`2300-01-01T00:00:00` does not fit the type Timestamp(ns): nanoseconds reach from \
+             1677 to 2262 only",
         ),
     ] {
         assert_eq!(fault(data_type, came), format!("0 `a` OUT_OF_RANGE {expected}"));

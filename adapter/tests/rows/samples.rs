@@ -1,6 +1,4 @@
 //! Sample batches of every supported type, and their writing in the three carriers.
-//!
-//! Shared by the unit tests and by `hostile.rs`, which is a test binary of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -322,7 +320,18 @@ pub fn every_type() -> Vec<(Field, ArrayRef)> {
     all.extend(times());
     all.extend(nested());
     all.extend(dictionaries());
+    all.push(record_of_required(&all));
     all
+}
+
+/// A record whose fields are all required, and null where the record is.
+fn record_of_required(all: &[(Field, ArrayRef)]) -> (Field, ArrayRef) {
+    let names = ["int8", "utf8", "record", "list", "pairs of required", "map", "dictionary int8"];
+    let fields = all.iter().filter(|(field, _)| names.contains(&field.name().as_str()));
+    let (fields, arrays): (Vec<_>, Vec<_>) = fields
+        .map(|(field, array)| (field.clone().with_nullable(false), Arc::clone(array)))
+        .unzip();
+    column("record of required", StructArray::new(fields.into(), arrays, nulls()))
 }
 
 fn plain_numbers() -> Vec<(Field, ArrayRef)> {

@@ -1,6 +1,4 @@
 //! Arrow IPC messages with whatever lengths and offsets a test likes.
-//!
-//! Shared by the unit tests and by `hostile.rs`, which is a test binary of its own.
 
 use arrow_ipc::{
     BodyCompressionBuilder, Buffer, DictionaryBatchBuilder, FieldNode, MessageBuilder,

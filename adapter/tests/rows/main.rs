@@ -1,9 +1,10 @@
-//! Tests of the decoding as a whole; `hostile.rs` beside is a test binary of its own, since it
-//! counts every allocation of its process.
+//! Decoding as a whole: what comes through each carrier, every fault, and input that lies.
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod carriers;
 mod cost;
 mod craft;
+mod hostile;
 mod ipc;
 mod json;
 mod samples;
@@ -15,8 +16,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-
-use super::*;
+use kafka_output::rows::*;
 
 const LIMITS: Limits = Limits { rows_max: 1_000, bytes_max: 1 << 20 };
 

@@ -1,11 +1,7 @@
 //! Input that lies or is damaged: nothing panics out of the decoder, and nothing allocates more
 //! than its bound.
 //!
-//! A test binary of its own (`[[test]]` in the manifest), since it counts the allocations of each
-//! thread.
-
-mod craft;
-mod samples;
+//! Each test counts what its own thread allocates, so they run side by side.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -22,8 +18,8 @@ use bytes::Bytes;
 use flatbuffers::{FlatBufferBuilder, WIPOffset};
 use kafka_output::rows::{Carrier, DecodeError, Decoder, Limits, schema_from_ipc};
 
-use self::craft::Claim;
-use self::samples::*;
+use super::craft::Claim;
+use super::samples::*;
 
 const MIB: usize = 1 << 20;
 const LIMITS: Limits = Limits { rows_max: 10_000, bytes_max: 256 << 10 };
@@ -129,10 +125,14 @@ fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 
 /// Sees that a decoded batch can be walked.
 fn walk(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|column| {
-        column.to_data().validate_full().expect("a decoded column is valid");
-        column.len()
-    }).sum()
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            column.to_data().validate_full().expect("a decoded column is valid");
+            column.len()
+        })
+        .sum()
 }
 
 fn seeds() -> Vec<RecordBatch> {
@@ -141,13 +141,19 @@ fn seeds() -> Vec<RecordBatch> {
         let columns = every_type().into_iter().filter(|(field, _)| keep(field.name(), &deep));
         columns.collect::<Vec<_>>()
     };
-    let mut required = some(|name, _| name.contains("record"));
-    required.push(samples::required("r", arrow_array::Int64Array::from(vec![1, 2, 3, 4])));
+    let mut records = some(|name, _| name.contains("record"));
+    records.push(required("r", arrow_array::Int64Array::from(vec![1, 2, 3, 4])));
     let nested = some(|name, deep| deep.contains(&name));
-    vec![batch(every_type()), batch(nested), batch(required), flights(20)]
+    vec![batch(every_type()), batch(nested), batch(records), flights(20)]
 }
 
-fn fuzz(carrier: Carrier, encode: fn(&RecordBatch) -> Vec<u8>, mutants: usize, seed: u64, peak_max: fn(usize) -> usize) {
+fn fuzz(
+    carrier: Carrier,
+    encode: fn(&RecordBatch) -> Vec<u8>,
+    mutants: usize,
+    seed: u64,
+    peak_max: fn(usize) -> usize,
+) {
     let mut random = Random(seed);
     let (mut good, mut panics, mut worst) = (0, 0, 0.0_f64);
     let seeds = seeds();
@@ -165,17 +171,21 @@ fn fuzz(carrier: Carrier, encode: fn(&RecordBatch) -> Vec<u8>, mutants: usize, s
             match result {
                 Ok(decoded) => {
                     good += usize::from(walk(&decoded.batch) > 0);
-                    assert_eq!(decoded.batch.num_rows() + decoded.rejected_total, decoded.rows_total);
+                    assert_eq!(
+                        decoded.batch.num_rows() + decoded.rejected_total,
+                        decoded.rows_total
+                    );
                 }
                 Err(DecodeError::BadCarrier { reason }) if reason.contains("reader panicked") => {
                     panics += 1;
-                    if std::env::var_os("SHOW").is_some() { println!("{reason}"); }
                 }
                 Err(_) => {}
             }
         }
     }
-    println!("{carrier}: {good} mutants have rows, {panics} panics caught, peak {worst:.3} of its bound");
+    println!(
+        "{carrier}: {good} mutants have rows, {panics} panics caught, peak {worst:.3} of its bound"
+    );
     assert!(good > mutants / 100, "the mutants are too harsh to reach the depths: {good}");
 }
 
@@ -230,13 +240,13 @@ fn field(name: &str, data_type: DataType) -> Field {
 
 /// Sees the claim refused within its bound.
 fn refuse(schema: Schema, claim: &Claim<'_>) {
-    refuse_bytes(schema, claim.batch().into());
+    refuse_bytes(schema, &claim.batch().into());
 }
 
-fn refuse_bytes(schema: Schema, bytes: Bytes) {
+fn refuse_bytes(schema: Schema, bytes: &Bytes) {
     let decoder = Decoder::compile(Arc::new(schema)).unwrap();
     let limits = Limits { rows_max: 1 << 20, bytes_max: 1 << 30 };
-    let (result, peak) = measure(|| decoder.decode(Carrier::ArrowIpc, &bytes, &limits));
+    let (result, peak) = measure(|| decoder.decode(Carrier::ArrowIpc, bytes, &limits));
     assert_eq!(result.unwrap_err().code(), "BAD_CARRIER");
     assert!(peak <= ipc_peak_max(bytes.len()), "{peak} bytes in use for {}", bytes.len());
 }
@@ -247,7 +257,8 @@ fn few_bytes_do_not_claim_much_memory() {
     let body = vec![0; 1 << 16];
     let (huge, len) = (1_i64 << 62, 1 << 16);
     // 4,000 columns of the same unaligned bytes: each would be copied.
-    let same = (0..4_000).map(|index| field(&format!("c{index}"), DataType::Int64)).collect::<Vec<_>>();
+    let same =
+        (0..4_000).map(|index| field(&format!("c{index}"), DataType::Int64)).collect::<Vec<_>>();
     let nodes = vec![(100, 0); 4_000];
     let buffers = [(0, 0), (1, len - 1)].repeat(4_000);
     refuse(Schema::new(same), &Claim::new(100, &nodes, &buffers, &body));
@@ -277,11 +288,11 @@ fn dictionaries_do_not_claim_much_memory_either() {
     let schema = || Schema::new(vec![field("a", dictionary.clone())]);
     let (nodes, body) = ([(1 << 40, 0)], [0; 64]);
     let values = Claim::new(1 << 40, &nodes, &[(0, 0), (0, 32), (32, 32)], &body);
-    refuse_bytes(schema(), values.dictionary(0, false).into());
+    refuse_bytes(schema(), &values.dictionary(0, false).into());
     let values = Claim::new(1, &[(1, 0)], &[(0, 0), (0, 8), (8, 8)], &body);
     let keys = Claim::new(64, &[(64, 0)], &[(0, 0), (0, 64)], &[0x7f; 64]);
     let messages = [values.dictionary(0, false), keys.batch()].concat();
-    refuse_bytes(schema(), messages.into());
+    refuse_bytes(schema(), &messages.into());
 }
 
 /// A schema message, written by hand.
@@ -341,7 +352,8 @@ fn what_a_schema_refers_to_twice_is_counted_twice() {
 #[test]
 fn wide_schemas_keep_to_their_columns() {
     assert_eq!(size_of::<FieldNode>(), 16);
-    let columns = (0..4_000).map(|index| column(&format!("c{index}"), arrow_array::NullArray::new(1)));
+    let columns =
+        (0..4_000).map(|index| column(&format!("c{index}"), arrow_array::NullArray::new(1)));
     let rows = batch(columns.collect());
     let decoder = Decoder::compile(rows.schema()).unwrap();
     let bytes = Bytes::from(ipc_bare(&rows));

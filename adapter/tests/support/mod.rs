@@ -1,0 +1,144 @@
+//! A service whose Kafka is a model, and an engine that talks to it: the real server, the real
+//! wire, and every record settled by hand.
+pub mod engine;
+pub mod kafka;
+pub mod rows;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use kafka_output::{
+    credit::Pool,
+    grpc::{Bound, Served, Server, Shared},
+    job::{self, ErrorPolicy},
+    kafka::Budget,
+    output::Output,
+    partition::{Rotor, Turn},
+    writers::Writers,
+};
+use serializers::{Format, JsonOptions, NonFinite};
+use tokio::{sync::watch, time::Instant};
+
+use self::{engine::Engine, kafka::ModelKafka};
+
+/// How long a fact may take on a machine that has other things to do.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a bench is made of.
+pub struct Setup {
+    /// Aliases of the outputs.
+    pub outputs: &'static [&'static str],
+    /// Most streams at once.
+    pub streams_max: usize,
+    /// Memory for what is unacknowledged.
+    pub credit_bytes: u64,
+    /// Memory for records, all outputs together.
+    pub memory_bytes: u64,
+    /// The largest message.
+    pub message_bytes_max: u64,
+    /// The largest record.
+    pub record_bytes_max: usize,
+    /// What becomes of bad rows.
+    pub error_policy: ErrorPolicy,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            outputs: &["a"],
+            streams_max: 8,
+            credit_bytes: 64 << 20,
+            memory_bytes: 64 << 20,
+            message_bytes_max: 1 << 20,
+            record_bytes_max: 1 << 20,
+            error_policy: ErrorPolicy::Stop,
+        }
+    }
+}
+
+/// A service that runs.
+pub struct Bench {
+    /// The model behind each output.
+    pub kafka: Vec<Arc<ModelKafka>>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    server: Server,
+}
+
+impl Bench {
+    /// A service with one output, `a`.
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// A service as described.
+    pub async fn with(setup: Setup) -> Self {
+        let mut yaml = "name: bench\noutputs:\n".to_owned();
+        for alias in setup.outputs {
+            let output = "bootstrapServers: broker:9092\n    topic: rows";
+            yaml += &format!("  - alias: {alias}\n    {output}\n");
+        }
+        let job = job::parse("bench.yaml", &yaml).unwrap();
+        let (_, shares) = Budget::new(setup.memory_bytes, setup.outputs.len());
+        let kafka: Vec<_> = shares
+            .into_iter()
+            .map(|share| Arc::new(ModelKafka::new(share, setup.record_bytes_max)))
+            .collect();
+        let outputs = job.outputs.iter().zip(&kafka).map(|(output, kafka)| {
+            let turn = Turn { rows: 1, time: Duration::from_secs(1) };
+            let seen = Output {
+                alias: output.alias.to_string(),
+                topic: output.topic.to_string(),
+                format: Format::Json(JsonOptions { non_finite: NonFinite::Error }),
+                error_policy: setup.error_policy,
+                rotor: Rotor::new(turn),
+                kafka: kafka.clone(),
+                encoded_bytes_max: 64 << 20,
+                acknowledged_by_all: true,
+                rejected: AtomicU64::new(0),
+            };
+            Served { output: Arc::new(seen), job: output.clone(), writers: Writers::new(100) }
+        });
+        let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;
+        let shared = Arc::new(Shared {
+            outputs: outputs.collect(),
+            credits: Pool::new(credit_bytes, streams_max, message_bytes_max),
+            message_bytes_max,
+            drain: watch::Sender::new(None),
+            sessions: watch::Sender::new(0),
+        });
+        let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = bound.address;
+        Self { kafka, address, server: bound.serve(shared, true) }
+    }
+
+    /// The model behind the first output.
+    pub fn kafka(&self) -> &ModelKafka {
+        &self.kafka[0]
+    }
+
+    /// An engine with a connection of its own.
+    pub async fn engine(&self) -> Engine {
+        Engine::connect(self.address).await
+    }
+
+    /// Stops the service; true if every stream ended by itself.
+    pub async fn drain(self, timeout: Duration) -> bool {
+        self.server.drain(Instant::now() + timeout).await
+    }
+}
+
+/// Waits until something is so.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "it never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
