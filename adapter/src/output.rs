@@ -130,7 +130,7 @@ impl Output {
         };
         let large = rows.len() >= LARGE_BATCH_BYTES;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
-        let decoded = aside(large, decode).map_err(Refusal::of_decode)?;
+        let decoded = aside(large, decode).map_err(|error| Refusal::of_decode(&error))?;
         let count = decoded.batch.num_rows() as u64;
         // The true size is known after encoding; the estimate is that of the last batch.
         let row_bytes = match plan.row_bytes.load(Ordering::Relaxed) {
@@ -146,13 +146,13 @@ impl Output {
             batch_bytes_max: self.encoded_bytes_max,
         };
         aside(large, || plan.encoder.encode(&decoded.batch, &limits, &mut records))
-            .map_err(Refusal::of_encode)?;
+            .map_err(|error| Refusal::of_encode(&error))?;
         let mut bad = BadRows { named: decoded.rejected, total: decoded.rejected_total as u64 };
         bad.add(&records, decoded.row_map.as_deref());
         if bad.total > 0 && self.error_policy == ErrorPolicy::Stop {
             return Err(Refusal::of_rows(bad));
         }
-        let encoded = encoded(records, decoded.row_map);
+        let encoded = encoded(records, decoded.row_map.as_deref());
         let (bytes, count) = (encoded.bytes.len() as u64, encoded.ends.len() as u64);
         plan.row_bytes.store(bytes / count.max(1), Ordering::Relaxed);
         room.resize(bytes + count * RECORD_OVERHEAD_BYTES);
@@ -195,10 +195,10 @@ fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
 }
 
 /// Encoded records with the rows of the message that they are made of.
-fn encoded(records: Records, row_map: Option<Vec<u32>>) -> Encoded {
+fn encoded(records: Records, row_map: Option<&[u32]>) -> Encoded {
     let identity = records.rejected_total() == 0;
     let count = records.len() as u32;
-    let rows = match (&row_map, identity) {
+    let rows = match (row_map, identity) {
         (None, true) => None,
         (None, false) => Some((0..count).map(|record| records.row_of(record as usize)).collect()),
         (Some(map), _) => {
@@ -229,12 +229,12 @@ impl Refusal {
         Self { code, reason: reason.into(), ..Self::default() }
     }
 
-    fn of_decode(error: DecodeError) -> Self {
+    fn of_decode(error: &DecodeError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 
-    fn of_encode(error: EncodeError) -> Self {
-        let code = match &error {
+    fn of_encode(error: &EncodeError) -> Self {
+        let code = match error {
             EncodeError::BatchTooLarge { .. } => "BATCH_TOO_LARGE",
             EncodeError::SchemaMismatch { .. } => "BAD_CARRIER",
         };

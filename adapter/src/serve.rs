@@ -66,9 +66,6 @@ pub enum StartError {
 pub struct Stopped {
     /// Records without an answer from Kafka: they may be written or not.
     pub unsettled: u64,
-    /// Rows were taken from writers and never handed to Kafka: they are not written, and their
-    /// writers have no answer.
-    pub left: bool,
     /// Every stream ended by itself.
     pub streams_ended: bool,
 }
@@ -118,8 +115,7 @@ impl Service {
         // 2. The producers settle what no stream waits for any more, and close, all at once.
         let closing: Vec<_> = self
             .sinks
-            .iter()
-            .cloned()
+            .into_iter()
             .map(|sink| {
                 let deadline = (end - timeout / CLOSE_SHARE / 2).into_std();
                 tokio::spawn(async move { sink.close(deadline).await })
@@ -131,10 +127,7 @@ impl Service {
             let records: u64 = closed.map_or(1, |records| records.unwrap_or(1));
             unsettled = unsettled.saturating_add(records);
         }
-        // Rows hold room until they are settled. What the producers had is settled by now, or
-        // counted above; the others still waited for their topic to be there.
-        let left = self.sinks.iter().any(|sink| sink.share().used_bytes() > 0);
-        Stopped { unsettled, left, streams_ended }
+        Stopped { unsettled, streams_ended }
     }
 }
 

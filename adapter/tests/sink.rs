@@ -1,4 +1,5 @@
 //! The sink against librdkafka's mock cluster: every record settles, whatever the broker answers.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 use std::{
     sync::Arc,
     time::{Duration, Instant},

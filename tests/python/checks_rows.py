@@ -79,7 +79,8 @@ class Rows(Check):
     def test_a_schema_declared_again_holds_for_later_batches(self):
         stream, _ = self.open()
         self.batch(stream, 1, [1])
-        stream.schema(1, typed=rows_pb.Columns(columns=[column("other", primitive=rows_pb.PRIMITIVE_INT64)]))
+        other = rows_pb.Column(name="other", type=primitive("INT64"))
+        stream.schema(1, typed=rows_pb.Columns(columns=[other]))
         stream.batch(2, schema_id=1, typed_rows=typed((7,)))
         stream.acknowledged(2)
         self.stored([1])
@@ -92,7 +93,10 @@ class Rows(Check):
             for name in [*names.split(), "DATE", "JSON"]
         ]
         second, nanosecond = rows_pb.TIME_UNIT_SECOND, rows_pb.TIME_UNIT_NANOSECOND
-        inner = [rows_pb.Column(name="a", type=primitive("INT32")), column("b", primitive=rows_pb.PRIMITIVE_TEXT)]
+        inner = [
+            rows_pb.Column(name="a", type=primitive("INT32")),
+            rows_pb.Column(name="b", type=primitive("TEXT")),
+        ]
         columns += [
             column("decimal", decimal=rows_pb.Decimal(precision=40, scale=2)),
             column("utc", timestamp=rows_pb.Timestamp(unit=nanosecond, utc=True)),

@@ -133,20 +133,12 @@ impl Engine {
 
     /// Configuration and state of an output.
     ///
-    /// # Errors
-    /// The service's.
-    pub fn try_output(&self, alias: &str) -> Result<v1::Output, Failure> {
-        let request = v1::GetOutputRequest { output: alias.to_owned() };
-        let answer = call(self.client.clone().get_output(request))?;
-        Ok(answer.output.expect("GetOutput answers with an output"))
-    }
-
-    /// Like [`Engine::try_output`], for an output that is there.
-    ///
     /// # Panics
-    /// When the call fails.
+    /// When the service has no such output.
     pub fn output(&self, alias: &str) -> v1::Output {
-        self.try_output(alias).expect("the output is there")
+        let request = v1::GetOutputRequest { output: alias.to_owned() };
+        let answer = call(self.client.clone().get_output(request)).expect("the output is there");
+        answer.output.expect("GetOutput answers with an output")
     }
 
     /// Waits until `fact` holds of an output, and returns that output.
@@ -250,21 +242,20 @@ impl Stream {
 
     /// Sends rows as the next batch and returns its sequence.
     pub fn send(&mut self, json_lines: impl Into<Bytes>) -> u64 {
+        self.send_rows(Rows::JsonLines(json_lines.into()))
+    }
+
+    /// The same for rows of values.
+    pub fn send_typed(&mut self, rows: Vec<v1::Row>) -> u64 {
+        self.send_rows(Rows::TypedRows(v1::TypedRows { rows }.encode_to_vec().into()))
+    }
+
+    fn send_rows(&mut self, rows: Rows) -> u64 {
         self.sent += 1;
-        self.send_as(self.sent, Rows::JsonLines(json_lines.into()));
-        self.sent
-    }
-
-    /// Sends rows under any sequence, with any carrier.
-    pub fn send_as(&mut self, sequence: u64, rows: Rows) {
-        let batch = Batch { sequence, rows: Some(rows), ..Batch::default() };
+        let batch = Batch { sequence: self.sent, rows: Some(rows), ..Batch::default() };
         let bytes = self.request(In::Batch(batch));
-        self.unacknowledged.push_back((sequence, bytes));
-    }
-
-    /// Says that no more batches come.
-    pub fn finish(&mut self) {
-        self.requests = mpsc::unbounded_channel().0;
+        self.unacknowledged.push_back((self.sent, bytes));
+        self.sent
     }
 
     /// Whether the credit allows another batch of `bytes`.

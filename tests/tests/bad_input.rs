@@ -303,13 +303,8 @@ fn a_limit_that_was_lowered_unseen_ends_the_same_way_after_the_brokers_verdict()
         let mine = format!(r#""w":"{writer}""#);
         records.iter().filter(|record| record.text().contains(&mine)).cloned().collect::<Vec<_>>()
     };
-    load::check(&of("more"), &[sent("more", 200)]);
-    load::check(&of("stop"), &[sent("stop", 10)]);
-}
-
-fn sent(writer: &str, rows: u64) -> Sent {
-    let writer = writer.to_owned();
-    Sent { writer, rows_sent: rows, rows_durable: rows, draining: false, end: None }
+    load::check(&of("more"), &[Sent::whole("more", 200)]);
+    load::check(&of("stop"), &[Sent::whole("stop", 10)]);
 }
 
 #[test]
@@ -334,7 +329,7 @@ fn records_that_the_topic_forbids_are_held_or_named() {
     broker.admin().set_topic_property(&topic, "cleanup.policy", "delete");
     stop.wait_durable();
     let found = reader::topic(&broker.bootstrap(), &topic).records();
-    load::check(&found, &[sent("stop", 3)]);
+    load::check(&found, &[Sent::whole("stop", 3)]);
 }
 
 #[test]
@@ -358,7 +353,11 @@ fn send_names_what_is_wrong_with_a_file_and_writes_nothing() {
         (dir.path().to_owned(), &[], "is a directory"),
         (file("empty.csv", ""), &[], "empty.csv: is empty"),
         (file("ragged.csv", "a,b\n1,2\n3\n"), &[], "ragged.csv:3: the row has 1 field"),
-        (file("typed.jsonl", wrong_type), &["--types", "a=int64"], "typed.jsonl:3: column a: `three`"),
+        (
+            file("typed.jsonl", wrong_type),
+            &["--types", "a=int64"],
+            "typed.jsonl:3: column a: `three`",
+        ),
         (file("broken.parquet", "junk, not columns"), &[], "broken.parquet: is not a Parquet file"),
         (file("rows.unknown", "hello"), &[], "rows.unknown: its name does not tell its format"),
     ];

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::v1::Guarantee;
+use proto::v1::{Guarantee, Row, Value, value::Kind};
 use tests::{
     engine::{
         Engine,
@@ -27,11 +27,6 @@ use tests::{
     service::Service,
     wait::{DEADLINE, wait_until},
 };
-
-fn sent(writer: &str, rows: u64) -> Sent {
-    let writer = writer.to_owned();
-    Sent { writer, rows_sent: rows, rows_durable: rows, draining: false, end: None }
-}
 
 /// Outputs with these settings, each with a topic of its own with one partition; sends `count`
 /// rows to each and returns, after they have arrived, what the broker has stored.
@@ -59,7 +54,10 @@ fn deliver(settings: &[&str], count: u64) -> Vec<(Guarantee, Vec<Batch>)> {
         wait_until("the rows have arrived", DEADLINE, || {
             stored().iter().map(|batch| batch.records).sum::<i32>() as u64 >= count
         });
-        load::check(&reader::topic(&broker.bootstrap(), topic).records(), &[sent("w", count)]);
+        load::check(
+            &reader::topic(&broker.bootstrap(), topic).records(),
+            &[Sent::whole("w", count)],
+        );
         (stream.opened.guarantee(), stored())
     };
     topics.iter().map(deliver).collect()
@@ -156,7 +154,9 @@ fn a_row_that_comes_alone_is_acknowledged_quickly() {
     let mut times: Vec<Duration> = (0..200)
         .map(|n| {
             let start = Instant::now();
-            stream.send(rows("w", n..n + 1, ""));
+            let kinds = [Kind::Text("w".to_owned()), Kind::Int64(n), Kind::Text(String::new())];
+            let values = kinds.map(|kind| Value { kind: Some(kind) });
+            stream.send_typed(vec![Row { values: values.into() }]);
             stream.wait_durable();
             start.elapsed()
         })
@@ -165,6 +165,8 @@ fn a_row_that_comes_alone_is_acknowledged_quickly() {
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("one row, one acknowledgement: median {median:?}, worst {worst:?}");
     assert!(median < Duration::from_secs(1));
+    let records = reader::topic(&broker.bootstrap(), &topic).records();
+    load::check(&records, &[Sent::whole("w", 200)]);
 }
 
 /// What a process has used of all cores so far.

@@ -29,11 +29,6 @@ fn spread(records: &[u64]) -> u64 {
     most.expect("a topic has partitions") - least.expect("a topic has partitions")
 }
 
-fn sent(writer: &str, rows: u64) -> Sent {
-    let writer = writer.to_owned();
-    Sent { writer, rows_sent: rows, rows_durable: rows, draining: false, end: None }
-}
-
 #[test]
 fn no_partition_is_ahead_of_another_by_more_than_a_turn() {
     const PARTITIONS: i32 = 4;
@@ -71,7 +66,7 @@ fn no_partition_is_ahead_of_another_by_more_than_a_turn() {
     let rows: Vec<u64> = rows.collect();
     for (turn, _, topic) in turns {
         let found = reader::topic(&broker.bootstrap(), &topic).records();
-        load::check(&found, &["a", "b", "c"].map(|writer| sent(writer, rows[0])));
+        load::check(&found, &["a", "b", "c"].map(|writer| Sent::whole(writer, rows[0])));
         let of = |p| found.iter().filter(|record| record.partition == p).count() as u64;
         let counts: Vec<u64> = (0..PARTITIONS).map(of).collect();
         assert!(spread(&counts) <= turn, "turns of {turn} rows: {counts:?}");
@@ -103,10 +98,11 @@ fn partitions_that_are_added_get_their_rows_at_the_next_refresh() {
     stream.wait_durable();
 
     let found = reader::topic(&broker.bootstrap(), &topic);
-    load::check(&found.records(), &[sent("w", 2_000)]);
+    load::check(&found.records(), &[Sent::whole("w", 2_000)]);
     // From here on all five get the same; the older two keep what they had.
     let counts = records(&found.counts(), 5);
-    let since: Vec<u64> = counts.iter().zip([500, 500, 0, 0, 0]).map(|(all, old)| all - old).collect();
+    let since: Vec<u64> =
+        counts.iter().zip([500, 500, 0, 0, 0]).map(|(all, old)| all - old).collect();
     assert!(spread(&since) <= 10, "{counts:?}");
 }
 
@@ -127,9 +123,8 @@ fn a_partition_without_leader_is_passed_over_and_caught_up_on() {
 
     let lost = cluster.admin().leader("single", 1);
     cluster.kill(lost);
-    let away = engine.wait_output(OUTPUT, "misses a leader", |output| {
-        output.partitions_without_leader > 0
-    });
+    let away = engine
+        .wait_output(OUTPUT, "misses a leader", |output| output.partitions_without_leader > 0);
     assert!(away.partitions_without_leader < away.partitions, "{away:?}");
     // What was dealt out is known without the brokers: the others get all of this.
     let pace = Pace { batch_rows: 50, pause: Duration::from_millis(10) };
@@ -149,5 +144,5 @@ fn a_partition_without_leader_is_passed_over_and_caught_up_on() {
     assert!(spread(&behind) > 300, "the partition was passed over: {behind:?}");
     assert!(spread(&of_all()) <= TURN, "{:?}", of_all());
     let found = reader::topic(&bootstrap, "single").records();
-    load::check(&found, &[sent("before", 300), meanwhile]);
+    load::check(&found, &[Sent::whole("before", 300), meanwhile]);
 }

@@ -1,7 +1,5 @@
 //! A client in Python, written from the .proto files alone, checks the contract and loses nothing.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::{collections::BTreeMap, fs};
 
 use serde::Deserialize;

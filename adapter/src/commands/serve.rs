@@ -73,16 +73,12 @@ fn at_once() -> Exit {
 }
 
 fn farewell(stopped: Stopped, format: OutputFormat) -> Exit {
-    let Stopped { unsettled, left, streams_ended } = stopped;
+    let Stopped { unsettled, streams_ended } = stopped;
     if format == OutputFormat::Json {
         println!("{}", json!({ "event": "stopped", "unsettled_records": unsettled }));
     }
     if unsettled > 0 {
         tracing::error!(unsettled, "stopped; these records may or may not be written");
-        return Exit::Unsettled;
-    }
-    if left {
-        tracing::error!("stopped; rows that were never handed to Kafka have no answer");
         return Exit::Unsettled;
     }
     tracing::info!(streams_ended, "stopped; every record is settled");

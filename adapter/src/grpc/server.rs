@@ -3,7 +3,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::v1::kafka_output_service_server::KafkaOutputServiceServer;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
-use tonic::transport::server::TcpIncoming;
+use tonic::{codec::CompressionEncoding, transport::server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::service::{Service, Shared};
@@ -65,12 +65,15 @@ impl Bound {
         // One message beyond the limit is refused by name; far beyond it is not even read.
         let decoded_bytes_max = shared.message_bytes_max as usize + (1 << 20);
         let service = KafkaOutputServiceServer::new(Service(shared.clone()))
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
             .max_decoding_message_size(decoded_bytes_max)
             .max_encoding_message_size(16 << 20);
         let reflection = reflection.then(|| {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .build_v1()
                 .expect("the generated descriptors are complete")
         });

@@ -255,8 +255,9 @@ where
     /// The connection or the message is broken.
     fn broken(&self, status: &Status) -> End {
         match status.code() {
-            // tonic's word for a message beyond the limit that it was given.
-            tonic::Code::OutOfRange => {
+            // tonic's words for a message beyond the limit that it was given: as it came, and
+            // unpacked.
+            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
                 Err(CallError::MessageTooLarge { bytes_max: self.terms.message_bytes_max })
             }
             tonic::Code::Internal => {

@@ -148,6 +148,7 @@ fn read_file(path: &PathBuf) -> Result<Vec<u8>, SecretError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at what was read")]
 mod tests {
     use std::fs;
 

@@ -103,10 +103,11 @@ fn an_engine_that_was_not_read_is_not_silent() {
         let open = Open { heartbeat_interval: seconds(1.0), ..open("w") };
         let (mut stream, _) = engine.open_with(open).await;
         stream.schema(numbers()).await;
+        assert_eq!(stream.barrier().await, 1);
         stall.send(Duration::from_millis(4500)).unwrap();
         for _ in 0..20 {
-            stream.beat().await;
             sleep(Duration::from_millis(250)).await;
+            stream.beat().await;
         }
         stream.batch(batch(1)).await;
         kafka.submitted(1).await;

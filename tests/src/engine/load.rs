@@ -78,6 +78,14 @@ struct Shared {
     rows_durable: AtomicU64,
 }
 
+impl Sent {
+    /// Rows that were all acknowledged.
+    pub fn whole(writer: &str, rows: u64) -> Self {
+        let writer = writer.to_owned();
+        Self { writer, rows_sent: rows, rows_durable: rows, draining: false, end: None }
+    }
+}
+
 impl Load {
     /// Opens a stream and starts to send.
     pub fn start(engine: &Engine, output: &str, writer: &str, pace: Pace) -> Self {

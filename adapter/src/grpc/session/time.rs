@@ -191,3 +191,30 @@ where
 fn over(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|deadline| now >= deadline)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_promised_nothing_is_never_silent() {
+        let mut silence = Silence::new(None);
+        let much_later = Instant::now() + Duration::from_secs(1_000_000);
+        assert_eq!(silence.due(), None);
+        assert!(!silence.is_over(much_later) && !silence.is_over(much_later));
+    }
+
+    #[test]
+    fn a_broken_promise_is_doubted_before_it_counts() {
+        let began = Instant::now();
+        let mut silence = Silence::new(Some(Duration::from_secs(10)));
+        assert!(!silence.is_over(began + Duration::from_secs(29)));
+        let late = began + Duration::from_secs(100);
+        assert!(!silence.is_over(late), "what came in these 100 s may not be read yet");
+        assert!(!silence.is_over(late + DOUBT / 2));
+        assert!(silence.is_over(late + DOUBT));
+        silence.broken();
+        assert!(!silence.is_over(began + Duration::from_secs(29)));
+        assert!(!silence.is_over(late), "the next silence is doubted anew");
+    }
+}
