@@ -4,6 +4,8 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::writers::Denied;
+
 /// Domain of every `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "kafkaoutput";
 
@@ -86,8 +88,6 @@ pub enum CallError {
     },
     /// The batch of a `WriteOnce` is refused: code and reason.
     Refused(&'static str, String),
-    /// Something of the contract that this version does not do.
-    NotServedYet(&'static str),
 }
 
 /// The questions that an error answers.
@@ -134,7 +134,6 @@ impl CallError {
             Self::Drained => (Code::Unavailable, "DRAINING", later, true),
             Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
             Self::Refused(reason, _) => (Code::InvalidArgument, *reason, None, false),
-            Self::NotServedYet(_) => (Code::Unimplemented, "NOT_SERVED_YET", None, false),
         };
         Answer { code, reason, retry, may_be_written }
     }
@@ -194,8 +193,15 @@ impl CallError {
                  not durable"
             ),
             Self::Refused(_, reason) => reason.clone(),
-            Self::NotServedYet(what) => format!("{what} is not served by this version"),
         }
+    }
+}
+
+/// What a lease that is not given means for the caller.
+pub fn denied(denied: Denied) -> CallError {
+    match denied {
+        Denied::StaleEpoch { highest } => CallError::StaleEpoch { highest },
+        Denied::Busy => CallError::WriterBusy,
     }
 }
 

@@ -11,6 +11,8 @@
 //!   off; hence [`server`] sets every one of them.
 mod convert;
 mod error;
+mod once;
+mod opening;
 mod outbox;
 mod schema;
 mod server;

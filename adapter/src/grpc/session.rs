@@ -255,9 +255,7 @@ where
     /// The connection or the message is broken.
     fn broken(&self, status: &Status) -> End {
         match status.code() {
-            // tonic's words for a message beyond the limit that it was given: as it came, and
-            // unpacked.
-            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
+            _ if is_too_large(status) => {
                 Err(CallError::MessageTooLarge { bytes_max: self.terms.message_bytes_max })
             }
             tonic::Code::Internal => {
@@ -510,6 +508,11 @@ async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool)
             lease.progress().durable(batch.sequence, batch.position);
         }
     }
+}
+
+/// tonic's words for a message beyond the limit that it was given: as it came, and unpacked.
+pub fn is_too_large(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::ResourceExhausted)
 }
 
 /// Plans a schema of the wire for an output.

@@ -147,7 +147,7 @@ pub enum Compression {
         /// The level.
         level: u8,
     },
-    /// Zstandard, level 1 to 22.
+    /// Zstandard, level 1 to 12.
     Zstd {
         /// The level.
         level: u8,

@@ -176,7 +176,7 @@ fn compression(section: &mut Section<'_>, raw: &RawOutput) -> Option<Compression
         RawCodec::Snappy => ("Snappy", None, 0),
         RawCodec::Gzip => ("Gzip", Some((0, 1)), 9),
         RawCodec::Lz4 => ("Lz4", Some((0, 0)), 12),
-        RawCodec::Zstd => ("Zstd", Some((1, 1)), 22),
+        RawCodec::Zstd => ("Zstd", Some((1, 1)), 12),
     };
     let path = "compression.level";
     let level = match (default, level) {

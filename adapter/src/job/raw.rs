@@ -240,9 +240,9 @@ pub(super) struct RawCompression {
     #[serde(rename = "type")]
     #[schemars(extend("default" = "None"))]
     pub(super) kind: Option<RawCodec>,
-    /// How hard to try: Gzip 0 to 9 (default 1), Lz4 0 to 12 (default 0), Zstd 1 to 22
+    /// How hard to try: Gzip 0 to 9 (default 1), Lz4 0 to 12 (default 0), Zstd 1 to 12
     /// (default 1). `None` and `Snappy` have no level.
-    #[schemars(range(min = 0, max = 22))]
+    #[schemars(range(min = 0, max = 12))]
     pub(super) level: Option<u8>,
 }
 

@@ -274,7 +274,7 @@ fn settle_flight(bench: &Bench, flight: usize, stored: bool) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 1000, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn whatever_happens_the_promises_hold(steps in vec(step(), 1..40)) {

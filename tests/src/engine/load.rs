@@ -1,7 +1,7 @@
 //! Load: writers that send from threads of their own, and the check of what has arrived.
 //!
-//! A row is `{"w": WRITER, "n": 0, 1, 2 …, "pad": TEXT}`, so that every row can be told from every
-//! other and its place is known.
+//! A row is `{"w": WRITER, "n": 0, 1, 2 …, "pad": TEXT}`: each can be told from all others, and
+//! its place is known.
 
 use std::{
     collections::BTreeMap,

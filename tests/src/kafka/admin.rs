@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_executor::block_on;
+use pollster::block_on;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},

@@ -1,0 +1,182 @@
+//! `WriteOnce`: one batch and its answer under the call's deadline.
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::v1;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    error::{CallError, denied},
+    opening::{check_writer_id, too_many},
+    service::{Served, Shared},
+    session::{carrier, plan, rejected},
+};
+use crate::{
+    kafka::{Outcome, Ticket},
+    output::{Accepted, NAMED_ROWS_MAX, Plan},
+    rows::{BadRow, Carrier},
+    writers::{Lease, POSITION_BYTES_MAX},
+};
+
+/// When the caller stops waiting (`grpc-timeout`, see the gRPC over HTTP/2 specification).
+pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = count.parse().ok()?;
+    let timeout = match unit {
+        "H" => Duration::from_secs(count.checked_mul(3600)?),
+        "M" => Duration::from_secs(count.checked_mul(60)?),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    };
+    // A little earlier than the caller, so that it hears our reason and not its own time-out.
+    Instant::now().checked_add(timeout.mul_f32(0.95))
+}
+
+pub async fn write_once(
+    shared: &Shared,
+    request: v1::WriteOnceRequest,
+    deadline: Option<Instant>,
+) -> Result<v1::WriteOnceResponse, CallError> {
+    let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
+    let served = shared.find(&request.output)?;
+    let schema = request.schema.ok_or_else(|| invalid("schema", "is missing"))?;
+    let mut batch = request.batch.ok_or_else(|| invalid("batch", "is missing"))?;
+    if batch.timeout.is_some() {
+        return Err(invalid("batch.timeout", "is the call's deadline here"));
+    }
+    let rows = batch.rows.take().ok_or_else(|| invalid("batch.rows", "is missing"))?;
+    let (carrier, rows) = carrier(rows);
+    let plan = plan(&schema, &served.output)
+        .map_err(|what| CallError::Invalid("INVALID_SCHEMA", "schema", what))?;
+    // The rows take memory like those of a stream, until they are settled.
+    let _credit = shared.credits.open().ok_or_else(|| too_many(shared))?;
+    // A year is as good as for ever, and a time that can be added to.
+    let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
+    let call = Call { served, plan: &plan, carrier, rows: &rows, deadline };
+    let Some(id) = request.writer_id else {
+        if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
+            return Err(invalid("writer_id", "sequence, position and epoch need it"));
+        }
+        let (mut ticket, aside) = call.accept().await?;
+        let outcome = call.outcome(&mut ticket, 0).await?;
+        return call.answer(outcome, aside, 0);
+    };
+    check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
+    let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
+    write_numbered(&call, batch, lease).await
+}
+
+/// One call's rows and where they go.
+struct Call<'a> {
+    served: &'a Served,
+    plan: &'a Plan,
+    carrier: Carrier,
+    rows: &'a Bytes,
+    deadline: Instant,
+}
+
+/// Rows set aside before anything was sent: those named, and how many.
+type Aside = (Vec<BadRow>, u64);
+
+impl Call<'_> {
+    /// Brings the rows on their way.
+    async fn accept(&self) -> Result<(Ticket, Aside), CallError> {
+        let accept = self.served.output.accept(self.plan, self.carrier, self.rows);
+        let accepted =
+            timeout_at(self.deadline, accept).await.map_err(|_| CallError::CallTimeout)?;
+        let Accepted { ticket, rejected, rejected_total } = accepted.map_err(|refusal| {
+            let named = refusal.rows.iter().take(3).map(|row| {
+                format!("; row {} {} {}: {}", row.row, row.column, row.code, row.reason)
+            });
+            CallError::Refused(refusal.code, refusal.reason.clone() + &named.collect::<String>())
+        })?;
+        Ok((ticket, (rejected, rejected_total)))
+    }
+
+    /// Waits until the rows are settled.
+    async fn outcome(&self, ticket: &mut Ticket, sequence: u64) -> Result<Outcome, CallError> {
+        let outcome = timeout_at(self.deadline, ticket.outcome()).await;
+        outcome.map_err(|_| CallError::BatchTimeout { sequence })
+    }
+
+    /// The answer to a call whose rows are settled.
+    fn answer(
+        &self,
+        outcome: Outcome,
+        (mut bad, mut rejected_total): Aside,
+        sequence: u64,
+    ) -> Result<v1::WriteOnceResponse, CallError> {
+        if let Some(cause) = outcome.unknown {
+            return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
+        }
+        rejected_total += outcome.rejected.len() as u64;
+        bad.extend(outcome.rejected.into_iter().map(|(row, cause)| BadRow {
+            row,
+            column: String::new(),
+            code: cause.code,
+            reason: cause.text,
+        }));
+        bad.truncate(NAMED_ROWS_MAX);
+        Ok(v1::WriteOnceResponse {
+            durable_through: (sequence > 0).then_some(sequence),
+            already_durable: false,
+            rejected: bad.iter().map(|bad| rejected(sequence, bad)).collect(),
+            rejected_total,
+        })
+    }
+}
+
+/// A single batch of a writer, under the rules of a stream.
+async fn write_numbered(
+    call: &Call<'_>,
+    batch: v1::Batch,
+    lease: Lease,
+) -> Result<v1::WriteOnceResponse, CallError> {
+    let sequence = batch.sequence;
+    let digest = xxhash_rust::xxh3::xxh3_64(call.rows);
+    let durable_through = {
+        let mut progress = lease.progress();
+        progress.resume(None);
+        progress.durable_through
+    };
+    if sequence == 0 || sequence > durable_through + 1 {
+        let reason = format!("sequence {sequence}: {} is next", durable_through + 1);
+        return Err(CallError::Refused("SEQUENCE_GAP", reason));
+    }
+    if batch.position.as_ref().is_some_and(|position| position.len() > POSITION_BYTES_MAX) {
+        let reason = format!("the position is longer than {POSITION_BYTES_MAX} bytes");
+        return Err(CallError::Refused("POSITION_TOO_LONG", reason));
+    }
+    if sequence <= durable_through {
+        if !lease.progress().same(sequence, digest) {
+            return Err(CallError::SequenceReused { sequence });
+        }
+        return Ok(v1::WriteOnceResponse {
+            durable_through: Some(durable_through),
+            already_durable: true,
+            ..v1::WriteOnceResponse::default()
+        });
+    }
+    let (mut ticket, aside) = call.accept().await?;
+    lease.progress().accepted(sequence, digest);
+    let outcome = match call.outcome(&mut ticket, sequence).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // The caller is told that its rows may be written. The writer stays taken until they
+            // are settled, so that whoever comes next goes on behind them.
+            tokio::spawn(async move {
+                if ticket.outcome().await.unknown.is_none() {
+                    lease.progress().durable(sequence, batch.position);
+                }
+            });
+            return Err(error);
+        }
+    };
+    let answer = call.answer(outcome, aside, sequence)?;
+    lease.progress().durable(sequence, batch.position);
+    Ok(answer)
+}
