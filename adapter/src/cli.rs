@@ -7,16 +7,10 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     commands::{self, demo::DemoArgs},
     exit::Exit,
+    kafka,
     output_format::OutputFormat,
     send::{self, SendArgs},
 };
-
-/// Log levels unless KAFKA_OUTPUT_LOG says otherwise. What librdkafka says that matters is logged
-/// by the output that it concerns, with its remedy.
-const LOG_DEFAULT: &str = "info,librdkafka=off,rdkafka=off";
-
-/// The same for commands whose own words are the point.
-const LOG_QUIET: &str = "warn,librdkafka=off,rdkafka=off";
 
 /// Receives query result rows over gRPC and writes them to Kafka.
 #[derive(Debug, Parser)]
@@ -33,8 +27,8 @@ const EXIT_CODES: &str = "\
 Start with `kafka-output demo`: it needs no set-up.
 
 Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 the input is at fault (job file, file
-of rows); 4 service or broker unreachable; 5 stopped before everything was settled: those rows may
-or may not be written; 6 refused by the service: those rows are not written.
+of rows); 4 the service cannot be reached; 5 stopped half-way: rows without an answer may or may
+not be written; 6 refused by the service: those rows are not written.
 
 Logs go to stderr, as text on a terminal and as JSON otherwise. KAFKA_OUTPUT_LOG sets the level:
 KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for librdkafka's own lines.";
@@ -102,12 +96,17 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     }
 }
 
+/// Logs at the level of KAFKA_OUTPUT_LOG. Without it the service logs what an operator needs, and
+/// commands whose own words are the point log warnings. What librdkafka says that matters is logged
+/// by the output that it concerns, with its remedy, so its own lines stay off.
 fn init_logs(serving: bool) {
-    let default = if serving { LOG_DEFAULT } else { LOG_QUIET };
-    let filter = std::env::var("KAFKA_OUTPUT_LOG").unwrap_or_else(|_| default.into());
+    let level = if serving { "info" } else { "warn" };
+    let [first, second] = kafka::LOG_TARGETS;
+    let default = format!("{level},{first}=off,{second}=off");
+    let filter = std::env::var("KAFKA_OUTPUT_LOG").unwrap_or_else(|_| default.clone());
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|error| {
         eprintln!("KAFKA_OUTPUT_LOG: {error}; logging `{default}`");
-        EnvFilter::new(default)
+        EnvFilter::new(&default)
     });
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first.

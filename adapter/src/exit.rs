@@ -10,10 +10,9 @@ pub enum Exit {
     Failure = 1,
     /// The input is at fault: the job file, or a file of rows.
     BadInput = 3,
-    /// The service or the broker cannot be reached.
+    /// The service cannot be reached.
     Unreachable = 4,
-    /// Stopped before everything was settled: the rows without an answer may or may not be
-    /// written.
+    /// Stopped half-way: rows without an answer may or may not be written.
     Unsettled = 5,
     /// The service refused the call or its rows; what is refused is not written.
     Refused = 6,

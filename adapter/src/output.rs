@@ -56,9 +56,13 @@ pub struct Output {
 pub struct Plan {
     decoder: Decoder,
     encoder: Encoder,
-    /// Encoded bytes of a row, lately.
-    row_bytes: AtomicU64,
+    /// Room that a KiB of a message took, lately.
+    room_per_kib: AtomicU64,
 }
+
+/// Room that a KiB of a message takes while nothing is known: 1,000 rows of the flights table are
+/// 152 KB as Arrow IPC and take 556 KB of room as JSON.
+const ROOM_PER_KIB: u64 = 4 * 1024;
 
 /// Why a schema cannot be planned.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +113,16 @@ impl Plan {
     pub fn compile(schema: SchemaRef, format: &Format) -> Result<Self, PlanFault> {
         let encoder = Encoder::compile(format, &schema)?;
         let decoder = Decoder::compile(schema)?;
-        Ok(Self { decoder, encoder, row_bytes: AtomicU64::new(0) })
+        Ok(Self { decoder, encoder, room_per_kib: AtomicU64::new(ROOM_PER_KIB) })
+    }
+
+    /// Room that a message of so many bytes will take, as the last one did.
+    fn estimate(&self, wire_bytes: u64) -> u64 {
+        (wire_bytes * self.room_per_kib.load(Ordering::Relaxed) / 1024).max(wire_bytes)
+    }
+
+    fn learn(&self, wire_bytes: u64, room: u64) {
+        self.room_per_kib.store(room * 1024 / wire_bytes.max(1), Ordering::Relaxed);
     }
 }
 
@@ -128,18 +141,12 @@ impl Output {
             rows_max: BATCH_ROWS_MAX as usize,
             bytes_max: self.encoded_bytes_max,
         };
+        // Room first, for what comes out of it: nothing is decoded beyond the budget. The true size
+        // is known after encoding, and there is no waiting until then.
+        let mut room = self.kafka.share().reserve(plan.estimate(rows.len() as u64)).await;
         let large = rows.len() >= LARGE_BATCH_BYTES;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
         let decoded = aside(large, decode).map_err(|error| Refusal::of_decode(&error))?;
-        let count = decoded.batch.num_rows() as u64;
-        // The true size is known after encoding; the estimate is that of the last batch.
-        let row_bytes = match plan.row_bytes.load(Ordering::Relaxed) {
-            0 => 2 * rows.len() as u64 / count.max(1),
-            known => known,
-        };
-        let estimate = count * (row_bytes + RECORD_OVERHEAD_BYTES);
-        let mut room = self.kafka.share().reserve(estimate).await;
-
         let mut records = Records::new();
         let limits = serializers::Limits {
             record_bytes_max: self.kafka.record_bytes_max(),
@@ -153,9 +160,10 @@ impl Output {
             return Err(Refusal::of_rows(bad));
         }
         let encoded = encoded(records, decoded.row_map.as_deref());
-        let (bytes, count) = (encoded.bytes.len() as u64, encoded.ends.len() as u64);
-        plan.row_bytes.store(bytes / count.max(1), Ordering::Relaxed);
-        room.resize(bytes + count * RECORD_OVERHEAD_BYTES);
+        drop(decoded.batch);
+        let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
+        plan.learn(rows.len() as u64, size);
+        room.resize(size);
 
         let ticket = self.send(encoded, room).await;
         self.rejected.fetch_add(bad.total, Ordering::Relaxed);

@@ -6,6 +6,6 @@ pub enum OutputFormat {
     /// Text for a person.
     #[default]
     Text,
-    /// One JSON object, and nothing else.
+    /// JSON for a script, one object a line, and nothing else.
     Json,
 }

@@ -146,7 +146,9 @@ fn a_row_that_comes_alone_is_acknowledged_quickly() {
     let broker = shared_broker();
     let topic = unique_topic("alone");
     broker.admin().create_topic(&topic, 1, 1, &[]);
-    let service = Service::start(&job(&broker.bootstrap(), &topic, ""));
+    // A linger that would be seen, were it waited for: it is for rows that find others queued.
+    let linger = "batching: { linger: 2s }";
+    let service = Service::start(&job(&broker.bootstrap(), &topic, linger));
     let engine = Engine::connect(&service);
     engine.wait_ready(OUTPUT);
     let mut stream = engine.open(OUTPUT, "w");
@@ -164,7 +166,7 @@ fn a_row_that_comes_alone_is_acknowledged_quickly() {
     times.sort_unstable();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("one row, one acknowledgement: median {median:?}, worst {worst:?}");
-    assert!(median < Duration::from_secs(1));
+    assert!(median < Duration::from_millis(500), "nothing is queued, so nothing is waited for");
     let records = reader::topic(&broker.bootstrap(), &topic).records();
     load::check(&records, &[Sent::whole("w", 200)]);
 }

@@ -2,8 +2,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message as _;
 use proto::v1;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     error::{CallError, denied},
@@ -40,7 +44,13 @@ pub async fn write_once(
     shared: &Shared,
     request: v1::WriteOnceRequest,
     deadline: Option<Instant>,
+    gone: oneshot::Receiver<()>,
 ) -> Result<v1::WriteOnceResponse, CallError> {
+    let bytes_max = shared.message_bytes_max;
+    if request.encoded_len() as u64 > bytes_max {
+        let reason = format!("the message is larger than {bytes_max} bytes; split the batch");
+        return Err(CallError::Refused("BATCH_TOO_LARGE", reason));
+    }
     let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
     let served = shared.find(&request.output)?;
     let schema = request.schema.ok_or_else(|| invalid("schema", "is missing"))?;
@@ -56,18 +66,38 @@ pub async fn write_once(
     let _credit = shared.credits.open().ok_or_else(|| too_many(shared))?;
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
+    let draining = shared.draining();
+    let stop = Stop { deadline, gone, draining };
     let call = Call { served, plan: &plan, carrier, rows: &rows, deadline };
     let Some(id) = request.writer_id else {
         if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
             return Err(invalid("writer_id", "sequence, position and epoch need it"));
         }
-        let (mut ticket, aside) = call.accept().await?;
+        let (mut ticket, aside) = call.accept(stop).await?;
         let outcome = call.outcome(&mut ticket, 0).await?;
         return call.answer(outcome, aside, 0);
     };
     check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
     let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
-    write_numbered(&call, batch, lease).await
+    write_numbered(&call, batch, lease, stop).await
+}
+
+/// What ends a call before anything of it was handed to Kafka.
+struct Stop {
+    deadline: Instant,
+    gone: oneshot::Receiver<()>,
+    draining: watch::Receiver<Option<Instant>>,
+}
+
+impl Stop {
+    /// Waits for the first of: the call's time is over, the caller hangs up, the service closes.
+    async fn wait(mut self) -> CallError {
+        tokio::select! {
+            () = sleep_until(self.deadline) => CallError::CallTimeout,
+            _ = &mut self.gone => CallError::CallTimeout,
+            _ = self.draining.wait_for(Option::is_some) => CallError::Draining,
+        }
+    }
 }
 
 /// One call's rows and where they go.
@@ -84,10 +114,13 @@ type Aside = (Vec<BadRow>, u64);
 
 impl Call<'_> {
     /// Brings the rows on their way.
-    async fn accept(&self) -> Result<(Ticket, Aside), CallError> {
+    async fn accept(&self, stop: Stop) -> Result<(Ticket, Aside), CallError> {
         let accept = self.served.output.accept(self.plan, self.carrier, self.rows);
-        let accepted =
-            timeout_at(self.deadline, accept).await.map_err(|_| CallError::CallTimeout)?;
+        let accepted = tokio::select! {
+            biased;
+            accepted = accept => accepted,
+            error = stop.wait() => return Err(error),
+        };
         let Accepted { ticket, rejected, rejected_total } = accepted.map_err(|refusal| {
             let named = refusal.rows.iter().take(3).map(|row| {
                 format!("; row {} {} {}: {}", row.row, row.column, row.code, row.reason)
@@ -135,6 +168,7 @@ async fn write_numbered(
     call: &Call<'_>,
     batch: v1::Batch,
     lease: Lease,
+    stop: Stop,
 ) -> Result<v1::WriteOnceResponse, CallError> {
     let sequence = batch.sequence;
     let digest = xxhash_rust::xxh3::xxh3_64(call.rows);
@@ -161,7 +195,7 @@ async fn write_numbered(
             ..v1::WriteOnceResponse::default()
         });
     }
-    let (mut ticket, aside) = call.accept().await?;
+    let (mut ticket, aside) = call.accept(stop).await?;
     lease.progress().accepted(sequence, digest);
     let outcome = match call.outcome(&mut ticket, sequence).await {
         Ok(outcome) => outcome,

@@ -1,18 +1,19 @@
 //! The start of a `Write` stream: `Open`, the wait for an older stream of the writer, the session.
 use std::time::Duration;
 
+use prost::Message as _;
 use proto::v1::{
     self, Open, WriteRequest, write_request::Message as In, write_response::Message as Out,
 };
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 use super::{
     error::{CallError, denied},
     outbox::Outbox,
     service::{Served, Shared},
-    session::{Session, Terms, is_too_large},
+    session::{SCHEMAS_MAX, Session, Terms, is_too_large},
 };
 use crate::writers::{Lease, WRITER_ID_BYTES_MAX};
 
@@ -49,19 +50,27 @@ pub async fn serve_stream(
         Ok(opened) => opened,
         Err(error) => return outbox.end(Err(error)).await,
     };
+    let mut early = Vec::new();
     if lease.must_wait() {
-        // Nothing is read while it waits, however long: its room is for those who send.
+        // It sends nothing while it waits, however long: its room is for those who do.
         credit = None;
-        if let Err(error) = wait_for_turn(shared, &mut lease, &mut outbox, terms.heartbeat).await {
-            outbox.end(Err(error)).await;
-            // Whoever took over from this stream must wait for the one before it, too.
-            return lease.turn().await;
+        let waiting = Waiting { shared, heartbeat: terms.heartbeat, incoming: &mut incoming };
+        match waiting.wait(&mut lease, &mut outbox).await {
+            Ok(schemas) => early = schemas,
+            Err(error) => {
+                outbox.end(Err(error)).await;
+                // What the client had sent is not kept for as long as the wait may last.
+                drop((incoming, outbox));
+                // Whoever took over from this stream must wait for the one before it, too.
+                return lease.turn().await;
+            }
         }
     }
     let Some(credit) = credit.or_else(|| shared.credits.open()) else {
         return outbox.end(Err(too_many(shared))).await;
     };
     let terms = Terms { message_bytes_max: terms.message_bytes_max.min(credit.bytes()), ..terms };
+    let incoming = tokio_stream::iter(early.into_iter().map(Ok)).chain(incoming);
     Session::new(terms, lease, credit, outbox, incoming, shared).run(open.acknowledged).await;
 }
 
@@ -82,7 +91,6 @@ async fn first_message(
     let bytes_max = shared.message_bytes_max;
     match first {
         Ok(Some(Ok(WriteRequest { message: Some(In::Open(open)) }))) => Ok(open),
-        Ok(Some(Ok(WriteRequest { message: None }))) => Err(CallError::EmptyRequest),
         Ok(Some(Err(status))) if is_too_large(&status) => {
             Err(CallError::MessageTooLarge { bytes_max })
         }
@@ -114,6 +122,10 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
     if asked.is_some_and(|asked| asked < min || asked > max) {
         return Err(invalid());
     }
+    if open.acknowledged.is_some_and(|acknowledged| acknowledged > i64::MAX as u64) {
+        let what = "no writer has come this far".to_owned();
+        return Err(CallError::Invalid("INVALID_OPEN", "open.acknowledged", what));
+    }
     Ok(Terms {
         output: served.output.clone(),
         heartbeat: asked.unwrap_or(HEARTBEAT_DEFAULT),
@@ -122,33 +134,76 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
     })
 }
 
-/// Waits until the older stream of this writer is settled, and says so meanwhile.
-async fn wait_for_turn(
-    shared: &Shared,
-    lease: &mut Lease,
-    outbox: &mut Outbox,
+/// A stream that waits until the older stream of its writer is settled.
+struct Waiting<'a> {
+    shared: &'a Shared,
     heartbeat: Duration,
-) -> Result<(), CallError> {
-    let since = prost_types::Timestamp::from(std::time::SystemTime::now());
-    let mut draining = shared.draining();
-    let taken_over = lease.taken_over();
-    tokio::pin!(taken_over);
-    let waiting = v1::Waiting {
-        code: "OLDER_STREAM_SETTLING".into(),
-        since: Some(since),
-        reason: "records of an older stream of this writer are not settled yet".into(),
+    incoming: &'a mut Streaming<WriteRequest>,
+}
+
+impl Waiting<'_> {
+    /// Waits, and says so meanwhile. It reads, so that nothing stays in HTTP/2 buffers at the cost
+    /// of other streams of the connection; returns the schemas that came.
+    async fn wait(
+        self,
+        lease: &mut Lease,
+        outbox: &mut Outbox,
+    ) -> Result<Vec<WriteRequest>, CallError> {
+        let since = prost_types::Timestamp::from(std::time::SystemTime::now());
+        let mut draining = self.shared.draining();
+        let mut schemas = Vec::new();
+        let taken_over = lease.taken_over();
+        tokio::pin!(taken_over);
+        let waiting = v1::Waiting {
+            code: "OLDER_STREAM_SETTLING".into(),
+            since: Some(since),
+            reason: "records of an older stream of this writer are not settled yet".into(),
+        };
+        let mut beat = tokio::time::interval(self.heartbeat);
+        loop {
+            tokio::select! {
+                () = lease.turn() => return Ok(schemas),
+                () = &mut taken_over => return Err(CallError::TakenOver),
+                _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
+                // Words that nobody takes would only pile up.
+                _ = beat.tick() => if outbox.is_empty() {
+                    outbox.push(Out::Waiting(waiting.clone()));
+                },
+                read = outbox.flush() => if !read { return Err(CallError::AnswersUnread) },
+                message = self.incoming.next() => {
+                    schemas.extend(early_message(self.shared, message, schemas.len())?);
+                }
+            }
+        }
+    }
+}
+
+/// A message before `Opened`: schemas are kept, and batches have no credit yet.
+fn early_message(
+    shared: &Shared,
+    message: Option<Result<WriteRequest, Status>>,
+    schemas: usize,
+) -> Result<Option<WriteRequest>, CallError> {
+    let bytes_max = shared.message_bytes_max;
+    let request = match message {
+        Some(Ok(request)) => request,
+        Some(Err(status)) if is_too_large(&status) => {
+            return Err(CallError::MessageTooLarge { bytes_max });
+        }
+        // The client is gone, or has nothing to send; nobody waits for this stream.
+        Some(Err(_)) | None => return Err(CallError::AnswersUnread),
     };
-    let mut beat = tokio::time::interval(heartbeat);
-    loop {
-        tokio::select! {
-            () = lease.turn() => return Ok(()),
-            () = &mut taken_over => return Err(CallError::TakenOver),
-            _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
-            // Words that nobody takes would only pile up.
-            _ = beat.tick() => if outbox.is_empty() {
-                outbox.push(Out::Waiting(waiting.clone()));
-            },
-            read = outbox.flush() => if !read { return Err(CallError::AnswersUnread) },
+    match &request.message {
+        None => Err(CallError::EmptyRequest),
+        Some(In::Open(_)) => Err(CallError::SecondOpen),
+        Some(In::Heartbeat(_)) => Ok(None),
+        Some(In::Schema(_)) if schemas >= SCHEMAS_MAX as usize => {
+            Err(CallError::TooManySchemas { schemas_max: SCHEMAS_MAX })
+        }
+        Some(In::Schema(_)) => Ok(Some(request)),
+        Some(In::Batch(_)) => {
+            let bytes = request.encoded_len() as u64;
+            Err(CallError::CreditExceeded { bytes, bytes_max: 0, batches_max: 0 })
         }
     }
 }

@@ -29,6 +29,9 @@ const PENDING_RESETS_MAX: usize = 50;
 /// A peer that answers no ping for this long is gone.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
+/// What connections get to carry the last words of their streams.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Between looks at the outputs' state for the health service.
 const HEALTH_REFRESH: Duration = Duration::from_millis(250);
 
@@ -107,15 +110,18 @@ impl Server {
     /// latest, whatever peers do. True if every session ended by itself.
     pub async fn drain(self, deadline: Instant) -> bool {
         self.health.abort();
-        self.shared.drain.send_replace(Some(deadline));
+        // Streams are ended a little before the connections are, so that they hear why.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let streams_end = deadline - FAREWELL.min(left / 4);
+        self.shared.drain.send_replace(Some(streams_end));
         let mut sessions = self.shared.sessions.subscribe();
         let all = sessions.wait_for(|sessions| *sessions == 0);
         let ended = tokio::time::timeout_at(deadline, all).await.is_ok();
         self.stop.send_replace(true);
         // A peer that holds its connection open holds up nobody: hyper would wait for it.
         let mut serving = self.serving;
-        let grace = Instant::now() + Duration::from_millis(500);
-        if tokio::time::timeout_at(grace.min(deadline), &mut serving).await.is_err() {
+        let grace = Instant::now() + FAREWELL;
+        if tokio::time::timeout_at(grace, &mut serving).await.is_err() {
             serving.abort();
         }
         ended

@@ -111,10 +111,12 @@ impl KafkaOutputService for Service {
         let deadline = deadline(request.metadata());
         let shared = self.0.clone();
         let counted = Counted::new(&shared);
+        // Dropped with this future, which is when the caller hangs up.
+        let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
         // As above: a caller that hangs up leaves its records to settle and its writer to move on.
         let call = tokio::spawn(async move {
             let _counted = counted;
-            write_once(&shared, request.into_inner(), deadline).await
+            write_once(&shared, request.into_inner(), deadline, gone).await
         });
         let answer = call.await.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(answer?))

@@ -13,7 +13,7 @@ use super::{
 /// A job: where the service listens and which outputs it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The name of the job, in logs and metrics.
+    /// The name of the job, in logs.
     pub name: String,
     /// The gRPC server for writers.
     pub grpc: GrpcListen,

@@ -41,7 +41,7 @@ pub(super) mod default {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Job", title = "Job file of kafka-output")]
 pub(super) struct RawJob {
-    /// The name of the job, in logs and metrics: 1 to 64 letters, digits, `.`, `_` or `-`.
+    /// The name of the job, in logs: 1 to 64 letters, digits, `.`, `_` or `-`.
     #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"), example = &"flights")]
     pub(super) name: Option<String>,
     /// Where the service listens.

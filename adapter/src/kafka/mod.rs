@@ -42,6 +42,9 @@ pub use self::{
     status::{Health, State},
 };
 
+/// Targets under which librdkafka and its bindings log their own lines.
+pub const LOG_TARGETS: [&str; 2] = ["librdkafka", "rdkafka"];
+
 /// What a stream needs of an output's Kafka.
 pub trait Delivery: Send + Sync + 'static {
     /// This output's part of the memory budget.

@@ -19,8 +19,8 @@ Examples:
     kafka-output send flights.csv --into delays --writer again-1
 
 Going on:
-  The service keeps, with the rows, how many of them are durable. The same command goes on after
-  them: after Ctrl-C, after a crash, after an outage. It knows the rows by the content of the
+  As long as it runs, the service knows how many of the rows are durable. The same command goes on
+  after them: after Ctrl-C, after a crash of the sender, after an outage of Kafka. It knows the rows by the content of the
   files, not by their names, so a file that was sent whole is not sent twice. --writer gives the
   sending a name of its own instead.
 

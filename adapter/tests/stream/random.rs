@@ -273,8 +273,13 @@ fn settle_flight(bench: &Bench, flight: usize, stored: bool) {
     }
 }
 
+/// A second's worth, or minutes' with `scripts/test --long`.
+fn cases() -> u32 {
+    if std::env::var_os("KAFKA_OUTPUT_LONG").is_some() { 100_000 } else { 1000 }
+}
+
 proptest! {
-    #![proptest_config(Config { cases: 1000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: cases(), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn whatever_happens_the_promises_hold(steps in vec(step(), 1..40)) {
