@@ -269,3 +269,43 @@ async fn calls_take_room_like_streams() {
     engine.writer("w").await;
     assert_eq!(bench.kafka().count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_rows_wait_ends_with_its_caller_and_its_rows_are_not_written() {
+    let bench = Bench::with(Setup { streams_max: 1, ..Setup::default() }).await;
+    bench.kafka().set_partitions(None);
+    let engine = bench.engine().await;
+    let call = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.write_once(of_writer("w", batch(1)), None).await }
+    });
+    until("the call has the only room", async || {
+        let live = engine.get_writer("w").await.live;
+        live.then_some(())
+    })
+    .await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // Its room is free again, and nothing of it is left to be written.
+    let soon = Some(Duration::from_millis(200));
+    until("there is room", async || {
+        let status = engine.write_once(plain("{\"n\":2}\n"), soon).await.unwrap_err();
+        (status.code() == Code::DeadlineExceeded).then_some(())
+    })
+    .await;
+    assert!(!engine.get_writer("w").await.live);
+    bench.kafka().set_partitions(Some(&[true]));
+    let answer = engine.write_once(of_writer("w", batch(2)), DEADLINE).await.unwrap_err();
+    check(&answer, Code::InvalidArgument, "SEQUENCE_GAP", "no", "no");
+    assert_eq!(bench.kafka().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_beyond_the_message_limit_is_refused_by_name() {
+    let bench = Bench::start().await;
+    let engine = bench.engine().await;
+    let rows = "{\"n\":1}\n".repeat((1 << 20) / 8 + 1);
+    let status = engine.write_once(plain(&rows), None).await.unwrap_err();
+    check(&status, Code::InvalidArgument, "BATCH_TOO_LARGE", "no", "no");
+    assert_eq!(bench.kafka().count(), 0);
+}

@@ -158,3 +158,27 @@ async fn streams_that_settle_or_wait_leave_the_room_to_others() {
     let (_one, _) = engine.writer("one").await;
     let (_two, _) = engine.writer("two").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_waits_is_read_and_has_no_credit_yet() {
+    let bench = Bench::start().await;
+    let engine = bench.engine().await;
+    let (older, _) = engine.writer("w").await;
+    older.batch(batch(1)).await;
+    bench.kafka().submitted(1).await;
+
+    // A batch before `Opened` is refused; a schema is kept.
+    let mut eager = engine.send_open(open("w")).await;
+    eager.waiting().await;
+    eager.batch(batch(2)).await;
+    check(&eager.failure().await, Code::ResourceExhausted, "CREDIT_EXCEEDED", "no", "yes");
+    let mut patient = engine.send_open(open("w")).await;
+    patient.waiting().await;
+    patient.schema(numbers()).await;
+    bench.kafka().durable(0);
+    assert_eq!(patient.opened().await.resume_after, 1);
+    patient.batch(batch(2)).await;
+    bench.kafka().submitted(2).await;
+    bench.kafka().durable(1);
+    patient.ack(2).await;
+}
