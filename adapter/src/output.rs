@@ -16,9 +16,10 @@ use serializers::{EncodeError, Encoder, Format, PlanError, Records};
 
 use crate::{
     job::ErrorPolicy,
-    kafka::{Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Ticket},
+    kafka::{Cause, Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Ticket},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, DecodeError, Decoder, SchemaError},
+    writers::POSITION_BYTES_MAX,
 };
 
 /// Rows of a batch, at most.
@@ -82,27 +83,25 @@ pub struct Refusal {
     pub code: &'static str,
     /// For a person.
     pub reason: String,
-    /// The bad rows, as many as are named.
-    pub rows: Vec<BadRow>,
-    /// How many there are.
-    pub rows_total: u64,
+    /// The rows that are to blame, if rows are.
+    pub rows: BadRows,
 }
 
 /// A batch that is on its way to Kafka.
 pub struct Accepted {
     /// Its outcome.
     pub ticket: Ticket,
-    /// Rows that the error policy set aside, as many as are named.
-    pub rejected: Vec<BadRow>,
-    /// How many there are.
-    pub rejected_total: u64,
+    /// Rows that the error policy set aside.
+    pub aside: BadRows,
 }
 
-/// Bad rows of decoding and encoding together.
-#[derive(Default)]
-struct BadRows {
-    named: Vec<BadRow>,
-    total: u64,
+/// Bad rows of one batch, whoever found them: the first in its order are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BadRows {
+    /// At most [`NAMED_ROWS_MAX`].
+    pub named: Vec<BadRow>,
+    /// How many there are.
+    pub total: u64,
 }
 
 impl Plan {
@@ -155,7 +154,7 @@ impl Output {
         aside(large, || plan.encoder.encode(&decoded.batch, &limits, &mut records))
             .map_err(|error| Refusal::of_encode(&error))?;
         let mut bad = BadRows { named: decoded.rejected, total: decoded.rejected_total as u64 };
-        bad.add(&records, decoded.row_map.as_deref());
+        bad.add_unencodable(&records, decoded.row_map.as_deref());
         if bad.total > 0 && self.error_policy == ErrorPolicy::Stop {
             return Err(Refusal::of_rows(bad));
         }
@@ -167,7 +166,7 @@ impl Output {
 
         let ticket = self.send(encoded, room).await;
         self.rejected.fetch_add(bad.total, Ordering::Relaxed);
-        Ok(Accepted { ticket, rejected: bad.named, rejected_total: bad.total })
+        Ok(Accepted { ticket, aside: bad })
     }
 
     /// Waits until some partition has a leader, then routes and submits without waiting.
@@ -218,16 +217,34 @@ fn encoded(records: Records, row_map: Option<&[u32]>) -> Encoded {
 }
 
 impl BadRows {
-    fn add(&mut self, records: &Records, row_map: Option<&[u32]>) {
-        self.total += records.rejected_total() as u64;
-        let room = NAMED_ROWS_MAX.saturating_sub(self.named.len());
-        self.named.extend(records.rejected().iter().take(room).map(|error| BadRow {
+    /// Rows that the encoder left out.
+    fn add_unencodable(&mut self, records: &Records, row_map: Option<&[u32]>) {
+        let rows = records.rejected().iter().map(|error| BadRow {
             row: row_map.map_or(error.row, |map| map[error.row as usize]),
             column: error.column.clone(),
             code: error.code.as_str(),
             reason: error.reason.clone(),
-        }));
+        });
+        self.add(rows, records.rejected_total() as u64);
+    }
+
+    /// Rows that the broker refused for good.
+    pub fn add_refused(&mut self, refused: Vec<(u32, Cause)>) {
+        let total = refused.len() as u64;
+        let rows = refused.into_iter().map(|(row, cause)| BadRow {
+            row,
+            column: String::new(),
+            code: cause.code,
+            reason: cause.text,
+        });
+        self.add(rows, total);
+    }
+
+    fn add(&mut self, rows: impl Iterator<Item = BadRow>, total: u64) {
+        self.total += total;
+        self.named.extend(rows);
         self.named.sort_by_key(|bad| bad.row);
+        self.named.truncate(NAMED_ROWS_MAX);
     }
 }
 
@@ -235,6 +252,25 @@ impl Refusal {
     /// A refusal for one reason, without rows.
     pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into(), ..Self::default() }
+    }
+
+    /// A sequence that leaves others out.
+    pub fn gap(sequence: u64, expected: u64) -> Self {
+        let reason = format!("sequence {sequence} leaves a gap; {expected} is next");
+        Self::new("SEQUENCE_GAP", reason)
+    }
+
+    /// Whether a position is short enough to be stored.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check_position(position: Option<&Bytes>) -> Result<(), Self> {
+        let bytes = position.map_or(0, Bytes::len);
+        if bytes > POSITION_BYTES_MAX {
+            let reason = format!("a position of {bytes} bytes, the limit is {POSITION_BYTES_MAX}");
+            return Err(Self::new("POSITION_TOO_LONG", reason));
+        }
+        Ok(())
     }
 
     fn of_decode(error: &DecodeError) -> Self {
@@ -255,6 +291,6 @@ impl Refusal {
              nothing of the batch is written; mend the rows and send the same sequence again",
             bad.total
         );
-        Self { code: "BAD_ROWS", reason, rows: bad.named, rows_total: bad.total }
+        Self { code: "BAD_ROWS", reason, rows: bad }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     credit::Pool,
     grpc::{Bound, Served, Server, Shared},
     job::{Acks, Job, NonFinite, Serialization},
-    kafka::{Budget, Delivery, Sink, SinkSettings},
+    kafka::{Delivery, Sink, SinkSettings, share_out},
     output::Output,
     partition::{Rotor, Turn},
     writers::Writers,
@@ -28,8 +28,6 @@ pub struct Service {
     pub address: std::net::SocketAddr,
     server: Server,
     sinks: Vec<Arc<Sink>>,
-    // Told of last: the budget outlives every permit.
-    _budget: Budget,
 }
 
 /// Why a service does not start.
@@ -80,7 +78,7 @@ impl Service {
         let bound =
             Bound::new(address).await.map_err(|source| StartError::Listen { address, source })?;
         // Half for what comes in, half for what goes out.
-        let (budget, shares) = Budget::new(job.memory_bytes / 2, job.outputs.len());
+        let shares = share_out(job.memory_bytes / 2, job.outputs.len());
         let encoded_bytes_max = (job.memory_bytes / ENCODED_PART).min(1 << 30) as usize;
         let (mut outputs, mut sinks) = (Vec::new(), Vec::new());
         for (output, share) in job.outputs.iter().zip(shares) {
@@ -104,7 +102,7 @@ impl Service {
         });
         let address = bound.address;
         let server = bound.serve(shared, job.grpc.reflection);
-        Ok(Self { address, server, sinks, _budget: budget })
+        Ok(Self { address, server, sinks })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.

@@ -5,6 +5,7 @@
 //! of a writer is small and outlives its streams, up to a declared number of idle writers; the
 //! ones unused for longest are forgotten first.
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -59,6 +60,19 @@ pub struct Progress {
     /// The last sequence that was accepted.
     pub accepted_through: u64,
     remembered: VecDeque<(u64, u64)>,
+}
+
+/// Where a sequence stands among those of its writer that were accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is the next.
+    Next,
+    /// It was accepted before.
+    Known,
+    /// It was accepted before, for other rows.
+    Reused,
+    /// Others are missing before it.
+    Gap,
 }
 
 /// The right to write under a name, until dropped.
@@ -273,8 +287,18 @@ impl Progress {
         self.position = position;
     }
 
+    /// Where a batch stands among those that were accepted.
+    pub fn place(&self, sequence: u64, digest: u64) -> Place {
+        match sequence.cmp(&(self.accepted_through + 1)) {
+            Ordering::Equal => Place::Next,
+            Ordering::Greater => Place::Gap,
+            Ordering::Less if self.same(sequence, digest) => Place::Known,
+            Ordering::Less => Place::Reused,
+        }
+    }
+
     /// False if this sequence named other rows before, as far as is remembered.
-    pub fn same(&self, sequence: u64, digest: u64) -> bool {
+    fn same(&self, sequence: u64, digest: u64) -> bool {
         let known = self.remembered.iter().rev().find(|(known, _)| *known == sequence);
         known.is_none_or(|(_, known)| *known == digest)
     }

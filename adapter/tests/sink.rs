@@ -8,9 +8,10 @@ use std::{
 use kafka_output::{
     job,
     kafka::{
-        Budget, Counts, Delivery as _, Encoded, Outcome, Sink, SinkSettings, State,
+        Counts, Delivery as _, Encoded, Outcome, Sink, SinkSettings, State,
         mock::{MockKafka, ProtocolError},
         reader::TopicReader,
+        share_out,
     },
     partition::{Partitions, Rotor, Turn},
 };
@@ -33,9 +34,9 @@ impl Bench {
             broker.bootstrap_servers()
         );
         let job = job::parse("bench.yaml", &yaml).unwrap();
-        let (_budget, shares) = Budget::new(64 << 20, 1);
+        let share = share_out(64 << 20, 1).remove(0);
         let settings = SinkSettings::of(&job.outputs[0]).unwrap();
-        let sink = Sink::start(settings, shares.into_iter().next().unwrap()).unwrap();
+        let sink = Sink::start(settings, share).unwrap();
         let turn = Turn { rows: 1, time: Duration::from_secs(1) };
         Self { broker, sink, rotor: Rotor::new(turn) }
     }
@@ -152,9 +153,9 @@ async fn rows_wait_for_a_topic_that_is_not_there() {
         broker.bootstrap_servers()
     );
     let job = job::parse("b.yaml", &yaml).unwrap();
-    let (_budget, shares) = Budget::new(64 << 20, 1);
+    let share = share_out(64 << 20, 1).remove(0);
     let settings = SinkSettings::of(&job.outputs[0]).unwrap();
-    let sink = Sink::start(settings, shares.into_iter().next().unwrap()).unwrap();
+    let sink = Sink::start(settings, share).unwrap();
     let end = Instant::now() + PATIENCE;
     while sink.health().cause.is_none_or(|cause| cause.code != "TOPIC_NOT_FOUND") {
         assert!(Instant::now() < end, "{:?}", sink.health());

@@ -1,6 +1,6 @@
 //! The rules of the contract at the gRPC boundary, with a model of Kafka behind the seam whose
 //! records the test settles by hand.
-#![allow(clippy::unwrap_used, reason = "a test panics where something is not as it says")]
+#![expect(clippy::unwrap_used, reason = "a test panics where something is not as it says")]
 
 mod support;
 

@@ -51,6 +51,7 @@ fn listen(kind: SignalKind) -> Option<Signal> {
 
 fn announce(job: &Job, service: &Service, format: OutputFormat) {
     let address = service.address;
+    tracing::info!(job = job.name, %address, "listening");
     match format {
         OutputFormat::Json => {
             println!("{}", json!({ "event": "listening", "address": address.to_string() }));

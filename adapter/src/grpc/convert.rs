@@ -1,12 +1,18 @@
-//! What the service tells of its outputs, on the wire.
+//! Between the words of the wire and those of the service.
 use std::sync::atomic::Ordering;
 
-use proto::v1::{self, Guarantee, OutputState};
+use bytes::Bytes;
+use proto::v1::{
+    self, Guarantee, OutputState, WriteResponse, batch::Rows, write_response::Message as Out,
+};
+use tonic::Status;
 
-use super::service::Served;
+use super::{schema, service::Served};
 use crate::{
+    credit::{CREDIT_BATCHES, Credit},
     kafka::{Counts, Health, State},
-    output::Output,
+    output::{BadRows, Output, Plan},
+    rows::{BadRow, Carrier},
 };
 
 /// What an acknowledgement of this output promises.
@@ -48,4 +54,49 @@ fn output_state(state: State) -> OutputState {
         State::Ready => OutputState::Ready,
         State::Unavailable => OutputState::Unavailable,
     }
+}
+
+/// tonic's words for a message beyond the limit that it was given: as it came, and unpacked.
+pub fn is_too_large(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::ResourceExhausted)
+}
+
+/// Plans a schema of the wire for an output.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub fn plan(schema: &v1::Schema, output: &Output) -> Result<Plan, String> {
+    let arrow = schema::decode(schema).map_err(|error| error.to_string())?;
+    Plan::compile(arrow, &output.format).map_err(|error| error.to_string())
+}
+
+/// The rows of a batch.
+pub fn carrier(rows: Rows) -> (Carrier, Bytes) {
+    match rows {
+        Rows::ArrowIpc(bytes) => (Carrier::ArrowIpc, bytes),
+        Rows::TypedRows(bytes) => (Carrier::TypedRows, bytes),
+        Rows::JsonLines(bytes) => (Carrier::JsonLines, bytes),
+    }
+}
+
+/// Bad rows of a batch on the wire.
+pub fn rejected(sequence: u64, bad: &BadRows) -> Vec<v1::RejectedRow> {
+    let row = |bad: &BadRow| v1::RejectedRow {
+        sequence,
+        row: u64::from(bad.row),
+        code: bad.code.into(),
+        column: bad.column.clone(),
+        reason: bad.reason.clone(),
+    };
+    bad.named.iter().map(row).collect()
+}
+
+/// A credit on the wire.
+pub fn credit(credit: &Credit) -> v1::Credit {
+    v1::Credit { bytes: credit.bytes(), batches: CREDIT_BATCHES }
+}
+
+/// A response on the wire.
+pub fn response(message: Out) -> WriteResponse {
+    WriteResponse { message: Some(message) }
 }

@@ -151,7 +151,7 @@ impl CallError {
             }
             Self::CreditExceeded { bytes, bytes_max, batches_max } => format!(
                 "{bytes} bytes would be unacknowledged, granted are {bytes_max} bytes in \
-                 {batches_max} batches; wait for Ack before you send more"
+                 {batches_max} batches; wait for `Opened`, and for `Ack` before you send more"
             ),
             Self::MessageTooLarge { bytes_max } => {
                 format!("a message is larger than {bytes_max} bytes; split the batch")

@@ -10,16 +10,16 @@ use tokio::{
 };
 
 use super::{
+    convert::{carrier, plan, rejected},
     error::{CallError, denied},
     opening::{check_writer_id, too_many},
     service::{Served, Shared},
-    session::{carrier, plan, rejected},
 };
 use crate::{
     kafka::{Outcome, Ticket},
-    output::{Accepted, NAMED_ROWS_MAX, Plan},
-    rows::{BadRow, Carrier},
-    writers::{Lease, POSITION_BYTES_MAX},
+    output::{Accepted, BadRows, Plan, Refusal},
+    rows::Carrier,
+    writers::{Lease, Place},
 };
 
 /// When the caller stops waiting (`grpc-timeout`, see the gRPC over HTTP/2 specification).
@@ -40,6 +40,10 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
     Instant::now().checked_add(timeout.mul_f32(0.95))
 }
 
+/// `WriteOnce`.
+///
+/// # Errors
+/// Why nothing, or not surely all, of the batch is written.
 pub async fn write_once(
     shared: &Shared,
     request: v1::WriteOnceRequest,
@@ -73,7 +77,7 @@ pub async fn write_once(
         if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
             return Err(invalid("writer_id", "sequence, position and epoch need it"));
         }
-        let (mut ticket, aside) = call.accept(stop).await?;
+        let Accepted { mut ticket, aside } = call.accept(stop).await?;
         let outcome = call.outcome(&mut ticket, 0).await?;
         return call.answer(outcome, aside, 0);
     };
@@ -109,25 +113,16 @@ struct Call<'a> {
     deadline: Instant,
 }
 
-/// Rows set aside before anything was sent: those named, and how many.
-type Aside = (Vec<BadRow>, u64);
-
 impl Call<'_> {
     /// Brings the rows on their way.
-    async fn accept(&self, stop: Stop) -> Result<(Ticket, Aside), CallError> {
+    async fn accept(&self, stop: Stop) -> Result<Accepted, CallError> {
         let accept = self.served.output.accept(self.plan, self.carrier, self.rows);
         let accepted = tokio::select! {
             biased;
             accepted = accept => accepted,
             error = stop.wait() => return Err(error),
         };
-        let Accepted { ticket, rejected, rejected_total } = accepted.map_err(|refusal| {
-            let named = refusal.rows.iter().take(3).map(|row| {
-                format!("; row {} {} {}: {}", row.row, row.column, row.code, row.reason)
-            });
-            CallError::Refused(refusal.code, refusal.reason.clone() + &named.collect::<String>())
-        })?;
-        Ok((ticket, (rejected, rejected_total)))
+        accepted.map_err(refused)
     }
 
     /// Waits until the rows are settled.
@@ -140,27 +135,32 @@ impl Call<'_> {
     fn answer(
         &self,
         outcome: Outcome,
-        (mut bad, mut rejected_total): Aside,
+        mut aside: BadRows,
         sequence: u64,
     ) -> Result<v1::WriteOnceResponse, CallError> {
         if let Some(cause) = outcome.unknown {
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
-        rejected_total += outcome.rejected.len() as u64;
-        bad.extend(outcome.rejected.into_iter().map(|(row, cause)| BadRow {
-            row,
-            column: String::new(),
-            code: cause.code,
-            reason: cause.text,
-        }));
-        bad.truncate(NAMED_ROWS_MAX);
+        aside.add_refused(outcome.rejected);
         Ok(v1::WriteOnceResponse {
             durable_through: (sequence > 0).then_some(sequence),
             already_durable: false,
-            rejected: bad.iter().map(|bad| rejected(sequence, bad)).collect(),
-            rejected_total,
+            rejected: rejected(sequence, &aside),
+            rejected_total: aside.total,
         })
     }
+}
+
+/// What a refusal means for the caller; the first bad rows are named in its text.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` has")]
+fn refused(refusal: Refusal) -> CallError {
+    let named = refusal
+        .rows
+        .named
+        .iter()
+        .take(3)
+        .map(|row| format!("; row {} {} {}: {}", row.row, row.column, row.code, row.reason));
+    CallError::Refused(refusal.code, refusal.reason.clone() + &named.collect::<String>())
 }
 
 /// A single batch of a writer, under the rules of a stream.
@@ -172,30 +172,26 @@ async fn write_numbered(
 ) -> Result<v1::WriteOnceResponse, CallError> {
     let sequence = batch.sequence;
     let digest = xxhash_rust::xxh3::xxh3_64(call.rows);
-    let durable_through = {
+    // Nothing of this writer is on its way: what is accepted is durable.
+    let (place, durable_through) = {
         let mut progress = lease.progress();
         progress.resume(None);
-        progress.durable_through
+        (progress.place(sequence, digest), progress.durable_through)
     };
-    if sequence == 0 || sequence > durable_through + 1 {
-        let reason = format!("sequence {sequence}: {} is next", durable_through + 1);
-        return Err(CallError::Refused("SEQUENCE_GAP", reason));
-    }
-    if batch.position.as_ref().is_some_and(|position| position.len() > POSITION_BYTES_MAX) {
-        let reason = format!("the position is longer than {POSITION_BYTES_MAX} bytes");
-        return Err(CallError::Refused("POSITION_TOO_LONG", reason));
-    }
-    if sequence <= durable_through {
-        if !lease.progress().same(sequence, digest) {
-            return Err(CallError::SequenceReused { sequence });
+    match place {
+        _ if sequence == 0 => return Err(refused(Refusal::gap(0, durable_through + 1))),
+        Place::Gap => return Err(refused(Refusal::gap(sequence, durable_through + 1))),
+        Place::Reused => return Err(CallError::SequenceReused { sequence }),
+        Place::Known => {
+            return Ok(v1::WriteOnceResponse {
+                durable_through: Some(durable_through),
+                already_durable: true,
+                ..v1::WriteOnceResponse::default()
+            });
         }
-        return Ok(v1::WriteOnceResponse {
-            durable_through: Some(durable_through),
-            already_durable: true,
-            ..v1::WriteOnceResponse::default()
-        });
+        Place::Next => Refusal::check_position(batch.position.as_ref()).map_err(refused)?,
     }
-    let (mut ticket, aside) = call.accept(stop).await?;
+    let Accepted { mut ticket, aside } = call.accept(stop).await?;
     lease.progress().accepted(sequence, digest);
     let outcome = match call.outcome(&mut ticket, sequence).await {
         Ok(outcome) => outcome,

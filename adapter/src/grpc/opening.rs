@@ -10,10 +10,11 @@ use tokio_stream::StreamExt;
 use tonic::{Status, Streaming};
 
 use super::{
+    convert::is_too_large,
     error::{CallError, denied},
     outbox::Outbox,
     service::{Served, Shared},
-    session::{SCHEMAS_MAX, Session, Terms, is_too_large},
+    session::{SCHEMAS_MAX, Session, Terms},
 };
 use crate::writers::{Lease, WRITER_ID_BYTES_MAX};
 
@@ -151,7 +152,7 @@ impl Waiting<'_> {
     ) -> Result<Vec<WriteRequest>, CallError> {
         let since = prost_types::Timestamp::from(std::time::SystemTime::now());
         let mut draining = self.shared.draining();
-        let mut schemas = Vec::new();
+        let (mut schemas, mut ended) = (Vec::new(), false);
         let taken_over = lease.taken_over();
         tokio::pin!(taken_over);
         let waiting = v1::Waiting {
@@ -170,9 +171,13 @@ impl Waiting<'_> {
                     outbox.push(Out::Waiting(waiting.clone()));
                 },
                 read = outbox.flush() => if !read { return Err(CallError::AnswersUnread) },
-                message = self.incoming.next() => {
-                    schemas.extend(early_message(self.shared, message, schemas.len())?);
-                }
+                message = self.incoming.next(), if !ended => match message {
+                    Some(message) => {
+                        schemas.extend(early_message(self.shared, message, schemas.len())?);
+                    }
+                    // It has nothing to send, and may still want to hear where the writer is.
+                    None => ended = true,
+                },
             }
         }
     }
@@ -181,17 +186,17 @@ impl Waiting<'_> {
 /// A message before `Opened`: schemas are kept, and batches have no credit yet.
 fn early_message(
     shared: &Shared,
-    message: Option<Result<WriteRequest, Status>>,
+    message: Result<WriteRequest, Status>,
     schemas: usize,
 ) -> Result<Option<WriteRequest>, CallError> {
     let bytes_max = shared.message_bytes_max;
     let request = match message {
-        Some(Ok(request)) => request,
-        Some(Err(status)) if is_too_large(&status) => {
+        Ok(request) => request,
+        Err(status) if is_too_large(&status) => {
             return Err(CallError::MessageTooLarge { bytes_max });
         }
-        // The client is gone, or has nothing to send; nobody waits for this stream.
-        Some(Err(_)) | None => return Err(CallError::AnswersUnread),
+        // The client is gone; nobody hears this.
+        Err(_) => return Err(CallError::AnswersUnread),
     };
     match &request.message {
         None => Err(CallError::EmptyRequest),

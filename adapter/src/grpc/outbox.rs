@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::Status;
 
-use super::{error::CallError, session::response};
+use super::{convert::response, error::CallError};
 use crate::output::NAMED_ROWS_MAX;
 
 /// Answers that may wait for a client that does not read. A client within its credit has fewer.

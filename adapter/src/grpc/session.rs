@@ -15,8 +15,7 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use proto::v1::{
-    self, Batch, WriteRequest, WriteResponse, batch::Rows, write_request::Message as In,
-    write_response::Message as Out,
+    self, Batch, WriteRequest, write_request::Message as In, write_response::Message as Out,
 };
 use tokio::{
     sync::watch,
@@ -25,13 +24,18 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
-use super::{error::CallError, outbox::Outbox, service::Shared};
+use super::{
+    convert::{carrier, credit, guarantee, is_too_large, plan, rejected},
+    error::CallError,
+    outbox::Outbox,
+    service::Shared,
+};
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
-    kafka::{Cause, Outcome, Ticket},
-    output::{Accepted, BATCH_ROWS_MAX, Output, Plan, Refusal},
-    rows::{BadRow, Carrier},
-    writers::{Lease, POSITION_BYTES_MAX, Progress},
+    kafka::{Outcome, Ticket},
+    output::{Accepted, BATCH_ROWS_MAX, BadRows, Output, Plan, Refusal},
+    rows::Carrier,
+    writers::{Lease, POSITION_BYTES_MAX, Place, Progress},
 };
 
 /// Schemas that a stream may declare.
@@ -101,8 +105,7 @@ struct InFlight {
     ticket: Ticket,
     wire_bytes: u64,
     position: Option<Bytes>,
-    rejected: Vec<BadRow>,
-    rejected_total: u64,
+    aside: BadRows,
     since: Instant,
     deadline: Option<Instant>,
 }
@@ -332,20 +335,23 @@ where
                 continue;
             };
             let digest = xxhash_rust::xxh3::xxh3_64(&rows);
-            let expected = self.expected();
-            if sequence < expected {
-                if !self.lease.progress().same(sequence, digest) {
-                    return Err(CallError::SequenceReused { sequence });
+            let (place, durable_through) = {
+                let progress = self.lease.progress();
+                (progress.place(sequence, digest), progress.durable_through)
+            };
+            match place {
+                Place::Next | Place::Gap => {}
+                Place::Reused => return Err(CallError::SequenceReused { sequence }),
+                Place::Known => {
+                    self.release(pending.wire_bytes);
+                    // If it is durable the engine may wait to hear so; else its `Ack` will come.
+                    if sequence <= durable_through {
+                        self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
+                    }
+                    continue;
                 }
-                self.release(pending.wire_bytes);
-                // If it is durable the engine may wait to hear so; else its `Ack` will come.
-                let durable_through = self.lease.progress().durable_through;
-                if sequence <= durable_through {
-                    self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
-                }
-                continue;
             }
-            let plan = match self.check(&pending, expected) {
+            let plan = match self.check(&pending, place) {
                 Ok(plan) => plan,
                 Err(refusal) => {
                     self.release(pending.wire_bytes);
@@ -361,23 +367,17 @@ where
     }
 
     /// What is wrong with a batch before its rows are looked at.
-    fn check(&self, pending: &Pending, expected: u64) -> Result<Arc<Plan>, Refusal> {
+    fn check(&self, pending: &Pending, place: Place) -> Result<Arc<Plan>, Refusal> {
         let Pending { batch, wire_bytes, .. } = pending;
-        if batch.sequence > expected {
-            let reason = format!("sequence {} leaves a gap; {expected} is next", batch.sequence);
-            return Err(Refusal::new("SEQUENCE_GAP", reason));
+        if place == Place::Gap {
+            return Err(Refusal::gap(batch.sequence, self.expected()));
         }
         let bytes_max = self.terms.message_bytes_max;
         if *wire_bytes > bytes_max {
             let reason = format!("{wire_bytes} bytes, the limit is {bytes_max}; split the batch");
             return Err(Refusal::new("BATCH_TOO_LARGE", reason));
         }
-        let position = batch.position.as_ref().map_or(0, Bytes::len);
-        if position > POSITION_BYTES_MAX {
-            let reason =
-                format!("a position of {position} bytes, the limit is {POSITION_BYTES_MAX}");
-            return Err(Refusal::new("POSITION_TOO_LONG", reason));
-        }
+        Refusal::check_position(batch.position.as_ref())?;
         pending.plan.clone().ok_or_else(|| {
             let reason = format!("schema {} is not declared on this stream", batch.schema_id);
             Refusal::new("UNKNOWN_SCHEMA", reason)
@@ -396,8 +396,7 @@ where
                     ticket: accepted.ticket,
                     wire_bytes: pending.wire_bytes,
                     position: pending.batch.position,
-                    rejected: accepted.rejected,
-                    rejected_total: accepted.rejected_total,
+                    aside: accepted.aside,
                     since: pending.since,
                     deadline: pending.deadline,
                 });
@@ -422,13 +421,13 @@ where
             self.unknown = true;
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
-        first.reject(outcome.rejected);
+        first.aside.add_refused(outcome.rejected);
         self.lease.progress().durable(sequence, first.position.take());
         // Growing only on demand leaves the pool to those who need it.
         let grown = self.peak_bytes * 2 > self.credit.bytes() && self.credit.grow();
         let credit = grown.then(|| credit(&self.credit));
-        let rejected = first.rejected.iter().map(|bad| rejected(sequence, bad)).collect();
-        self.outbox.acknowledge(sequence, credit, rejected, first.rejected_total);
+        let aside = rejected(sequence, &first.aside);
+        self.outbox.acknowledge(sequence, credit, aside, first.aside.total);
         Ok(())
     }
 
@@ -447,8 +446,8 @@ where
             code: refusal.code.into(),
             reason: refusal.reason.clone(),
             expected_sequence,
-            rows: refusal.rows.iter().map(|bad| rejected(sequence, bad)).collect(),
-            rows_total: refusal.rows_total,
+            rows: rejected(sequence, &refusal.rows),
+            rows_total: refusal.rows.total,
         }));
     }
 
@@ -478,23 +477,8 @@ where
                 schemas_max: SCHEMAS_MAX,
                 record_bytes_max: self.terms.output.kafka.record_bytes_max() as u64,
             }),
-            guarantee: super::convert::guarantee(&self.terms.output).into(),
+            guarantee: guarantee(&self.terms.output).into(),
         }
-    }
-}
-
-impl InFlight {
-    /// Rows that the broker refused for good join those that could not be encoded.
-    fn reject(&mut self, refused: Vec<(u32, Cause)>) {
-        self.rejected_total += refused.len() as u64;
-        let room = crate::output::NAMED_ROWS_MAX.saturating_sub(self.rejected.len());
-        self.rejected.extend(refused.into_iter().take(room).map(|(row, cause)| BadRow {
-            row,
-            column: String::new(),
-            code: cause.code,
-            reason: cause.text,
-        }));
-        self.rejected.sort_by_key(|bad| bad.row);
     }
 }
 
@@ -508,47 +492,4 @@ async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool)
             lease.progress().durable(batch.sequence, batch.position);
         }
     }
-}
-
-/// tonic's words for a message beyond the limit that it was given: as it came, and unpacked.
-pub fn is_too_large(status: &Status) -> bool {
-    matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::ResourceExhausted)
-}
-
-/// Plans a schema of the wire for an output.
-///
-/// # Errors
-/// What is wrong with it, for a person.
-pub fn plan(schema: &v1::Schema, output: &Output) -> Result<Plan, String> {
-    let arrow = super::schema::decode(schema).map_err(|error| error.to_string())?;
-    Plan::compile(arrow, &output.format).map_err(|error| error.to_string())
-}
-
-/// The rows of a batch.
-pub fn carrier(rows: Rows) -> (Carrier, Bytes) {
-    match rows {
-        Rows::ArrowIpc(bytes) => (Carrier::ArrowIpc, bytes),
-        Rows::TypedRows(bytes) => (Carrier::TypedRows, bytes),
-        Rows::JsonLines(bytes) => (Carrier::JsonLines, bytes),
-    }
-}
-
-/// A bad row on the wire.
-pub fn rejected(sequence: u64, bad: &BadRow) -> v1::RejectedRow {
-    v1::RejectedRow {
-        sequence,
-        row: u64::from(bad.row),
-        code: bad.code.into(),
-        column: bad.column.clone(),
-        reason: bad.reason.clone(),
-    }
-}
-
-fn credit(credit: &Credit) -> v1::Credit {
-    v1::Credit { bytes: credit.bytes(), batches: CREDIT_BATCHES }
-}
-
-/// A response on the wire.
-pub fn response(message: Out) -> WriteResponse {
-    WriteResponse { message: Some(message) }
 }

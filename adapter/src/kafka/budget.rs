@@ -22,9 +22,6 @@ use tokio::sync::oneshot;
 /// (librdkafka issue 2114 speaks of about 200 bytes), its receipt and its end.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256;
 
-/// The budget of the process.
-pub struct Budget(Arc<Mutex<State>>);
-
 /// One output's part in the budget.
 #[derive(Clone)]
 pub struct Share {
@@ -61,23 +58,15 @@ struct Waiting {
     granted: oneshot::Sender<Permit>,
 }
 
-impl Budget {
-    /// A budget of `bytes` for as many outputs.
-    pub fn new(bytes: u64, outputs: usize) -> (Self, Vec<Share>) {
-        let floor_bytes = bytes / 2 / outputs.max(1) as u64;
-        let state = Arc::new(Mutex::new(State {
-            common_bytes: bytes - floor_bytes * outputs as u64,
-            floor_bytes,
-            shares: (0..outputs).map(|_| ShareState::default()).collect(),
-        }));
-        let shares = (0..outputs).map(|index| Share { state: state.clone(), index }).collect();
-        (Self(state), shares)
-    }
-
-    /// Bytes reserved by all outputs.
-    pub fn used_bytes(&self) -> u64 {
-        lock(&self.0).shares.iter().map(|share| share.used_bytes).sum()
-    }
+/// Shares a budget of `bytes` out among as many outputs.
+pub fn share_out(bytes: u64, outputs: usize) -> Vec<Share> {
+    let floor_bytes = bytes / 2 / outputs.max(1) as u64;
+    let state = Arc::new(Mutex::new(State {
+        common_bytes: bytes - floor_bytes * outputs as u64,
+        floor_bytes,
+        shares: (0..outputs).map(|_| ShareState::default()).collect(),
+    }));
+    (0..outputs).map(|index| Share { state: state.clone(), index }).collect()
 }
 
 impl Share {
@@ -200,17 +189,17 @@ mod tests {
 
     #[test]
     fn a_dead_output_cannot_take_the_floor_of_another() {
-        let (budget, shares) = Budget::new(1000, 2); // floors of 250, 500 in common
+        let shares = share_out(1000, 2); // floors of 250, 500 in common
         let _dead = poll_once(std::pin::pin!(shares[0].reserve(250))).unwrap();
         let _more = poll_once(std::pin::pin!(shares[0].reserve(500))).unwrap();
         assert!(poll_once(std::pin::pin!(shares[0].reserve(1))).is_none());
         let _other = poll_once(std::pin::pin!(shares[1].reserve(250))).unwrap();
-        assert_eq!(budget.used_bytes(), 1000);
+        assert_eq!(shares[0].used_bytes() + shares[1].used_bytes(), 1000);
     }
 
     #[test]
     fn what_is_larger_than_the_budget_passes_alone() {
-        let (_budget, shares) = Budget::new(100, 1);
+        let shares = share_out(100, 1);
         let huge = poll_once(std::pin::pin!(shares[0].reserve(5000))).unwrap();
         let mut next = std::pin::pin!(shares[0].reserve(10));
         assert!(poll_once(next.as_mut()).is_none());
@@ -220,7 +209,7 @@ mod tests {
 
     #[test]
     fn waiters_are_served_in_order_and_the_gone_leave_no_trace() {
-        let (budget, shares) = Budget::new(100, 1);
+        let shares = share_out(100, 1);
         let first = poll_once(std::pin::pin!(shares[0].reserve(100))).unwrap();
         let mut big = Box::pin(shares[0].reserve(80));
         let mut small = std::pin::pin!(shares[0].reserve(30));
@@ -230,14 +219,14 @@ mod tests {
         assert!(poll_once(small.as_mut()).is_none(), "there is no room yet");
         drop(first);
         let small = poll_once(small.as_mut()).expect("the room of the one that left is free");
-        assert_eq!(budget.used_bytes(), 30);
+        assert_eq!(shares[0].used_bytes(), 30);
         drop(small);
-        assert_eq!(budget.used_bytes(), 0);
+        assert_eq!(shares[0].used_bytes(), 0);
     }
 
     #[test]
     fn a_resize_wakes_whom_it_makes_room_for() {
-        let (_budget, shares) = Budget::new(100, 1);
+        let shares = share_out(100, 1);
         let mut permit = poll_once(std::pin::pin!(shares[0].reserve(90))).unwrap();
         let mut next = std::pin::pin!(shares[0].reserve(60));
         assert!(poll_once(next.as_mut()).is_none());

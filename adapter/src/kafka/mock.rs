@@ -3,8 +3,6 @@
 //! It speaks Kafka's protocol on loopback, with idempotent producers and all codecs. It is no
 //! broker to trust: it keeps about 5 MB of each partition and then drops the oldest, does not
 //! de-duplicate, and knows neither TLS nor access rights.
-use std::time::Duration;
-
 use rdkafka::{
     error::KafkaError,
     mocking::MockCluster,
@@ -24,8 +22,6 @@ pub enum ProtocolError {
     TopicAuthorizationFailed,
     /// OUT_OF_ORDER_SEQUENCE_NUMBER: the idempotent producer is of no more use.
     OutOfOrderSequence,
-    /// INVALID_RECORD.
-    InvalidRecord,
 }
 
 impl ProtocolError {
@@ -38,7 +34,6 @@ impl ProtocolError {
             Self::OutOfOrderSequence => {
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER
             }
-            Self::InvalidRecord => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
         }
     }
 }
@@ -75,27 +70,6 @@ impl MockKafka {
     pub fn fail_produce(&self, errors: &[ProtocolError]) {
         let codes: Vec<_> = errors.iter().map(|error| error.code()).collect();
         self.0.request_errors(RDKafkaApiKey::Produce, &codes);
-    }
-
-    /// Takes the leader of a partition away (`None`) or sets it.
-    ///
-    /// # Errors
-    /// librdkafka's.
-    pub fn set_leader(
-        &self,
-        topic: &str,
-        partition: i32,
-        broker: Option<i32>,
-    ) -> Result<(), KafkaError> {
-        self.0.partition_leader(topic, partition, broker)
-    }
-
-    /// Makes a broker answer late.
-    ///
-    /// # Errors
-    /// librdkafka's.
-    pub fn delay(&self, broker: i32, round_trip: Duration) -> Result<(), KafkaError> {
-        self.0.broker_round_trip_time(broker, round_trip)
     }
 
     /// Takes a broker down, or brings it back.

@@ -34,7 +34,7 @@ pub mod status;
 mod topic;
 
 pub use self::{
-    budget::{Budget, Permit, RECORD_OVERHEAD_BYTES, Share},
+    budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
     receipt::{Encoded, Outcome, Ticket},
     settings::Settings as SinkSettings,

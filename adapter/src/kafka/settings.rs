@@ -71,8 +71,7 @@ impl Settings {
         set("socket.timeout.ms", &ms(output.socket_timeout));
         set("reconnect.backoff.max.ms", &2000);
         set("topic.metadata.propagation.max.ms", &ms(output.topic_missing_after));
-        let refresh = output.metadata_refresh.min(Duration::from_secs(3600));
-        set("topic.metadata.refresh.interval.ms", &ms(refresh.max(Duration::from_millis(10))));
+        set("topic.metadata.refresh.interval.ms", &ms(output.metadata_refresh));
         set("socket.nagle.disable", &true);
         set("log_level", &6);
         for (name, value) in &output.librdkafka {

@@ -182,3 +182,19 @@ async fn a_stream_that_waits_is_read_and_has_no_credit_yet() {
     bench.kafka().durable(1);
     patient.ack(2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_waits_may_have_nothing_to_send() {
+    let bench = Bench::start().await;
+    let engine = bench.engine().await;
+    let (older, _) = engine.writer("w").await;
+    older.batch(batch(1)).await;
+    bench.kafka().submitted(1).await;
+    let mut curious = engine.send_open(open("w")).await;
+    curious.waiting().await;
+    curious.half_close();
+    bench.kafka().durable(0);
+    assert_eq!(curious.opened().await.resume_after, 1);
+    let (_, end) = curious.rest().await;
+    end.unwrap();
+}

@@ -14,7 +14,7 @@ use kafka_output::{
     credit::Pool,
     grpc::{Bound, Served, Server, Shared},
     job::{self, ErrorPolicy},
-    kafka::Budget,
+    kafka::share_out,
     output::Output,
     partition::{Rotor, Turn},
     writers::Writers,
@@ -82,7 +82,7 @@ impl Bench {
             yaml += &format!("  - alias: {alias}\n    {output}\n");
         }
         let job = job::parse("bench.yaml", &yaml).unwrap();
-        let (_, shares) = Budget::new(setup.memory_bytes, setup.outputs.len());
+        let shares = share_out(setup.memory_bytes, setup.outputs.len());
         let kafka: Vec<_> = shares
             .into_iter()
             .map(|share| Arc::new(ModelKafka::new(share, setup.record_bytes_max)))
