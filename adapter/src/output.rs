@@ -110,8 +110,9 @@ impl Plan {
     /// # Errors
     /// Names the column and its type.
     pub fn compile(schema: SchemaRef, format: &Format) -> Result<Self, PlanFault> {
-        let encoder = Encoder::compile(format, &schema)?;
+        // The decoder first: it bounds how many fields there are and how long their names.
         let decoder = Decoder::compile(schema)?;
+        let encoder = Encoder::compile(format, decoder.schema())?;
         Ok(Self { decoder, encoder, room_per_kib: AtomicU64::new(ROOM_PER_KIB) })
     }
 

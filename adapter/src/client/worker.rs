@@ -208,8 +208,9 @@ impl Worker {
         &mut self,
         inbound: &mut Streaming<WriteResponse>,
     ) -> Result<Opened, Error> {
+        let mut patience = self.patience();
         loop {
-            let answer = self.unless_closing(timeout(self.patience(), inbound.message())).await?;
+            let answer = self.unless_closing(timeout(patience, inbound.message())).await?;
             let Some(answer) = answer.map_err(|_| self.no_answer())?? else {
                 return Err(lost("", "the service ended the stream before it opened"));
             };
@@ -225,6 +226,8 @@ impl Worker {
             }
             // It speaks, so it is there: the time to reconnect starts anew.
             self.lost_since = Some(Instant::now());
+            // And from here on it owes a word in each heartbeat, as on an open stream.
+            patience = self.patience().max(self.options.silence_max());
         }
     }
 

@@ -40,6 +40,19 @@ fn fields(columns: &[v1::Column], path: &str) -> Result<Fields, SchemaError> {
                 "" => format!("#{}", index + 1),
                 name => name.to_owned(),
             };
+            // Before it is joined to the names of its siblings' columns, each of which repeats it.
+            if name.len() > rows::NAME_BYTES_MAX {
+                let reason = format!(
+                    "the name of field {} is {} bytes long, at most {} are supported",
+                    index + 1,
+                    name.len(),
+                    rows::NAME_BYTES_MAX
+                );
+                return Err(match path {
+                    "" => SchemaError::Columns { reason },
+                    _ => SchemaError::Column { column: path.to_owned(), reason },
+                });
+            }
             let path = if path.is_empty() { name } else { format!("{path}.{name}") };
             field(&column.name, column.r#type.as_ref(), !column.required, &path)
         })

@@ -38,6 +38,10 @@ pub(super) fn decode(
 }
 
 fn take_line(root: &mut Column<'_>, line: &[u8], context: &mut Context) -> Taken {
+    // A row is an object; that it lacks a value is no fault of a column.
+    if line.trim_ascii() == b"null" {
+        return Err(scalar::mismatch("null", root.plan, context));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let mut state = Line { context, trouble: None };
     let seed = Seed { column: root, line: &mut state };
@@ -148,7 +152,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
-        let integers = matches!(self.column.plan.plain().kind, Kind::Int(_));
+        let integers = matches!(self.column.plan.plain().kind, Kind::Int(_) | Kind::Time { .. });
         if integers && value == 0.0 && value.is_sign_negative() {
             return self.take(Scalar::Int(0)); // serde_json reads the integer `-0` as a float
         }
@@ -178,10 +182,6 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        // The row itself is the only record without a name.
-        if self.column.plan.name.is_empty() && self.column.record().is_some() {
-            return self.mismatch("null");
-        }
         let taken = self.column.null(self.line.context);
         self.line.settle(taken)
     }

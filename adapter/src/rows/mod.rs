@@ -33,7 +33,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
 pub use self::fault::code;
-pub use self::ipc_schema::schema_from_ipc;
+pub use self::{ipc_schema::schema_from_ipc, plan::NAME_BYTES_MAX};
 
 /// Most bad rows of a batch that are named; all of them are counted.
 pub const REJECTED_NAMED_MAX: usize = 100;

@@ -12,7 +12,8 @@ pub(super) const FIELDS_MAX: usize = 4096;
 /// Deepest nesting; a column is at depth 1.
 const DEPTH_MAX: usize = 64;
 /// Longest name of a column.
-const NAME_BYTES_MAX: usize = 1024;
+/// Longest name of a field, in bytes.
+pub const NAME_BYTES_MAX: usize = 1024;
 /// Largest fixed-size list or fixed-size binary, and largest product of nested fixed-size lists:
 /// a null in such a column takes the room of all its elements.
 const FIXED_SIZE_MAX: i32 = 1 << 20;
@@ -362,7 +363,8 @@ fn unsupported(data_type: &DataType) -> String {
 fn slot_bytes(kind: &Kind, data_type: &DataType) -> usize {
     // Validity is one bit; a byte is near enough and keeps the sum simple.
     1 + match kind {
-        Kind::Null => return 0,
+        // Its validity is a bit like any other's: a fixed-size list has one for each element.
+        Kind::Null => 0,
         Kind::Bool => 1,
         Kind::Int(range) | Kind::Time { range, .. } => range.width,
         Kind::Float { width } | Kind::Decimal { width, .. } => *width,

@@ -129,6 +129,7 @@ impl<'a> Sender<'a> {
 
     async fn send_all(&mut self, writer: &mut Writer) -> Result<(), Stop> {
         self.attend(writer, Step::Open).await?;
+        self.watch(writer);
         let opened = writer.opened().await?;
         self.resume(&opened)?;
         let schema = writer.schema(&self.files.schema)?;
@@ -157,6 +158,7 @@ impl<'a> Sender<'a> {
         // The channel also ends when the reader panics; that is no end of the file.
         reading.await.map_err(|_| Stop::Broken)?;
         self.attend(writer, Step::Settle).await?;
+        self.watch(writer);
         if sent_rows == 0 && self.rows_before > 0 {
             return Err(Stop::AlreadyThere);
         }
@@ -224,6 +226,7 @@ impl<'a> Sender<'a> {
                     self.origins.push_back(part.origin);
                     self.batches += 1;
                     self.bytes += rows.bytes();
+                    self.watch(writer);
                 }
                 Err(Stop::Client(Error::BatchTooLarge { bytes, bytes_max })) => {
                     if part.batch.num_rows() == 1 {
@@ -254,7 +257,9 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Waits for the client, and meanwhile tells the person what happens.
+    /// Waits for the client, and meanwhile tells the person what happens. What came with the end
+    /// of the wait is for the caller to look at, who knows more by then: an answer may be of the
+    /// very batch that was just taken.
     async fn attend(&mut self, writer: &mut Writer, step: Step<'_>) -> Result<u64, Stop> {
         loop {
             let done = tokio::select! {
@@ -263,9 +268,9 @@ impl<'a> Sender<'a> {
                 done = perform(writer, &step) => Some(done),
                 () = sleep(TICK) => None,
             };
-            self.watch(writer);
-            if let Some(done) = done {
-                return Ok(done?);
+            match done {
+                Some(done) => return Ok(done?),
+                None => self.watch(writer),
             }
         }
     }

@@ -374,3 +374,13 @@ fn many_bad_rows_cost_no_more_than_good_ones() {
         assert!(peak <= 4 * bytes.len(), "{carrier}: {peak} bytes in use for {}", bytes.len());
     }
 }
+
+#[test]
+fn a_fixed_list_of_nulls_is_not_free() {
+    let item = Arc::new(field("item", DataType::Null));
+    let decoder = super::decoder(vec![field("a", DataType::FixedSizeList(item, 1 << 20))]);
+    let limits = Limits { rows_max: 1_000_000, bytes_max: 16 << 20 };
+    let lines = Bytes::from("{}\n".repeat(1_000));
+    let error = decoder.decode(Carrier::JsonLines, &lines, &limits).unwrap_err();
+    assert_eq!(error.code(), "BATCH_TOO_LARGE");
+}

@@ -91,8 +91,8 @@ fn loss(texts: &StringArray, column: &ArrayRef, to: &DataType) -> Option<(usize,
             found((0..texts.len()).find(overflow), "is out of range of")
         }
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
-            let digits = |text: &str| fraction_digits(text) > *scale as usize;
-            found(find(texts, digits), "has more digits behind the point than")
+            let finer = |text: &str| decimal_places(text) > i64::from(*scale);
+            found(find(texts, finer), "has more digits behind the point than")
         }
         DataType::Date32 => found(find(texts, |text| text.trim().len() > 10), "is more than a"),
         DataType::Time32(unit) | DataType::Time64(unit) => {
@@ -113,6 +113,22 @@ fn loss(texts: &StringArray, column: &ArrayRef, to: &DataType) -> Option<(usize,
 
 fn has_digit(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Places behind the point that a decimal number needs, its exponent applied.
+fn decimal_places(text: &str) -> i64 {
+    let text = text.trim();
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = [whole, fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    if !significant.bytes().any(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    let zeros = (digits.len() - significant.len()) as i64;
+    // An exponent that is no number of this size makes a number that no column holds.
+    let exponent = exponent.parse::<i64>().unwrap_or(i64::MIN / 2);
+    fraction.len() as i64 - zeros - exponent
 }
 
 /// Digits behind the point that count, that is without trailing zeros.
@@ -244,5 +260,14 @@ mod tests {
         ] {
             assert_eq!(check(text, to), expected, "{text} to {to}");
         }
+    }
+
+    #[test]
+    fn an_exponent_counts() {
+        let places = [("12.50", 1), ("100", -2), ("0.00", 0), ("125e-3", 3), ("1.5e-3", 4)];
+        for (text, expected) in places.into_iter().chain([("1.2345e4", 0), ("-1E2", -2)]) {
+            assert_eq!(decimal_places(text), expected, "{text}");
+        }
+        assert!(decimal_places("1e99999999999999999999") > 1 << 40);
     }
 }

@@ -9,8 +9,8 @@ use crate::send::types::{ColumnType, timestamp_utc};
 
 /// Integers up to here are exact as float64.
 const EXACT_MAX: u64 = 1 << 53;
-/// So many digits survive the way through a float64 and back.
-const FLOAT_DIGITS_MAX: usize = 17;
+/// So many digits of any decimal number survive the way through a float64 and back to text.
+const FLOAT_DIGITS_SAFE: usize = 15;
 
 const BOOL: u8 = 1;
 const INT: u8 = 2;
@@ -103,9 +103,20 @@ fn number(text: &str) -> u8 {
     let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
     let significant = mantissa.bytes().filter(u8::is_ascii_digit).count();
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && significant <= FLOAT_DIGITS_MAX => FLOAT,
+        Ok(number) if number.is_normal() && significant <= FLOAT_DIGITS_SAFE => FLOAT,
+        Ok(number) if number.is_finite() && same_digits(&format!("{number:e}"), text) => FLOAT,
         _ => TEXT,
     }
+}
+
+/// Whether two spellings of a number have the same digits, zeros at either end aside.
+fn same_digits(left: &str, right: &str) -> bool {
+    let digits = |text: &str| {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_matches('0').to_owned()
+    };
+    digits(left) == digits(right)
 }
 
 fn has_shape(text: &[u8], shape: &[u8]) -> bool {
