@@ -263,7 +263,9 @@ impl Stream {
         let credit = self.opened.credit.unwrap_or_default();
         let used: u64 = self.unacknowledged.iter().map(|(_, bytes)| bytes).sum();
         // A little for the envelope of the rows.
-        used + bytes + 64 <= credit.bytes && self.unacknowledged.len() < credit.batches as usize
+        self.unacknowledged.is_empty()
+            || used + bytes + 64 <= credit.bytes
+                && self.unacknowledged.len() < credit.batches as usize
     }
 
     /// The next answer; `None` if there is none within `deadline`.

@@ -1,7 +1,7 @@
 //! librdkafka behind a safe face: one producer for one topic.
 //!
 //! [`Client`] may be used from any thread; [`Poller`] belongs to the one thread that serves
-//! librdkafka's callbacks. Records are handed over in one `rd_kafka_produce_batch` call per
+//! librdkafka's callbacks, which a [`Bell`] wakes. Records are handed over in one `rd_kafka_produce_batch` call per
 //! partition, without a copy: librdkafka reads the bytes of a [`Flight`] until it has reported
 //! the record, and carries the address of the record's [`Receipt`] as its opaque value.
 //!
@@ -14,7 +14,8 @@
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     ptr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -36,7 +37,14 @@ pub struct Client {
     /// What the callbacks of a poll leave behind; librdkafka holds its address as opaque value.
     /// Only the poller looks at it.
     reports: *mut Reports,
+    /// librdkafka holds its address and rings it until the producer is destroyed.
+    _bell: Arc<Bell>,
 }
+
+/// Wakes the thread that polls: one thread may serve several producers, and waits for all of them
+/// at once. Rung while nobody sleeps it ends the next sleep, so no ring is lost.
+#[derive(Default)]
+pub struct Bell(OnceLock<Thread>);
 
 /// The right to serve a client's callbacks; one for each client.
 pub struct Poller {
@@ -89,12 +97,33 @@ unsafe impl Sync for Client {}
 // SAFETY: the pointers in it are librdkafka's input, used under the contract of `produce`.
 unsafe impl Send for HandOver {}
 
+impl Bell {
+    /// This thread is the one to wake; it may sleep by [`thread::park_timeout`] now.
+    pub fn wakes_this_thread(&self) {
+        let known = self.0.get_or_init(thread::current);
+        assert_eq!(known.id(), thread::current().id(), "one thread polls");
+    }
+
+    /// Wakes it.
+    pub fn ring(&self) {
+        // Before it is known it has not begun to poll, and it polls before it sleeps.
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+}
+
 impl Client {
-    /// A producer with these settings, and the right to poll it.
+    /// A producer with these settings, and the right to poll it. The bell rings when there is
+    /// something to poll.
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
-    pub fn new(settings: &[(String, String)], topic: &str) -> Result<(Arc<Self>, Poller), String> {
+    pub fn new<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+        topic: &str,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Self>, Poller), String> {
         let reports = Box::into_raw(Box::<Reports>::default());
         let mut text = [0 as c_char; 512];
         // SAFETY: every pointer handed over is valid for the call; `conf` is ours until
@@ -130,7 +159,10 @@ impl Client {
             let topic = sys::rd_kafka_topic_new(handle, c_string(topic).as_ptr(), ptr::null_mut());
             assert!(!topic.is_null(), "a checked topic name makes a topic");
             let main_queue = sys::rd_kafka_queue_get_main(handle);
-            let client = Arc::new(Self { handle, topic, main_queue, reports });
+            let bell = bell.clone();
+            let ring = Arc::as_ptr(&bell).cast_mut().cast();
+            sys::rd_kafka_queue_cb_event_enable(main_queue, Some(on_event), ring);
+            let client = Arc::new(Self { handle, topic, main_queue, reports, _bell: bell });
             Ok((client.clone(), Poller { client }))
         }
     }
@@ -262,19 +294,13 @@ impl Client {
         // SAFETY: the handle is valid as long as the client.
         unsafe { sys::rd_kafka_purge(self.handle, flags as c_int) };
     }
-
-    /// Ends a poll that waits.
-    pub fn wake(&self) {
-        // SAFETY: the queue is valid as long as the client.
-        unsafe { sys::rd_kafka_queue_yield(self.main_queue) };
-    }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         // SAFETY: nobody else has the handles any more, the poller included. `rd_kafka_destroy`
         // joins librdkafka's threads; after it nothing knows the address of the reports, which
-        // `Box::into_raw` made.
+        // `Box::into_raw` made, or of the bell, which is dropped after this.
         unsafe {
             sys::rd_kafka_queue_destroy(self.main_queue);
             sys::rd_kafka_topic_destroy(self.topic);
@@ -290,12 +316,12 @@ impl Poller {
         &self.client
     }
 
-    /// Serves callbacks, waiting at most `timeout` for the first, and lends what they left.
-    pub fn poll(&mut self, timeout: Duration) -> &mut Reports {
+    /// Serves the callbacks that are due, without waiting, and lends what they left.
+    pub fn poll(&mut self) -> &mut Reports {
         // SAFETY: the handle is valid; callbacks run inside this call, on this thread, and
         // `&mut self` keeps anybody else from the reports meanwhile and afterwards.
         unsafe {
-            sys::rd_kafka_poll(self.client.handle, timeout.as_millis() as c_int);
+            sys::rd_kafka_poll(self.client.handle, 0);
             &mut *self.client.reports
         }
     }
@@ -401,6 +427,12 @@ unsafe extern "C" fn on_report(
         Some((last, count)) if *last == partition => *count += 1,
         _ => reports.reported.push((partition, 1)),
     }
+}
+
+/// Called from any of librdkafka's threads, with the queue's lock held: it must not call back.
+unsafe extern "C" fn on_event(_handle: *mut sys::rd_kafka_t, bell: *mut c_void) {
+    // SAFETY: the client keeps its bell until the producer is destroyed.
+    unsafe { &*bell.cast::<Bell>() }.ring();
 }
 
 unsafe extern "C" fn on_error(

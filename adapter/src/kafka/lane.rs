@@ -160,28 +160,30 @@ impl Lane {
         self.queue.lock().expect("nothing panics in a lane")
     }
 
-    /// Hands a batch over if its time has come. Returns how many records librdkafka took, those
-    /// that it did not take, and when to look again.
-    pub fn drive(
+    /// Makes the next batch if its time has come; it is to be handed over at once.
+    ///
+    /// # Errors
+    /// When to look again.
+    pub fn take(
         &self,
         queue: &mut Queue,
-        client: &Client,
         pace: &Pace,
         load: Load,
         now: Instant,
-    ) -> (u32, Vec<Failed>, Next) {
-        match queue.ready(pace, load, now) {
-            Ok(()) => {}
-            Err(next) => return (0, Vec::new(), next),
-        }
-        queue.fill(pace);
-        let handed = queue.hand_over.len() as u32;
-        queue.flying_records = handed;
-        queue.unreported = handed;
+    ) -> Result<u32, Next> {
+        queue.ready(pace, load, now)?;
+        queue.fill(pace, now);
+        let taken = queue.hand_over.len() as u32;
+        queue.flying_records = taken;
+        queue.unreported = taken;
         self.publish(queue);
+        Ok(taken)
+    }
+
+    /// Hands the batch over that was taken. Returns the records that librdkafka did not take.
+    pub fn hand_over(&self, queue: &mut Queue, client: &Client) -> Vec<Failed> {
         // SAFETY: `flying` holds the flight of every record until all of them are reported.
-        let refused = unsafe { client.produce(self.partition, &mut queue.hand_over) };
-        (handed, refused, Next::Event)
+        unsafe { client.produce(self.partition, &mut queue.hand_over) }
     }
 
     /// Takes reports of the batch that is away, and ends it when they are complete.
@@ -245,7 +247,7 @@ impl Queue {
     }
 
     /// Moves the next batch into `hand_over`.
-    fn fill(&mut self, pace: &Pace) {
+    fn fill(&mut self, pace: &Pace, now: Instant) {
         let narrow = self.narrow.as_ref().map_or(u32::MAX, |narrow| narrow.records_max);
         let records_max = pace.records_max.min(narrow).max(1) as usize;
         let mut bytes = 0;
@@ -267,7 +269,7 @@ impl Queue {
         self.records -= self.hand_over.len() as u32;
         self.bytes -= bytes.min(self.bytes);
         // What is left came before now; its linger starts with the batch that goes.
-        self.oldest = (self.records > 0).then(Instant::now);
+        self.oldest = (self.records > 0).then_some(now);
     }
 
     fn fill_from_runs(&mut self, records_max: usize, bytes_max: u64) -> u64 {

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     cause::Cause,
-    client::{Client, Failed, Fault, Poller, Reports},
+    client::{Failed, Fault, Reports},
     lane::Run,
+    producers::{Pollers, Producers},
     receipt::Settled,
     sink::{Broken, Inner, stopped},
 };
@@ -23,7 +24,7 @@ const REBUILD_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duratio
 /// A new producer that lives this much longer than its pause is well.
 const REBUILD_PROVEN: Duration = Duration::from_secs(5);
 
-/// Longest wait of the poll thread when nothing is due.
+/// Longest sleep of the poll thread when nothing is due.
 const POLL_MAX: Duration = Duration::from_millis(100);
 
 /// How long a stopping poll thread waits for the reports of purged records.
@@ -31,31 +32,37 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The poll thread. Returns how many records were given up.
-    pub(super) fn poll_loop(&self, mut poller: Poller) -> u64 {
-        let mut timeout = POLL_MAX;
+    pub(super) fn poll_loop(&self, mut pollers: Pollers) -> u64 {
+        self.bell.wakes_this_thread();
         loop {
-            let until = self.start.elapsed() + timeout;
-            self.poll_until_us.store(until.as_micros() as u64, Ordering::SeqCst);
-            let rebuild = self.serve(&mut poller, timeout);
-            // Awake: a lane that was looked at may get a row before the next poll begins, so
-            // until then whoever has something due ends that poll.
-            self.poll_until_us.store(AWAKE_US, Ordering::SeqCst);
+            let rebuild = self.serve(&mut pollers);
             if self.stopping.load(Ordering::SeqCst) {
-                return self.give_up(&mut poller);
+                return self.give_up(&mut pollers);
             }
-            if rebuild || poller.client().fatal().is_some() {
-                poller = self.rebuild(poller);
+            if rebuild || pollers.fatal().is_some() {
+                pollers = self.rebuild(pollers);
                 if self.stopping.load(Ordering::SeqCst) {
-                    return self.give_up(&mut poller);
+                    return self.give_up(&mut pollers);
                 }
             }
-            timeout = self.drive_all();
+            let wait = self.drive_all();
+            let until = self.start.elapsed() + wait;
+            self.poll_until_us.store(until.as_micros() as u64, Ordering::SeqCst);
+            thread::park_timeout(wait);
+            // Awake: a lane that was looked at may get a row before the next sleep begins, so
+            // until then whoever has something due ends that sleep.
+            self.poll_until_us.store(AWAKE_US, Ordering::SeqCst);
         }
     }
 
-    /// Serves librdkafka once. True if the producer must be built anew.
-    fn serve(&self, poller: &mut Poller, timeout: Duration) -> bool {
-        let reports = poller.poll(timeout);
+    /// Serves librdkafka once. True if the producers must be built anew.
+    fn serve(&self, pollers: &mut Pollers) -> bool {
+        let mut rebuild = false;
+        pollers.poll(|reports| rebuild |= self.take_reports(reports));
+        rebuild
+    }
+
+    fn take_reports(&self, reports: &mut Reports) -> bool {
         let now = Instant::now();
         let mut rebuild = false;
         for fault in reports.errors.drain(..) {
@@ -88,35 +95,33 @@ impl Inner {
         for lane in self.lanes().iter().filter(|lane| lane.waiting() > 0) {
             let mut queue = lane.lock();
             if let Some(time) = self.drive(lane, &mut queue, now) {
-                // librdkafka counts in whole milliseconds; a wait of zero would spin.
-                let ms = time.saturating_duration_since(now).as_millis() + 1;
-                wait = wait.min(Duration::from_millis(ms as u64));
+                wait = wait.min(time.saturating_duration_since(now));
             }
         }
         wait
     }
 
     /// A producer after a fatal error takes nothing more: fail what it has, and make another.
-    fn rebuild(&self, mut poller: Poller) -> Poller {
-        let pause = self.broke(poller.client().fatal());
+    fn rebuild(&self, mut pollers: Pollers) -> Pollers {
+        let pause = self.broke(pollers.fatal());
         self.halted.store(true, Ordering::SeqCst);
         // Purged records are reported at once; the old producer must not go before that.
-        while !self.drain_purged(&mut poller) {
+        while !self.drain_purged(&mut pollers) {
             if self.stopping.load(Ordering::SeqCst) {
-                return poller;
+                return pollers;
             }
             tracing::error!(output = self.settings.alias, "purged records are not reported yet");
         }
         let end = Instant::now() + pause;
-        let (client, fresh) = loop {
+        let (producers, fresh) = loop {
             if self.stopping.load(Ordering::SeqCst) {
-                return poller;
+                return pollers;
             }
             if Instant::now() < end {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
-            match Client::new(&self.settings.librdkafka, &self.settings.topic) {
+            match Producers::new(&self.settings.recipe, &self.bell) {
                 Ok(made) => break made,
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
@@ -124,11 +129,11 @@ impl Inner {
                 }
             }
         };
-        *self.client.write().expect("nothing panics in it") = client;
+        *self.producers.write().expect("nothing panics in it") = producers;
         self.halted.store(false, Ordering::SeqCst);
         self.kick();
         // Destroying a producer waits for its threads, which may be resolving a name.
-        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(poller));
+        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(pollers));
         drop(old);
         fresh
     }
@@ -138,7 +143,7 @@ impl Inner {
     fn broke(&self, fault: Option<Fault>) -> Duration {
         let cause = match fault {
             Some(fault) => {
-                let (_, cause) = Cause::of_record(fault.code, &self.settings.topic);
+                let (_, cause) = Cause::of_record(fault.code, &self.settings.recipe.topic);
                 Cause::new(cause.code, format!("{} ({})", cause.text, fault.text))
             }
             None => Cause::new("PRODUCER_FAILED", "the producer failed and is built anew"),
@@ -171,26 +176,27 @@ impl Inner {
     }
 
     /// Fails everything that librdkafka has and takes the reports. False if some did not come.
-    fn drain_purged(&self, poller: &mut Poller) -> bool {
+    fn drain_purged(&self, pollers: &mut Pollers) -> bool {
         // Whoever was handing over when the halt began is through when its lane is free.
         for lane in self.lanes().iter() {
             drop(lane.lock());
         }
-        poller.client().purge();
+        pollers.purge();
         let end = Instant::now() + PURGE_TIMEOUT;
         while self.status.flying.load(Ordering::Acquire) > 0 && Instant::now() < end {
-            self.serve(poller, Duration::from_millis(10));
+            self.serve(pollers);
+            thread::park_timeout(Duration::from_millis(10));
         }
         self.status.flying.load(Ordering::Acquire) == 0
     }
 
     /// The sink stops: what is not settled is unknown, or surely not written and as good as that.
-    fn give_up(&self, poller: &mut Poller) -> u64 {
+    fn give_up(&self, pollers: &mut Pollers) -> u64 {
         self.halted.store(true, Ordering::SeqCst);
         self.gave_up.store(true, Ordering::SeqCst);
         let unsettled = self.status.in_flight();
         if unsettled > 0 {
-            self.drain_purged(poller);
+            self.drain_purged(pollers);
             let cause = stopped();
             for lane in self.lanes().iter() {
                 let runs = lane.evacuate(&mut lane.lock());

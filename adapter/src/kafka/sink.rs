@@ -18,8 +18,9 @@ use super::{
     Counts, Delivery,
     budget::{Permit, Share},
     cause::{Cause, Fate, is_missing_topic},
-    client::{Client, Failed, Fault},
+    client::{Bell, Failed, Fault},
     lane::{Lane, Load, Next, Pace, Run},
+    producers::Producers,
     receipt::{Encoded, Flight, Ticket},
     settings::{MESSAGE_BYTES_MAX, Settings},
     status::{Health, Status},
@@ -37,9 +38,12 @@ pub(super) struct Inner {
     pub(super) share: Share,
     // Before the lanes: fields are dropped in this order, and librdkafka may read the flights
     // that the lanes hold until it is destroyed.
-    pub(super) client: RwLock<Arc<Client>>,
+    pub(super) producers: RwLock<Arc<Producers>>,
     pub(super) lanes: RwLock<Arc<[Arc<Lane>]>>,
-    pub(super) pace: Mutex<Pace>,
+    /// The largest Kafka batch, as the output and the topic allow.
+    pub(super) batch_bytes_max: AtomicU64,
+    /// Wakes the poll thread.
+    pub(super) bell: Arc<Bell>,
     pub(super) record_bytes_max: AtomicUsize,
     pub(super) partitions: watch::Sender<Option<Arc<Partitions>>>,
     pub(super) status: Status,
@@ -86,14 +90,16 @@ impl Sink {
     /// # Errors
     /// If librdkafka refuses a setting or cannot start.
     pub fn start(settings: Settings, share: Share) -> Result<Self, String> {
-        let (client, poller) = Client::new(&settings.librdkafka, &settings.topic)?;
+        let bell = Arc::<Bell>::default();
+        let (producers, pollers) = Producers::new(&settings.recipe, &bell)?;
         // Until the topic's limit is known the broker judges.
         let record_bytes_max = MESSAGE_BYTES_MAX as usize;
         let inner = Arc::new(Inner {
             share,
-            client: RwLock::new(client),
+            producers: RwLock::new(producers),
             lanes: RwLock::new(Arc::new([])),
-            pace: Mutex::new(settings.pace),
+            batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
+            bell,
             record_bytes_max: AtomicUsize::new(record_bytes_max),
             partitions: watch::Sender::new(None),
             status: Status::new(),
@@ -117,7 +123,7 @@ impl Sink {
             format!("kafka-{alias}"),
             Box::new(move || {
                 let _guard = AbortOnPanic;
-                let unsettled = polling.poll_loop(poller);
+                let unsettled = polling.poll_loop(pollers);
                 let _ = stopped.send(unsettled);
             }),
         )?;
@@ -140,7 +146,7 @@ impl Sink {
         }
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.kick();
-        self.inner.client().wake();
+        self.inner.bell.ring();
         let stopped = self.stopped.lock().expect("nothing panics in it").take();
         match stopped {
             Some(stopped) => stopped.await.unwrap_or(u64::MAX),
@@ -153,7 +159,7 @@ impl Drop for Sink {
     fn drop(&mut self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.kick();
-        self.inner.client().wake();
+        self.inner.bell.ring();
     }
 }
 
@@ -213,12 +219,17 @@ impl Delivery for Sink {
 }
 
 impl Inner {
-    pub(super) fn client(&self) -> Arc<Client> {
-        self.client.read().expect("nothing panics in it").clone()
+    pub(super) fn producers(&self) -> Arc<Producers> {
+        self.producers.read().expect("nothing panics in it").clone()
     }
 
     pub(super) fn lanes(&self) -> Arc<[Arc<Lane>]> {
         self.lanes.read().expect("nothing panics in it").clone()
+    }
+
+    /// How batches are made now.
+    fn pace(&self) -> Pace {
+        Pace { bytes_max: self.batch_bytes_max.load(Ordering::Relaxed), ..self.settings.pace }
     }
 
     fn load(&self) -> Load {
@@ -240,22 +251,22 @@ impl Inner {
             if self.halted.load(Ordering::SeqCst) {
                 return None;
             }
-            let pace = *self.pace.lock().expect("nothing panics in it");
-            let client = self.client();
-            let (handed, refused, next) = lane.drive(queue, &client, &pace, self.load(), now);
+            let handed = match lane.take(queue, &self.pace(), self.load(), now) {
+                Ok(handed) => handed,
+                Err(Next::At(time)) => return Some(time),
+                Err(Next::Event) => return None,
+            };
+            let refused = lane.hand_over(queue, self.producers().of(handed));
             // In this order the sum never misses a record: `close` waits for it to be zero.
             self.status.flying.fetch_add(u64::from(handed), Ordering::AcqRel);
             self.status.waiting.fetch_sub(u64::from(handed), Ordering::AcqRel);
             if refused.is_empty() {
-                return match next {
-                    Next::At(time) => Some(time),
-                    Next::Event => None,
-                };
+                return None;
             }
             // librdkafka did not take them: as good as reported. If the producer is broken the
             // poll thread builds another and comes back to this lane.
             if self.report(lane, queue, refused.len() as u32, &refused, now) {
-                client.wake();
+                self.bell.ring();
                 return None;
             }
         }
@@ -274,7 +285,7 @@ impl Inner {
         let judged: Vec<_> = failed
             .iter()
             .map(|failed| {
-                let (fate, cause) = Cause::of_record(failed.code, &self.settings.topic);
+                let (fate, cause) = Cause::of_record(failed.code, &self.settings.recipe.topic);
                 // What a stop purges says nothing about the broker.
                 let purged = stopping && fate == Fate::Rebuild;
                 (failed, fate, if purged { stopped() } else { cause })
@@ -310,7 +321,7 @@ impl Inner {
     pub(super) fn wake_by(&self, due: Option<Instant>) {
         let until = Duration::from_micros(self.poll_until_us.load(Ordering::SeqCst));
         if due.is_some_and(|due| due < self.start + until) {
-            self.client().wake();
+            self.bell.ring();
         }
     }
 }
