@@ -3,7 +3,7 @@
 //! Half of the pool is dealt out in equal floors, one for each stream that may be live, so that
 //! there is always room for the next; the other half goes to the first and to the busy. What a
 //! stream has been granted it keeps until it ends.
-use std::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex};
 
 /// A stream's largest credit, in bytes.
 const CREDIT_BYTES_MAX: u64 = 16 << 20;
@@ -82,23 +82,5 @@ impl Drop for Credit {
         let mut state = self.state.lock().expect("nothing panics in it");
         state.streams -= 1;
         state.common_bytes += self.extra_bytes;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pool_is_never_overdrawn_and_the_last_stream_has_its_floor() {
-        let pool = Pool::new(64 << 20, 200, 4 << 20);
-        let mut credits: Vec<_> = std::iter::from_fn(|| pool.open()).collect();
-        assert_eq!(credits.len(), 200);
-        assert_eq!(credits[0].bytes(), 4 << 20);
-        while credits.iter_mut().fold(false, |grew, credit| credit.grow() | grew) {}
-        assert!(credits.iter().all(|credit| credit.bytes() >= (32 << 20) / 200));
-        assert!(credits.iter().map(Credit::bytes).sum::<u64>() <= 64 << 20);
-        drop(credits);
-        assert_eq!(pool.open().unwrap().bytes(), 4 << 20);
     }
 }

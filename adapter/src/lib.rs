@@ -22,4 +22,7 @@ pub mod partition;
 pub mod rows;
 pub mod send;
 pub mod serve;
+mod sync;
+#[cfg(test)]
+mod tests;
 pub mod writers;

@@ -7,11 +7,11 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
 };
 
 use bytes::Bytes;
-use tokio::sync::watch;
+
+use crate::sync::{Arc, Mutex, MutexGuard, watch};
 
 /// Longest writer name, in bytes.
 pub const WRITER_ID_BYTES_MAX: usize = 256;
@@ -25,15 +25,18 @@ const REMEMBERED_LIVE: usize = 1024;
 /// The same for a writer without a stream.
 const REMEMBERED_IDLE: usize = 16;
 
+/// A writer's name. It is no state, so it may be std's own.
+type Name = std::sync::Arc<str>;
+
 /// All writers of one output.
 pub struct Writers {
     state: Arc<Mutex<State>>,
 }
 
 struct State {
-    writers: HashMap<Arc<str>, Writer>,
+    writers: HashMap<Name, Writer>,
     /// Writers without a lease, by the time of their last use.
-    idle: BTreeMap<u64, Arc<str>>,
+    idle: BTreeMap<u64, Name>,
     clock: u64,
     idle_max: usize,
 }
@@ -78,7 +81,7 @@ pub enum Place {
 /// The right to write under a name, until dropped.
 pub struct Lease {
     state: Arc<Mutex<State>>,
-    id: Arc<str>,
+    id: Name,
     owner: Arc<Owner>,
     progress: Arc<Mutex<Progress>>,
     /// The older lease that must settle before this one goes on.
@@ -137,7 +140,7 @@ impl Writers {
         if epoch < highest {
             return Err(Denied::StaleEpoch { highest });
         }
-        let id: Arc<str> = match state.writers.get_key_value(id) {
+        let id: Name = match state.writers.get_key_value(id) {
             Some((known, _)) => known.clone(),
             None => id.into(),
         };
@@ -314,72 +317,4 @@ impl Progress {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("nothing panics while it holds the writers")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_newer_lease_goes_on_when_the_older_is_settled() {
-        let writers = Writers::new(10);
-        let older = writers.take_over("w", 1).unwrap();
-        let mut newer = writers.take_over("w", 1).unwrap();
-        older.taken_over().await;
-        assert!(newer.must_wait());
-        older.progress().durable(7, None);
-        drop(older);
-        newer.turn().await;
-        assert_eq!(newer.progress().durable_through, 7);
-        assert!(writers.get("w").unwrap().live);
-    }
-
-    #[test]
-    fn a_lower_epoch_is_stale_for_ever() {
-        let writers = Writers::new(10);
-        drop(writers.take_over("w", 5).unwrap());
-        let denied = writers.take_over("w", 4).err();
-        assert_eq!(denied, Some(Denied::StaleEpoch { highest: 5 }));
-        assert!(writers.take_if_free("w", 5).is_ok());
-    }
-
-    #[test]
-    fn a_live_writer_is_neither_reset_nor_taken_by_a_single_call() {
-        let writers = Writers::new(10);
-        let lease = writers.take_over("w", 0).unwrap();
-        assert_eq!(writers.reset("w"), Err(Denied::Busy));
-        assert_eq!(writers.take_if_free("w", 0).err(), Some(Denied::Busy));
-        drop(lease);
-        assert_eq!(writers.reset("w"), Ok(true));
-        assert_eq!(writers.reset("w"), Ok(false));
-    }
-
-    #[test]
-    fn the_longest_unused_are_forgotten_and_the_live_never() {
-        let writers = Writers::new(2);
-        let live = writers.take_over("live", 0).unwrap();
-        for id in ["a", "b", "c"] {
-            drop(writers.take_over(id, 0).unwrap());
-        }
-        assert!(writers.get("a").is_none());
-        assert!(writers.get("b").is_some() && writers.get("c").is_some());
-        drop(writers.take_over("b", 0).unwrap());
-        drop(writers.take_over("d", 0).unwrap());
-        assert!(writers.get("b").is_some() && writers.get("c").is_none());
-        assert!(writers.get("live").unwrap().live);
-        assert_eq!(writers.live(), 1);
-        drop(live);
-        assert_eq!(writers.live(), 0);
-    }
-
-    #[test]
-    fn a_reused_sequence_is_recognised() {
-        let mut progress = Progress::default();
-        progress.accepted(1, 11);
-        progress.accepted(2, 22);
-        assert!(progress.same(2, 22) && !progress.same(2, 23) && progress.same(9, 1));
-        progress.durable(1, None);
-        assert_eq!(progress.resume(None), None);
-        assert!(progress.same(2, 23), "batch 2 never was durable, so it may change");
-    }
 }

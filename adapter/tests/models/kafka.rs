@@ -1,0 +1,7 @@
+//! Of the module `kafka` that which shares state between threads.
+#[path = "../../src/kafka/budget.rs"]
+pub mod budget;
+#[path = "../../src/kafka/receipt.rs"]
+pub mod receipt;
+
+pub use kafka_output::kafka::cause;
