@@ -3,7 +3,8 @@
 //! One budget for the process, one [`Share`] for each output. Half of the budget is dealt out in
 //! equal floors, so that an output whose brokers are away cannot starve another; the other half
 //! is taken by whoever needs it. Waiting for room is the back-pressure: first come, first served
-//! within an output.
+//! within an output. A *ceiling* keeps an output from taking more than it can make use of: rows
+//! that queue longer arrive no sooner, and cost more, since memory that is not in a cache is slow.
 //!
 //! Two rules keep it free of deadlock. A reservation larger than everything that is free passes
 //! while its output holds nothing else. A permit may be corrected after encoding, when the true
@@ -49,6 +50,7 @@ struct State {
 #[derive(Default)]
 struct ShareState {
     used_bytes: u64,
+    ceiling_bytes: Option<u64>,
     waiting: VecDeque<Waiting>,
 }
 
@@ -82,6 +84,13 @@ impl Share {
             wait
         };
         Reservation { share: self, wait: Some(wait) }.await
+    }
+
+    /// The most that this output makes use of, from now on. Who holds more keeps it.
+    pub fn set_ceiling(&self, bytes: u64) {
+        let mut state = lock(&self.state);
+        state.shares[self.index].ceiling_bytes = Some(bytes);
+        grant(state, self);
     }
 
     /// Bytes that this output holds.
@@ -138,8 +147,11 @@ impl State {
         let share = &self.shares[index];
         let beyond = |used: u64| used.saturating_sub(self.floor_bytes);
         let common_used: u64 = self.shares.iter().map(|share| beyond(share.used_bytes)).sum();
-        let wanted = beyond(share.used_bytes + bytes) - beyond(share.used_bytes);
-        share.used_bytes == 0 || common_used + wanted <= self.common_bytes || wanted == 0
+        let used = share.used_bytes + bytes;
+        let wanted = beyond(used) - beyond(share.used_bytes);
+        let is_below_ceiling = share.ceiling_bytes.is_none_or(|ceiling| used <= ceiling);
+        let has_room = common_used + wanted <= self.common_bytes || wanted == 0;
+        share.used_bytes == 0 || is_below_ceiling && has_room
     }
 }
 

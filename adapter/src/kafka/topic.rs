@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    budget::RECORD_OVERHEAD_BYTES,
     cause::{Cause, is_all_down, is_connection, is_missing_topic},
     client::Fault,
     lane::Lane,
@@ -28,6 +29,10 @@ const FAULT_FRESH: Duration = Duration::from_secs(60);
 
 /// After this many refreshes the topic's size limit is asked for again.
 const LIMIT_REFRESHES: u32 = 6;
+
+/// Room that an output may take however few partitions there are: some batches of the largest size
+/// are decoded and encoded while others are on their way.
+const CEILING_MIN_BYTES: u64 = 32 << 20;
 
 /// What a Kafka batch of one record costs beside the record (RecordBatch header, magic 2), plus
 /// the record's own lengths. A record of `max.message.bytes` minus this passes.
@@ -158,6 +163,11 @@ impl Inner {
         }
         let all = lanes.clone();
         drop(lanes);
+        // A Kafka batch that is away and one that is ready to follow keep each partition busy.
+        let pace = &self.settings.pace;
+        let records = u64::from(pace.records_max) * RECORD_OVERHEAD_BYTES;
+        let ceiling = 2 * (pace.bytes_max + records) * count as u64;
+        self.share.set_ceiling(ceiling.max(CEILING_MIN_BYTES));
         let partitions = Some(Arc::new(Partitions { leaders }));
         self.partitions.send_if_modified(|known| {
             let news = *known != partitions;

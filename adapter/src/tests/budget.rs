@@ -25,6 +25,32 @@ fn a_dead_output_cannot_take_the_floor_of_another() {
 }
 
 #[test]
+fn a_ceiling_leaves_the_rest_to_others_and_lets_in_when_it_is_raised() {
+    let shares = share_out(1000, 2); // floors of 250, 500 in common
+    shares[0].set_ceiling(300);
+    let _most = poll_once(std::pin::pin!(shares[0].reserve(300))).unwrap();
+    let mut next = std::pin::pin!(shares[0].reserve(10));
+    assert!(poll_once(next.as_mut()).is_none(), "there is room in common, but not for this one");
+    let other = poll_once(std::pin::pin!(shares[1].reserve(700))).unwrap();
+    shares[0].set_ceiling(400);
+    assert!(poll_once(next.as_mut()).is_none(), "now the other has it");
+    drop(other);
+    let _next = poll_once(next.as_mut()).unwrap();
+    shares[0].set_ceiling(0);
+    assert_eq!(shares[0].used_bytes(), 310, "who holds more keeps it");
+}
+
+#[test]
+fn what_is_larger_than_a_ceiling_passes_alone() {
+    let shares = share_out(1000, 1);
+    shares[0].set_ceiling(10);
+    let huge = poll_once(std::pin::pin!(shares[0].reserve(500))).unwrap();
+    assert!(poll_once(std::pin::pin!(shares[0].reserve(1))).is_none());
+    drop(huge);
+    assert!(poll_once(std::pin::pin!(shares[0].reserve(1))).is_some());
+}
+
+#[test]
 fn what_is_larger_than_the_budget_passes_alone() {
     let shares = share_out(100, 1);
     let huge = poll_once(pin!(shares[0].reserve(5000))).unwrap();

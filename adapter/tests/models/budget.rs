@@ -118,6 +118,23 @@ fn a_floor_is_never_stolen() {
 }
 
 #[test]
+fn a_ceiling_that_is_raised_lets_in_who_waits() {
+    explore(|| {
+        let share = share_out(100, 1).remove(0);
+        share.set_ceiling(20);
+        let some = take(&share, 20);
+        let gone = leave(share.clone(), 30);
+        let raised = share.clone();
+        let raise = thread::spawn(move || raised.set_ceiling(60));
+        drop(block_on(share.reserve(40)));
+        drop(some);
+        gone.join().unwrap();
+        raise.join().unwrap();
+        assert_eq!(share.used_bytes(), 0);
+    });
+}
+
+#[test]
 fn who_comes_first_is_served_first() {
     explore(|| {
         let share = share_out(100, 1).remove(0);
