@@ -1,15 +1,10 @@
-//! What a row costs as JSON: `cargo bench -p serializers`.
+//! What a row costs as JSON: `cargo bench -p serializers`, see [`report`] for its arguments.
 //!
-//! Prints nanoseconds per row, the median of many rounds that take turns, for each case and for
-//! a baseline: a plain row-wise writer (one match a value, `extend_from_slice`, `itoa`) that
-//! knows the types of the first case alone. Times on a busy machine are worth little; the
-//! ratio to the baseline is worth more, and instructions most:
-//!
-//! - `cargo bench -p serializers -- --instructions` runs itself under valgrind's callgrind, with
-//!   10 and with 30 batches of 1,000 rows, and prints the difference per row.
-//! - `… -- --encode CASE BATCHES` encodes so many batches and ends, for a profiler.
+//! The baseline is a plain row-wise writer (one match a value, `extend_from_slice`, `itoa`) that
+//! knows the types of the first case alone.
+mod report;
 
-use std::{hint::black_box, process::Command, sync::Arc, time::Instant};
+use std::{hint::black_box, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
@@ -17,73 +12,18 @@ use arrow_array::{
     types::TimestampMicrosecondType,
 };
 use arrow_schema::{DataType, Field};
+use report::{ROWS, Work};
 use serializers::{BATCH_BYTES_MAX, Encoder, Format, JsonOptions, Limits, Records};
 
-const ROWS: usize = 1_000;
-const ROUNDS: usize = 301;
-const CASES: [&str; 3] = ["flights", "baseline", "mixed"];
 const LIMITS: Limits = Limits { record_bytes_max: 1 << 20, batch_bytes_max: BATCH_BYTES_MAX };
 
 fn main() {
-    // cargo itself adds `--bench`.
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => times(),
-        ["--instructions"] => instructions(),
-        ["--encode", case, batches] => {
-            let mut work = work(case);
-            for _ in 0..batches.parse().expect("BATCHES is a number") {
-                black_box(work());
-            }
-        }
-        _ => eprintln!("arguments: none, --instructions, or --encode CASE BATCHES"),
-    }
-}
-
-fn times() {
-    let mut works = CASES.map(work);
-    let mut nanoseconds = CASES.map(|_| Vec::new());
-    for _ in 0..ROUNDS {
-        for (work, nanoseconds) in works.iter_mut().zip(&mut nanoseconds) {
-            let start = Instant::now();
-            black_box(work());
-            nanoseconds.push(start.elapsed().as_nanos() as f64 / ROWS as f64);
-        }
-    }
-    println!("{:<10} {:>10} {:>8} {:>8} {:>8}", "case", "bytes/row", "median", "p10", "p90 ns/row");
-    for ((case, work), sample) in CASES.iter().zip(&mut works).zip(&mut nanoseconds) {
-        sample.sort_by(f64::total_cmp);
-        let at = |percent| sample[sample.len() * percent / 100];
-        let (bytes, p50, p10, p90) = (work() as f64 / ROWS as f64, at(50), at(10), at(90));
-        println!("{case:<10} {bytes:>10.1} {p50:>8.1} {p10:>8.1} {p90:>8.1}");
-    }
-}
-
-fn instructions() {
-    println!("{:<10} {:>16}", "case", "instructions/row");
-    for case in CASES {
-        let [few, many] = [10, 30].map(|batches| counted(case, batches));
-        println!("{case:<10} {:>16.0}", (many - few) as f64 / (20 * ROWS) as f64);
-    }
-}
-
-/// The instructions of a process that encodes so many batches, as callgrind counts them.
-fn counted(case: &str, batches: u32) -> u64 {
-    let own = std::env::current_exe().expect("the benchmark is a file");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(own)
-        .args(["--encode", case, &batches.to_string()])
-        .output()
-        .expect("valgrind is installed");
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line = text.lines().find_map(|line| line.split_once("Collected : "));
-    line.expect("callgrind says what it collected").1.trim().parse().expect("a number")
+    report::run(&["flights", "baseline", "mixed"], work);
 }
 
 /// Encodes one batch into a buffer of its own, as a caller does that gives it away; returns the
 /// bytes.
-fn work(case: &str) -> Box<dyn FnMut() -> usize> {
+fn work(case: &str) -> Work {
     let batch = if case == "mixed" { mixed() } else { flights() };
     if case == "baseline" {
         return Box::new(move || baseline(&batch).0.len());

@@ -54,6 +54,14 @@ fn open_lock(path: &Path) -> File {
     file.unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()))
 }
 
+static RUNS: OnceLock<PathBuf> = OnceLock::new();
+
+/// Keeps what runs below `parent` instead of in the cache; to be said before the first
+/// [`run_dir`]. A file system in memory takes the disk out of a measurement.
+pub fn keep_runs_in(parent: &Path) {
+    RUNS.get_or_init(|| parent.join("kafka-output-run"));
+}
+
 /// A new directory for something that runs; dropping it removes it.
 ///
 /// All of them lie in one directory of this process, with a lock that ends with the process.
@@ -65,7 +73,7 @@ pub fn run_dir(prefix: &str) -> TempDir {
     let (mine, _) = MINE.get_or_init(|| {
         // Nobody may take a directory for a dead one's between making it and locking it.
         let _runs = lock("run");
-        let runs = dir().join("run");
+        let runs = RUNS.get_or_init(|| dir().join("run")).clone();
         make_dir(&runs);
         remove_dead(&runs);
         let name = format!("{}-", process::id());

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod carriers;
-mod cost;
 mod craft;
 mod hostile;
 mod ipc;

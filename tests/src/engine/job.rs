@@ -16,10 +16,15 @@ pub const SHUTDOWN_TIMEOUT_S: u64 = 5;
 
 /// A job with outputs made by [`output`].
 pub fn job_of(outputs: &[String]) -> String {
+    job_with("128 MiB", outputs)
+}
+
+/// The same with a budget.
+pub fn job_with(memory: &str, outputs: &[String]) -> String {
     let mut job = format!(
         "name: tests\n\
          listen: {{ grpc: {{ address: '127.0.0.1:0' }} }}\n\
-         memory: 128 MiB\n\
+         memory: {memory}\n\
          shutdownTimeout: {SHUTDOWN_TIMEOUT_S}s\n\
          outputs:\n"
     );

@@ -1,0 +1,249 @@
+//! The floor: encoded records from memory through a bare librdkafka producer, one
+//! `rd_kafka_produce_batch` for each partition, without copying. A process of its own, so that the
+//! operating system accounts for it alone.
+use std::{
+    ffi::{CStr, CString, c_void},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::bindings as sys;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    measure::{cpu, quantile},
+    work::{Encoded, Work},
+};
+
+/// Requests before those that count.
+const WARM_UP: usize = 200;
+
+static DELIVERED: AtomicU64 = AtomicU64::new(0);
+
+/// What a floor is to do; handed over as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub bootstrap: String,
+    pub topic: String,
+    pub partitions: usize,
+    pub codec: String,
+    pub linger_ms: String,
+    pub task: Task,
+}
+
+/// Throughput, or one record after the other.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// So many passes of the table; the partition changes after `turn` records.
+    Send { passes: u64, batch_rows: usize, turn: usize },
+    /// So many records, each when the one before is acknowledged and `pause_us` have passed.
+    Wait { count: usize, pause_us: u64 },
+}
+
+/// What it took.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Done {
+    pub rows: u64,
+    pub seconds: f64,
+    pub cpu_seconds: f64,
+    pub peak_mib: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+#[derive(Clone, Copy)]
+struct Producer {
+    handle: *mut sys::rd_kafka_t,
+    topic: *mut sys::rd_kafka_topic_t,
+}
+
+// SAFETY: librdkafka's handles may be used from any thread.
+unsafe impl Send for Producer {}
+
+/// Carries an order out and prints what it took.
+pub fn run(order: &str) {
+    let order: Order = serde_json::from_str(order).expect("an order is JSON");
+    let encoded = Work::load().encoded();
+    let producer = Producer::new(&order);
+    let done = match order.task {
+        Task::Send { passes, batch_rows, turn } => {
+            // One pass goes before those that count, as with the service.
+            send(producer, &encoded, order.partitions, 1, batch_rows, turn);
+            send(producer, &encoded, order.partitions, passes, batch_rows, turn)
+        }
+        Task::Wait { count, pause_us } => {
+            wait(producer, &encoded, order.partitions, count, Duration::from_micros(pause_us))
+        }
+    };
+    println!("{}", serde_json::to_string(&done).expect("plain numbers"));
+    // The producer's threads are of no more interest.
+    process::exit(0);
+}
+
+impl Producer {
+    fn new(order: &Order) -> Self {
+        let settings = [
+            ("bootstrap.servers", order.bootstrap.as_str()),
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("linger.ms", &order.linger_ms),
+            ("batch.size", "1000000"),
+            ("batch.num.messages", "10000"),
+            ("queue.buffering.max.messages", "200000"),
+            ("queue.buffering.max.kbytes", "262144"),
+            ("compression.codec", &order.codec),
+            // As the service does: the codec's default costs more and is not the subject.
+            ("compression.level", if order.codec == "zstd" { "1" } else { "-1" }),
+        ];
+        let c = |text: &str| CString::new(text).expect("no NUL in it");
+        let mut error = [0; 256];
+        // SAFETY: every pointer is valid for its call; nothing is destroyed before the process ends.
+        let producer = unsafe {
+            let conf = sys::rd_kafka_conf_new();
+            for (name, value) in settings {
+                let (name, value) = (c(name), c(value));
+                let set = sys::rd_kafka_conf_set(
+                    conf,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    error.as_mut_ptr(),
+                    error.len(),
+                );
+                let text = CStr::from_ptr(error.as_ptr());
+                assert_eq!(set, sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK, "{text:?}");
+            }
+            sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(delivered));
+            let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
+            let handle = sys::rd_kafka_new(kind, conf, error.as_mut_ptr(), error.len());
+            assert!(!handle.is_null(), "{:?}", CStr::from_ptr(error.as_ptr()));
+            let topic =
+                sys::rd_kafka_topic_new(handle, c(&order.topic).as_ptr(), std::ptr::null_mut());
+            // Connects before the clock runs.
+            let mut metadata = std::ptr::null();
+            sys::rd_kafka_metadata(handle, 0, topic, &raw mut metadata, 10_000);
+            Self { handle, topic }
+        };
+        thread::spawn(move || {
+            let producer = producer;
+            loop {
+                // SAFETY: the handle lives as long as the process.
+                unsafe { sys::rd_kafka_poll(producer.handle, 100) };
+            }
+        });
+        producer
+    }
+
+    /// Hands records over to one partition, again and again while the queue is full.
+    fn produce(self, partition: usize, messages: &mut Vec<sys::rd_kafka_message_t>) {
+        let mut at = 0;
+        while at < messages.len() {
+            let rest = &mut messages[at..];
+            // SAFETY: the messages are valid for the call, and their payloads for ever.
+            at += unsafe {
+                sys::rd_kafka_produce_batch(
+                    self.topic,
+                    partition as i32,
+                    0,
+                    rest.as_mut_ptr(),
+                    rest.len() as i32,
+                )
+            } as usize;
+            if at < messages.len() {
+                thread::sleep(Duration::from_micros(500));
+            }
+        }
+        messages.clear();
+    }
+}
+
+unsafe extern "C" fn delivered(
+    _handle: *mut sys::rd_kafka_t,
+    message: *const sys::rd_kafka_message_t,
+    _opaque: *mut c_void,
+) {
+    // SAFETY: librdkafka lends a valid message.
+    let error = unsafe { (*message).err };
+    assert_eq!(error, sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, "a record failed");
+    DELIVERED.fetch_add(1, Ordering::Release);
+}
+
+fn message(encoded: &Encoded, index: usize) -> sys::rd_kafka_message_t {
+    let record = encoded.record(index % encoded.ends.len());
+    sys::rd_kafka_message_t {
+        err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
+        rkt: std::ptr::null_mut(),
+        partition: 0,
+        payload: record.as_ptr().cast_mut().cast(),
+        len: record.len(),
+        key: std::ptr::null_mut(),
+        key_len: 0,
+        offset: 0,
+        _private: std::ptr::null_mut(),
+    }
+}
+
+fn send(
+    producer: Producer,
+    encoded: &Encoded,
+    partitions: usize,
+    passes: u64,
+    batch_rows: usize,
+    turn: usize,
+) -> Done {
+    let rows = encoded.ends.len() * passes as usize;
+    let (cpu_before, start) = (cpu(process::id()), Instant::now());
+    let before = DELIVERED.load(Ordering::Acquire);
+    let mut messages: Vec<Vec<sys::rd_kafka_message_t>> = vec![Vec::new(); partitions];
+    for first in (0..rows).step_by(batch_rows) {
+        for row in first..rows.min(first + batch_rows) {
+            messages[row / turn % partitions].push(message(encoded, row));
+        }
+        for (partition, messages) in messages.iter_mut().enumerate() {
+            producer.produce(partition, messages);
+        }
+    }
+    while DELIVERED.load(Ordering::Acquire) < before + rows as u64 {
+        thread::sleep(Duration::from_micros(200));
+    }
+    Done {
+        rows: rows as u64,
+        seconds: start.elapsed().as_secs_f64(),
+        cpu_seconds: (cpu(process::id()) - cpu_before).as_secs_f64(),
+        peak_mib: super::measure::peak_mib(process::id()),
+        p50_ms: 0.0,
+        p99_ms: 0.0,
+    }
+}
+
+fn wait(
+    producer: Producer,
+    encoded: &Encoded,
+    partitions: usize,
+    count: usize,
+    pause: Duration,
+) -> Done {
+    let (cpu_before, start) = (cpu(process::id()), Instant::now());
+    let mut times = Vec::with_capacity(count);
+    for index in 0..count + WARM_UP {
+        let (sent, goal) = (Instant::now(), DELIVERED.load(Ordering::Acquire) + 1);
+        producer.produce(index % partitions, &mut vec![message(encoded, index)]);
+        while DELIVERED.load(Ordering::Acquire) < goal {
+            thread::sleep(Duration::from_micros(20));
+        }
+        if index >= WARM_UP {
+            times.push(sent.elapsed().as_secs_f64() * 1e3);
+        }
+        thread::sleep(pause);
+    }
+    times.sort_by(f64::total_cmp);
+    Done {
+        rows: count as u64,
+        seconds: start.elapsed().as_secs_f64(),
+        cpu_seconds: (cpu(process::id()) - cpu_before).as_secs_f64(),
+        peak_mib: super::measure::peak_mib(process::id()),
+        p50_ms: quantile(&times, 0.5),
+        p99_ms: quantile(&times, 0.99),
+    }
+}

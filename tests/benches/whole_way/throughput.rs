@@ -1,0 +1,61 @@
+//! A run at full speed through the service.
+use bytes::Bytes;
+
+use super::{
+    sender::{Sender, connect},
+    series::{Bench, Run, Topic},
+};
+
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 1_000;
+
+/// All passes through a service, over `writers` streams that share the topics evenly. One pass goes
+/// before those that count: the first rows find connections and memory that are not there yet.
+/// Returns the rows that counted, and how many all were.
+pub fn through_service(
+    bench: &Bench,
+    topics: &[Topic],
+    writers: usize,
+    memory: &str,
+    more: &str,
+) -> (Run, u64) {
+    let service = bench.service(topics, memory, more);
+    let batches = bench.work.batches(BATCH_ROWS);
+    let mut senders: Vec<Sender> = bench.runtime.block_on(async {
+        let client = connect(&service.url()).await;
+        let mut senders = Vec::new();
+        for writer in 0..writers {
+            let output = &topics[writer % topics.len()].name;
+            let name = format!("w{writer}");
+            senders.push(Sender::open(client.clone(), output, &name, &bench.work).await);
+        }
+        senders
+    });
+    let warm = send(bench, &mut senders, &batches, 1);
+    let run = bench.measure(&service, || {
+        let rows = send(bench, &mut senders, &batches, bench.passes);
+        Run { rows, ..Run::default() }
+    });
+    (run, warm + run.rows)
+}
+
+/// Sends so many passes and waits until all of it is acknowledged; returns the rows.
+fn send(bench: &Bench, senders: &mut Vec<Sender>, batches: &[(u32, Bytes)], passes: u64) -> u64 {
+    let (all, writers) = (batches.len() * passes as usize, senders.len());
+    let tasks: Vec<_> = senders
+        .drain(..)
+        .enumerate()
+        .map(|(writer, mut sender)| {
+            let range = all * writer / writers..all * (writer + 1) / writers;
+            let mine: Vec<Bytes> = range.map(|at| batches[at % batches.len()].1.clone()).collect();
+            bench.runtime.spawn(async move {
+                sender.send_all(mine).await;
+                sender
+            })
+        })
+        .collect();
+    for task in tasks {
+        senders.push(bench.runtime.block_on(task).expect("the sender has not failed"));
+    }
+    (0..all).map(|at| u64::from(batches[at % batches.len()].0)).sum()
+}
