@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod output;
 pub mod output_format;
 pub mod partition;
+mod quiet;
 pub mod rows;
 pub mod send;
 pub mod serve;

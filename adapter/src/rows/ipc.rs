@@ -15,7 +15,8 @@ use bytes::Bytes;
 use super::guard::{self, Malformed, Shape};
 use super::ipc_frame::{Frame, Frames};
 use super::table::Rejects;
-use super::{Carrier, DecodeError, Decoded, Limits, ipc_schema, nulls, quiet};
+use super::{Carrier, DecodeError, Decoded, Limits, ipc_schema, nulls};
+use crate::quiet;
 
 /// Starts the reason where Arrow's reader gave up by panicking.
 const PANICKED: &str = "malformed, Arrow's reader panicked";

@@ -13,7 +13,7 @@ use super::SchemaError;
 use super::guard::Malformed;
 use super::ipc_frame::Frames;
 use super::plan::FIELDS_MAX;
-use super::quiet;
+use crate::quiet;
 
 const BIG_ENDIAN: &str = "its data is big-endian; send little-endian";
 

@@ -19,7 +19,6 @@ mod json_lines;
 mod nulls;
 mod pack;
 mod plan;
-mod quiet;
 mod scalar;
 mod table;
 mod time;
@@ -31,6 +30,8 @@ use std::fmt;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
+
+use crate::quiet;
 
 pub use self::fault::code;
 pub use self::{ipc_schema::schema_from_ipc, plan::NAME_BYTES_MAX};

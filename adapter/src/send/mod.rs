@@ -82,7 +82,7 @@ async fn send(
     outcome
 }
 
-/// Readers of binary formats panic on some malformed input.
+/// No reader is known to panic; should one do so, that is no end of its file.
 const BROKEN_FILE: &str = "a file made its reader fail; it is probably broken";
 
 fn look_through(args: &SendArgs) -> Result<(Files, Identity), String> {

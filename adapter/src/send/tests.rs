@@ -462,6 +462,18 @@ async fn faults_in_files_say_what_where_and_what_to_do() {
     assert!(bench.fake.log().opens.is_empty(), "nothing was sent");
 }
 
+/// Arrow's reader stops at the mark that ends the first stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_arrow_streams_in_one_file_are_not_taken_for_one() {
+    let bench = Bench::new([]);
+    write(&bench.path("x.arrows"));
+    let stream = std::fs::read(bench.path("x.arrows")).unwrap();
+    let file = bench.file("two.arrows", [&stream[..], &stream].concat());
+    let error = bench.send(&[&file], &[]).await.error.unwrap();
+    assert!(error.contains("two.arrows: is broken"), "{error}");
+    assert!(error.contains("bytes follow the end of the stream"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_files_must_have_the_same_columns() {
     let bench = Bench::new([]);

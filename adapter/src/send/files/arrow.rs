@@ -15,9 +15,44 @@ use super::{Chunk, FileError, open, plain};
 /// The file format starts and ends with it; a stream starts otherwise.
 const FILE_MAGIC: &[u8] = b"ARROW1";
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
+/// The batches of a file to its very end. Arrow's readers also stop at a block without a message
+/// and at the mark that ends a stream, and what stands behind would be lost without a word.
+enum Batches {
+    File { reader: FileReader<BufReader<File>>, came: usize },
+    Stream(StreamReader<BufReader<File>>),
+}
 
-fn batches(path: &Path) -> Result<(SchemaRef, Batches), FileError> {
+impl Batches {
+    fn schema(&self) -> SchemaRef {
+        match self {
+            Self::File { reader, .. } => reader.schema(),
+            Self::Stream(reader) => reader.schema(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        let broken = |what: String| Err(ArrowError::IpcError(what));
+        match self {
+            Self::File { reader, came } => {
+                let batch = reader.next().transpose()?;
+                if batch.is_none() && *came < reader.num_batches() {
+                    return broken(format!("batch {} holds no rows", *came + 1));
+                }
+                *came += 1;
+                Ok(batch)
+            }
+            Self::Stream(reader) => {
+                let batch = reader.next().transpose()?;
+                if batch.is_none() && reader.get_mut().read(&mut [0])? > 0 {
+                    return broken("bytes follow the end of the stream".to_owned());
+                }
+                Ok(batch)
+            }
+        }
+    }
+}
+
+fn open_batches(path: &Path) -> Result<Batches, FileError> {
     let no_arrow = |error: &ArrowError| {
         FileError::new(path, format!("is not Arrow IPC, neither file nor stream: {error}"))
     };
@@ -27,19 +62,18 @@ fn batches(path: &Path) -> Result<(SchemaRef, Batches), FileError> {
     file.by_ref().take(FILE_MAGIC.len() as u64).read_to_end(&mut start).map_err(|e| io(&e))?;
     file.rewind().map_err(|error| io(&error))?;
     if start == FILE_MAGIC {
-        let reader: FileReader<BufReader<File>> = FileReader::try_new_buffered(file, None)
-            .map_err(|error| {
-                FileError::new(path, format!("is a broken Arrow IPC file: {error}"))
-            })?;
-        return Ok((reader.schema(), Box::new(reader)));
+        let reader = FileReader::try_new_buffered(file, None).map_err(|error| {
+            FileError::new(path, format!("is a broken Arrow IPC file: {error}"))
+        })?;
+        return Ok(Batches::File { reader, came: 0 });
     }
     let reader = StreamReader::try_new_buffered(file, None).map_err(|error| no_arrow(&error))?;
-    Ok((reader.schema(), Box::new(reader)))
+    Ok(Batches::Stream(reader))
 }
 
 /// The columns of a file.
 pub fn schema(path: &Path) -> Result<Schema, FileError> {
-    batches(path).map(|(schema, _)| plain::schema(&schema))
+    open_batches(path).map(|batches| plain::schema(&batches.schema()))
 }
 
 /// Reads one Arrow file, in chunks of the wanted size whatever its own batches are.
@@ -62,7 +96,7 @@ impl Reader {
         chunk_rows: usize,
     ) -> Result<(Self, u64), FileError> {
         let chunks = BatchCoalescer::new(schema.clone(), chunk_rows);
-        let (_, batches) = batches(path)?;
+        let batches = open_batches(path)?;
         let path = path.to_owned();
         let mut reader = Self { batches, path, schema, chunks, rest: None, ended: false };
         let mut skipped = 0;
@@ -77,8 +111,14 @@ impl Reader {
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, FileError> {
-        let next = self.batches.next().transpose();
-        next.map_err(|error| FileError::new(&self.path, format!("is broken: {error}")))
+        self.batches
+            .next()
+            .map_err(|error| FileError::new(&self.path, format!("is broken: {error}")))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The next rows; none at the end.

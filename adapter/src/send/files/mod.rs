@@ -12,6 +12,7 @@ use std::{
     fmt,
     fs::File,
     io,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,6 +22,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 pub use self::csv::delimiter;
 use super::types::ColumnType;
+use crate::quiet;
 
 /// The formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -186,10 +188,10 @@ impl Files {
             columns.jsonl = found;
         }
         for path in of(Format::Arrow) {
-            add(path, arrow::schema(path)?, None);
+            add(path, unbroken(path, || arrow::schema(path))?, None);
         }
         for path in of(Format::Parquet) {
-            let (schema, rows) = parquet::survey(path)?;
+            let (schema, rows) = unbroken(path, || parquet::survey(path))?;
             add(path, schema, Some(rows));
         }
         let schema = same_schema(&surveys)?;
@@ -248,11 +250,13 @@ impl Files {
                 (Reader::Jsonl(Box::new(reader)), skipped)
             }
             Format::Arrow => {
-                let (reader, skipped) = arrow::Reader::open(path, schema, skip, chunk_rows)?;
+                let open = || arrow::Reader::open(path, schema, skip, chunk_rows);
+                let (reader, skipped) = unbroken(path, open)?;
                 (Reader::Arrow(Box::new(reader)), skipped)
             }
             Format::Parquet => {
-                let (reader, skipped) = parquet::Reader::open(path, schema, skip, chunk_rows)?;
+                let open = || parquet::Reader::open(path, schema, skip, chunk_rows);
+                let (reader, skipped) = unbroken(path, open)?;
                 (Reader::Parquet(Box::new(reader)), skipped)
             }
         })
@@ -272,15 +276,29 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// The next rows; none at the end of the file.
+    /// The next rows; none at the end of the file. After an error there are no more.
     pub fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         match self {
             Self::Csv(reader) => reader.next_chunk(),
             Self::Jsonl(reader) => reader.next_chunk(),
-            Self::Arrow(reader) => reader.next_chunk(),
-            Self::Parquet(reader) => reader.next_chunk(),
+            Self::Arrow(reader) => {
+                let path = reader.path().to_owned();
+                unbroken(&path, || reader.next_chunk())
+            }
+            Self::Parquet(reader) => {
+                let path = reader.path().to_owned();
+                unbroken(&path, || reader.next_chunk())
+            }
         }
     }
+}
+
+/// Reads from a file whose reader panics where the file is broken, so that the fault names it.
+fn unbroken<T>(path: &Path, read: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileError> {
+    quiet::install();
+    // Nobody reads on after an error, so nothing sees what the panic left half done.
+    quiet::catch(AssertUnwindSafe(read))
+        .unwrap_or_else(|panic| Err(FileError::new(path, format!("is broken: {panic}"))))
 }
 
 fn check_file(path: &Path) -> Result<(), FileError> {
@@ -366,4 +384,16 @@ fn difference(one: &Schema, other: &Schema) -> Option<String> {
             format!("column `{name}` is {there} there, {here} here")
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_panics_is_a_fault_of_its_file() {
+        let read = || -> Result<(), FileError> { panic!("the offset exceeds the length") };
+        let error = unbroken(Path::new("x.arrow"), read).unwrap_err();
+        assert_eq!(error.to_string(), "x.arrow: is broken: the offset exceeds the length");
+    }
 }

@@ -14,14 +14,20 @@ fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, FileErr
         .map_err(|error| FileError::new(path, format!("is not a Parquet file: {error}")))
 }
 
-fn rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> u64 {
-    builder.metadata().file_metadata().num_rows().max(0) as u64
+/// The rows that a file has, which it says in two places.
+fn rows(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<u64, FileError> {
+    let said = builder.metadata().file_metadata().num_rows();
+    let mut groups = builder.metadata().row_groups().iter();
+    let counted = groups.try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows()));
+    u64::try_from(said).ok().filter(|_| counted == Some(said)).ok_or_else(|| {
+        FileError::new(path, "is broken: its row groups do not have the rows that its footer says")
+    })
 }
 
 /// The columns of a file, and how many rows it has.
 pub fn survey(path: &Path) -> Result<(Schema, u64), FileError> {
     let builder = builder(path)?;
-    Ok((plain::schema(builder.schema()), rows(&builder)))
+    Ok((plain::schema(builder.schema()), rows(&builder, path)?))
 }
 
 /// Reads one Parquet file.
@@ -40,13 +46,18 @@ impl Reader {
         chunk_rows: usize,
     ) -> Result<(Self, u64), FileError> {
         let builder = builder(path)?;
-        let skipped = skip.min(rows(&builder));
+        let skipped = skip.min(rows(&builder, path)?);
         let inner = builder
             .with_batch_size(chunk_rows)
             .with_offset(skipped as usize)
             .build()
             .map_err(|error| FileError::new(path, format!("cannot be read: {error}")))?;
         Ok((Self { inner, path: path.to_owned(), schema }, skipped))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The next rows; none at the end.

@@ -31,8 +31,9 @@ fn plain_type(data_type: &DataType) -> DataType {
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
-        | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, _) => DataType::List(plain_field(item)),
+        | DataType::LargeListView(item) => DataType::List(plain_field(item)),
+        // Not a list: a null would keep its elements, which are null though they may not be.
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
         DataType::Struct(fields) => {
             DataType::Struct(fields.iter().map(|field| plain_field(field)).collect())
         }

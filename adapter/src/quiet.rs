@@ -13,7 +13,7 @@ static INSTALLED: Once = Once::new();
 
 /// Puts a hook before the one that is set now: it passes on all panics but those that [`catch`]
 /// is about to catch, on their own thread. Call it when the process has set its own hook.
-pub(super) fn install() {
+pub(crate) fn install() {
     INSTALLED.call_once(|| {
         let next = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -25,7 +25,7 @@ pub(super) fn install() {
 }
 
 /// Calls `work`; a panic inside comes back as its message.
-pub(super) fn catch<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
+pub(crate) fn catch<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
     let before = QUIET.replace(true);
     let result = panic::catch_unwind(work);
     QUIET.set(before);
