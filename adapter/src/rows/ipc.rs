@@ -222,8 +222,8 @@ fn read_batch(
     .map_err(|error| error.to_string())
 }
 
-/// Leaves out the rows that have a null in a required column; if there are none, the batch as a
-/// whole is at fault for `error`.
+/// Leaves out the rows that have a null in a required column. Where Arrow refused the batch with
+/// `error`, that may be for nulls that a null around them hides; if not, the batch is at fault.
 fn without_bad_rows(
     relaxed: &RecordBatch,
     schema: &SchemaRef,
@@ -231,14 +231,9 @@ fn without_bad_rows(
 ) -> Result<Decoded, DecodeError> {
     let rows = relaxed.num_rows();
     let (rejects, good) = nulls::find(relaxed, schema);
-    if rejects.is_empty()
-        && let Some(error) = error
-    {
-        return Err(bad(error));
-    }
     let columns = quiet::catch(AssertUnwindSafe(|| nulls::keep(relaxed, schema, &good)))
         .and_then(|kept| kept.map_err(|error| error.to_string()))
-        .map_err(bad)?;
+        .map_err(|later| bad(error.filter(|_| rejects.is_empty()).unwrap_or(later)))?;
     let batch = with_schema(columns, schema, good.count_set_bits())?;
     Ok(rejects.into_decoded(batch, rows))
 }

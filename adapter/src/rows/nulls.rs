@@ -153,23 +153,26 @@ pub(super) fn keep(
     columns
         .map(|(column, field)| {
             let kept = filter(column, &good)?.to_data();
-            retype(kept, field.data_type()).map(make_array)
+            retype(kept, field).map(make_array)
         })
         .collect()
 }
 
-fn retype(data: ArrayData, data_type: &DataType) -> Result<ArrayData, ArrowError> {
+/// The data with the type of `field`. Where a required field is null, that is hidden by a null
+/// around it, which Arrow allows in some places only; so the value that stands there is taken.
+fn retype(data: ArrayData, field: &Field) -> Result<ArrayData, ArrowError> {
     use DataType as D;
-    let fields = match data_type {
+    let fields = match field.data_type() {
         D::Struct(fields) => fields.as_ref(),
         D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) | D::Map(item, _) => {
             std::slice::from_ref(item)
         }
-        _ => return Ok(data),
+        _ => &[],
     };
     let children = data.child_data().iter().zip(fields);
-    let children = children
-        .map(|(child, field)| retype(child.clone(), field.data_type()))
-        .collect::<Result<_, _>>()?;
-    data.into_builder().data_type(data_type.clone()).child_data(children).build()
+    let children = children.map(|(child, field)| retype(child.clone(), field));
+    let children = children.collect::<Result<Vec<_>, _>>()?;
+    let nulls = data.nulls().filter(|_| field.is_nullable()).cloned();
+    let data = data.into_builder().data_type(field.data_type().clone()).nulls(nulls);
+    if fields.is_empty() { data.build() } else { data.child_data(children).build() }
 }

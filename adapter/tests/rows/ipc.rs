@@ -1,5 +1,6 @@
 //! Arrow IPC: what a batch may consist of, nulls in required columns, and messages that lie.
 
+use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::*;
 use arrow_buffer::{NullBuffer, OffsetBuffer};
@@ -316,6 +317,30 @@ fn good_rows_of_every_type_survive_a_bad_one() {
         let expected = arrow_select::filter::filter(column, &good).unwrap();
         assert_eq!(decoded.batch.column(index), &expected, "{}", came.schema().field(index));
     }
+}
+
+/// Arrow itself refuses most of them, but they say nothing: the whole list is null.
+#[test]
+fn nulls_that_a_null_around_them_hides_are_no_fault() {
+    let items = || Arc::new(Int32Array::from(vec![Some(1), Some(2), None, None, None, Some(6)]));
+    let nulls = || Some(NullBuffer::from(vec![true, false, true]));
+    let item = |nullable| Arc::new(Field::new("item", DataType::Int32, nullable));
+    let list = |last: i32| {
+        let offsets = OffsetBuffer::new(vec![0, 2, 4, last].into());
+        let list = ListArray::new(item(true), offsets, items(), nulls());
+        batch(vec![column("a", list)])
+    };
+    let required = || schema(vec![field("a", DataType::List(item(false)))]);
+    let decoded = decode(required(), Carrier::ArrowIpc, ipc_bare(&list(4))).unwrap();
+    assert_eq!((bad_rows(&decoded).as_str(), decoded.batch.num_rows()), ("", 3));
+    let column = decoded.batch.column(0);
+    column.to_data().validate_full().unwrap();
+    assert!(column.is_null(1) && column.as_list::<i32>().value(0).len() == 2);
+    // One that is in sight still makes its row bad, and leaves the others be.
+    let decoded = decode(required(), Carrier::ArrowIpc, ipc_bare(&list(6))).unwrap();
+    let found = "2 `a[0]` NULL_IN_REQUIRED the value is null, but the column is required";
+    assert_eq!((bad_rows(&decoded).as_str(), decoded.batch.num_rows()), (found, 2));
+    decoded.batch.column(0).to_data().validate_full().unwrap();
 }
 
 #[test]
