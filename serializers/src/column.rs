@@ -297,7 +297,7 @@ fn bind_scalar(array: &dyn Array) -> Values<'_> {
                 Nanosecond => slice::<TimestampNanosecondType>(array),
             },
             unit: *unit,
-            utc: zone.is_some(),
+            utc: zone.as_deref().is_some_and(|zone| !zone.is_empty()),
             day: Cell::new(Day::EPOCH),
         }),
         DataType::Duration(unit) => Values::Int64(match unit {

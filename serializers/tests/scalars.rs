@@ -197,6 +197,11 @@ fn timestamps_have_the_fraction_of_their_unit_and_a_z_if_they_are_instants() {
         &[r#""2013-01-01T05:00:00Z""#, r#""1969-12-31T23:59:59Z""#],
     );
     check(Arc::new(TimestampSecondArray::from(vec![1_357_016_400])), &[r#""2013-01-01T05:00:00""#]);
+    // Arrow's format: so are those of a zone without a name.
+    check(
+        Arc::new(TimestampSecondArray::from(vec![1_357_016_400]).with_timezone("")),
+        &[r#""2013-01-01T05:00:00""#],
+    );
     // Any zone: the values are instants in UTC, and are written so.
     check(
         Arc::new(TimestampMillisecondArray::from(vec![-1]).with_timezone("America/New_York")),

@@ -181,7 +181,9 @@ fn is_type(came: IpcField<'_>, declared: &DataType) -> bool {
         D::Time32(unit) => is_time(came, 32, *unit),
         D::Time64(unit) => is_time(came, 64, *unit),
         D::Timestamp(unit, zone) => came.type_as_timestamp().is_some_and(|came| {
-            came.unit() == ipc_unit(*unit) && came.timezone() == zone.as_deref()
+            // Some writers leave an empty zone out, and others do not.
+            came.unit() == ipc_unit(*unit)
+                && came.timezone().unwrap_or_default() == zone.as_deref().unwrap_or_default()
         }),
         D::Duration(unit) => {
             came.type_as_duration().is_some_and(|came| came.unit() == ipc_unit(*unit))

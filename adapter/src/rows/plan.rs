@@ -334,7 +334,11 @@ fn time(data_type: &DataType) -> Option<Kind> {
         | D::Time64(unit @ (TimeUnit::Microsecond | TimeUnit::Nanosecond)) => {
             TimeForm::TimeOfDay(*unit)
         }
-        D::Timestamp(unit, zone) => TimeForm::Timestamp { unit: *unit, zoned: zone.is_some() },
+        // Arrow: the values of a zone without a name are local times, as those of none.
+        D::Timestamp(unit, zone) => TimeForm::Timestamp {
+            unit: *unit,
+            zoned: zone.as_deref().is_some_and(|zone| !zone.is_empty()),
+        },
         D::Duration(_) => TimeForm::Duration,
         _ => return None,
     };

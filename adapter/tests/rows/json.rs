@@ -112,6 +112,17 @@ fn offsets_of_timestamps_lead_to_utc() {
     assert_eq!(column.values(), &[500, 59_000, 123, 7]);
 }
 
+/// Arrow: the values are local times if the zone is absent or empty.
+#[test]
+fn a_time_zone_without_a_name_is_none() {
+    let local = || DataType::Timestamp(TimeUnit::Second, Some("".into()));
+    let decoded = decode_lines(vec![field("a", local())], "{\"a\":\"1970-01-01T00:00:07\"}");
+    assert_eq!(bad_rows(&decoded), "");
+    let column = decoded.batch.column(0).as_primitive::<TimestampSecondType>();
+    assert_eq!(column.values(), &[7]);
+    assert!(fault(local(), "\"1970-01-01T00:00:07Z\"").contains("TYPE_MISMATCH"));
+}
+
 #[test]
 fn base64_must_be_base64() {
     assert_eq!(fault(DataType::Binary, "\"AAE=\""), "");
