@@ -171,6 +171,8 @@ fn begins_part(line: &str) -> bool {
 
 /// Cuts a line that is too long for a terminal down to the part around the place.
 fn crop(line: &[char], indent: usize, width: usize) -> Snippet {
+    // The place may be among the blanks at the line's end, which are not shown.
+    let indent = indent.min(line.len());
     if line.len() <= LINE_CHARS_MAX {
         return Snippet { text: line.iter().collect(), indent, width };
     }
@@ -181,4 +183,19 @@ fn crop(line: &[char], indent: usize, width: usize) -> Snippet {
     let text = format!("{}{part}{}", ellipsis(start > 0), ellipsis(end < line.len()));
     let indent = indent - start + usize::from(start > 0);
     Snippet { text, indent, width: width.min(LINE_CHARS_MAX + 1 - indent).max(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_blanks_behind_a_line_is_its_end() {
+        let line = ['x'; LINE_CHARS_MAX + 20];
+        for indent in [line.len(), line.len() + 1, line.len() + 500] {
+            let Snippet { text, indent, width } = crop(&line, indent, 3);
+            assert_eq!((text.chars().count(), indent, width), (LINE_CHARS_MAX + 1, 101, 1));
+        }
+        assert_eq!(crop(&line[..9], 500, 1).indent, 9);
+    }
 }
