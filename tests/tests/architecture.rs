@@ -131,7 +131,7 @@ fn one_place_opens_a_secret() {
 
 #[test]
 fn every_module_says_its_duty_first() {
-    for folder in ["adapter/src", "serializers/src", "proto/src", "tests/src"] {
+    for folder in ["adapter/src", "serializers/src", "proto/src", "tests/src", "fuzz/src"] {
         for (file, text) in sources(folder) {
             assert!(text.starts_with("//!"), "{file} starts with a sentence on its duty");
         }

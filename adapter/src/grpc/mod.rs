@@ -14,7 +14,7 @@ mod error;
 mod once;
 mod opening;
 mod outbox;
-mod schema;
+pub mod schema;
 mod server;
 mod service;
 mod session;
