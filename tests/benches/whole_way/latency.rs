@@ -1,4 +1,4 @@
-//! How long one row takes to its acknowledgement when nothing else is on its way.
+//! How long a batch takes to its acknowledgement when nothing else is on its way.
 use std::{sync::Arc, time::Duration};
 
 use super::{
@@ -8,32 +8,34 @@ use super::{
     series::{Bench, MEMORY, PARTITIONS, Run},
 };
 
-/// Rows of a run, and the pause between them.
-const ROWS: usize = 2_000;
+/// Batches of a run, and the pause between them.
+const BATCHES: usize = 2_000;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The latency table.
 pub fn latency(bench: &Bench) {
-    println!("\nOne row, then its acknowledgement, then {PAUSE:?} of pause; {ROWS} rows a run\n");
-    const CASES: [(&str, Option<&str>); 3] = [
-        ("floor, linger 0", None),
-        ("service, linger 0", Some("0ms")),
-        ("service, default linger", Some("5ms")),
+    println!("\nOne batch, then its acknowledgement, then {PAUSE:?} of pause; {BATCHES} a run\n");
+    // Linger of the service and rows of a batch; without a linger it is the floor.
+    const CASES: [(&str, Option<&str>, usize); 4] = [
+        ("floor, linger 0, 1 row", None, 1),
+        ("service, linger 0, 1 row", Some("0ms"), 1),
+        ("service, default, 1 row", Some("5ms"), 1),
+        ("service, default, 100 rows", Some("5ms"), 100),
     ];
     let mut runs: Vec<Vec<Run>> = CASES.iter().map(|_| Vec::new()).collect();
     for _ in 0..bench.rounds {
-        for ((name, linger), runs) in CASES.iter().zip(&mut runs) {
+        for ((name, linger, rows), runs) in CASES.iter().zip(&mut runs) {
             if !bench.wants(name) {
                 continue;
             }
             runs.push(match linger {
                 None => floor(bench),
-                Some(linger) => service(bench, linger),
+                Some(linger) => service(bench, linger, *rows),
             });
         }
     }
     println!("{:<26} {:>24} {:>24} {:>8}", "case", "p50 ms", "p99 ms", "others");
-    for ((name, _), of_case) in CASES.iter().zip(&runs).filter(|(_, runs)| !runs.is_empty()) {
+    for ((name, ..), of_case) in CASES.iter().zip(&runs).filter(|(_, runs)| !runs.is_empty()) {
         let text = |value: fn(&Run) -> f64| {
             let (median, least, most) = spread(of_case.iter().map(value));
             format!("{median:.3} ({least:.3} to {most:.3})")
@@ -55,23 +57,23 @@ fn floor(bench: &Bench) -> Run {
         partitions: PARTITIONS as usize,
         codec: "none".to_owned(),
         linger_ms: "0".to_owned(),
-        task: Task::Wait { count: ROWS, pause_us: PAUSE.as_micros() as u64 },
+        task: Task::Wait { count: BATCHES, pause_us: PAUSE.as_micros() as u64 },
     })
 }
 
-fn service(bench: &Bench, linger: &str) -> Run {
+fn service(bench: &Bench, linger: &str, rows: usize) -> Run {
     let topics = [bench.topic(PARTITIONS)];
-    let more = format!("batching: {{ linger: {linger} }}, partitioning: {{ turn: {{ rows: 1 }} }}");
+    let more = format!("batching: {{ linger: {linger} }}");
     let service = bench.service(&topics, MEMORY, &more);
-    let batches = Arc::new(bench.work.batches(1)[..ROWS].to_vec());
+    let batches = Arc::new(bench.work.batches(rows)[..BATCHES].to_vec());
     bench.measure(&service, || {
         let mut times = bench.runtime.block_on(async {
             let client = connect(&service.url()).await;
             let sender = Sender::open(client, &topics[0].name, "w", &bench.work).await;
-            sender.send_each(&batches, ROWS, PAUSE).await
+            sender.send_each(&batches, BATCHES, PAUSE).await
         });
         times.sort_by(f64::total_cmp);
         let (p50_ms, p99_ms) = (quantile(&times, 0.5), quantile(&times, 0.99));
-        Run { rows: ROWS as u64, p50_ms, p99_ms, ..Run::default() }
+        Run { rows: (BATCHES * rows) as u64, p50_ms, p99_ms, ..Run::default() }
     })
 }
