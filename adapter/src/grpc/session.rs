@@ -183,10 +183,11 @@ where
         let taken_over = self.lease.taken_over();
         tokio::pin!(taken_over);
         loop {
+            // What needs no work is answered here, and may be the last: no event follows it.
+            self.start_work()?;
             if self.incoming.is_none() && self.is_idle() {
                 return if self.closes.is_some() { Err(CallError::Drained) } else { Ok(()) };
             }
-            self.start_work()?;
             let wake = self.next_wake();
             match self.next_event(taken_over.as_mut(), wake).await {
                 Event::Message(Ok(request)) => self.receive(request)?,
