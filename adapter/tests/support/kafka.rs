@@ -163,7 +163,7 @@ impl Delivery for ModelKafka {
 
     fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket {
         let records = encoded.ends.len();
-        assert_eq!(routes.groups.last().map_or(0, |(_, end)| *end as usize), records);
+        check_routes(&routes, records);
         let (flight, ticket) = Flight::launch(encoded, room);
         let mut model = self.model();
         model.counts.in_flight += records as u64;
@@ -196,4 +196,21 @@ impl Delivery for ModelKafka {
 
 fn leaders(leading: &[bool]) -> Arc<Partitions> {
     Arc::new(Partitions { leaders: leading.to_vec() })
+}
+
+/// Every record goes to one partition, and those of a partition go in their order.
+fn check_routes(routes: &Routes, records: usize) {
+    assert_eq!(routes.groups.last().map_or(0, |(_, end)| *end as usize), records);
+    if routes.order.is_empty() {
+        return;
+    }
+    let mut start = 0;
+    for (partition, end) in &routes.groups {
+        let group = &routes.order[start..*end as usize];
+        assert!(group.is_sorted(), "records of partition {partition} change their order");
+        start = *end as usize;
+    }
+    let mut all = routes.order.clone();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..records as u32), "each record has one partition");
 }

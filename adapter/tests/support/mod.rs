@@ -43,6 +43,8 @@ pub struct Setup {
     pub record_bytes_max: usize,
     /// What becomes of bad rows.
     pub error_policy: ErrorPolicy,
+    /// Outputs that set bad rows aside in any case.
+    pub dropping: &'static [&'static str],
 }
 
 impl Default for Setup {
@@ -55,6 +57,7 @@ impl Default for Setup {
             message_bytes_max: 1 << 20,
             record_bytes_max: 1 << 20,
             error_policy: ErrorPolicy::Stop,
+            dropping: &[],
         }
     }
 }
@@ -65,6 +68,8 @@ pub struct Bench {
     pub kafka: Vec<Arc<ModelKafka>>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What its calls share.
+    pub shared: Arc<Shared>,
     server: Server,
 }
 
@@ -89,11 +94,12 @@ impl Bench {
             .collect();
         let outputs = job.outputs.iter().zip(&kafka).map(|(output, kafka)| {
             let turn = Turn { rows: 1, time: Duration::from_secs(1) };
+            let drops = setup.dropping.contains(&output.alias.to_string().as_str());
             let seen = Output {
                 alias: output.alias.to_string(),
                 topic: output.topic.to_string(),
                 format: Format::Json(JsonOptions { non_finite: NonFinite::Error }),
-                error_policy: setup.error_policy,
+                error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
                 rotor: Rotor::new(turn),
                 kafka: kafka.clone(),
                 encoded_bytes_max: 64 << 20,
@@ -112,7 +118,7 @@ impl Bench {
         });
         let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = bound.address;
-        Self { kafka, address, server: bound.serve(shared, true) }
+        Self { kafka, address, server: bound.serve(shared.clone(), true), shared }
     }
 
     /// The model behind the first output.
