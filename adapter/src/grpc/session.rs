@@ -425,7 +425,7 @@ where
         first.aside.add_refused(outcome.rejected);
         self.lease.progress().durable(sequence, first.position.take());
         // Growing only on demand leaves the pool to those who need it: the engine uses what it has,
-        // and its batches do not wait for the service. More of those that do would only wait longer.
+        // and its batches do not wait for room. More of those that do would only wait longer.
         let waiting = !self.pending.is_empty() || self.work.is_some();
         let wanted = !waiting && self.peak_bytes * 2 > self.credit.bytes();
         let grown = wanted && self.credit.grow();

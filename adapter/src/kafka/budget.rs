@@ -86,7 +86,7 @@ impl Share {
         Reservation { share: self, wait: Some(wait) }.await
     }
 
-    /// The most that this output makes use of, from now on. Who holds more keeps it.
+    /// An output that holds so much gets no more, from now on. Who holds more keeps it.
     pub fn set_ceiling(&self, bytes: u64) {
         let mut state = lock(&self.state);
         state.shares[self.index].ceiling_bytes = Some(bytes);
@@ -147,9 +147,9 @@ impl State {
         let share = &self.shares[index];
         let beyond = |used: u64| used.saturating_sub(self.floor_bytes);
         let common_used: u64 = self.shares.iter().map(|share| beyond(share.used_bytes)).sum();
-        let used = share.used_bytes + bytes;
-        let wanted = beyond(used) - beyond(share.used_bytes);
-        let is_below_ceiling = share.ceiling_bytes.is_none_or(|ceiling| used <= ceiling);
+        let wanted = beyond(share.used_bytes + bytes) - beyond(share.used_bytes);
+        // The last one may go beyond it: one batch that is larger must not keep others out.
+        let is_below_ceiling = share.ceiling_bytes.is_none_or(|ceiling| share.used_bytes < ceiling);
         let has_room = common_used + wanted <= self.common_bytes || wanted == 0;
         share.used_bytes == 0 || is_below_ceiling && has_room
     }

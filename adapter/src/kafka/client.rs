@@ -33,7 +33,6 @@ pub const NO_ERROR: Code = 0;
 pub struct Client {
     handle: *mut sys::rd_kafka_t,
     topic: *mut sys::rd_kafka_topic_t,
-    main_queue: *mut sys::rd_kafka_queue_t,
     /// What the callbacks of a poll leave behind; librdkafka holds its address as opaque value.
     /// Only the poller looks at it.
     reports: *mut Reports,
@@ -41,8 +40,7 @@ pub struct Client {
     _bell: Arc<Bell>,
 }
 
-/// Wakes the thread that polls: one thread may serve several producers, and waits for all of them
-/// at once. Rung while nobody sleeps it ends the next sleep, so no ring is lost.
+/// Wakes the thread that polls. Rung while nobody sleeps it ends the next sleep, so no ring is lost.
 #[derive(Default)]
 pub struct Bell(OnceLock<Thread>);
 
@@ -119,8 +117,8 @@ impl Client {
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
-    pub fn new<'a>(
-        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    pub fn new(
+        settings: &[(String, String)],
         topic: &str,
         bell: &Arc<Bell>,
     ) -> Result<(Arc<Self>, Poller), String> {
@@ -162,7 +160,8 @@ impl Client {
             let bell = bell.clone();
             let ring = Arc::as_ptr(&bell).cast_mut().cast();
             sys::rd_kafka_queue_cb_event_enable(main_queue, Some(on_event), ring);
-            let client = Arc::new(Self { handle, topic, main_queue, reports, _bell: bell });
+            sys::rd_kafka_queue_destroy(main_queue); // our handle on it, not the queue
+            let client = Arc::new(Self { handle, topic, reports, _bell: bell });
             Ok((client.clone(), Poller { client }))
         }
     }
@@ -302,7 +301,6 @@ impl Drop for Client {
         // joins librdkafka's threads; after it nothing knows the address of the reports, which
         // `Box::into_raw` made, or of the bell, which is dropped after this.
         unsafe {
-            sys::rd_kafka_queue_destroy(self.main_queue);
             sys::rd_kafka_topic_destroy(self.topic);
             sys::rd_kafka_destroy(self.handle);
             drop(Box::from_raw(self.reports));
@@ -324,6 +322,13 @@ impl Poller {
             sys::rd_kafka_poll(self.client.handle, 0);
             &mut *self.client.reports
         }
+    }
+
+    /// Makes everything that was handed over leave now, and serves callbacks for a millisecond or
+    /// two, or until all of it is reported. What they leave is lent by the next poll.
+    pub fn flush(&mut self) {
+        // SAFETY: as in `poll`.
+        unsafe { sys::rd_kafka_flush(self.client.handle, 1) };
     }
 }
 

@@ -8,9 +8,8 @@ use std::{
 
 use super::{
     cause::Cause,
-    client::{Failed, Fault, Reports},
+    client::{Client, Failed, Fault, Poller, Reports},
     lane::Run,
-    producers::{Pollers, Producers},
     receipt::Settled,
     sink::{Broken, Inner, stopped},
 };
@@ -32,20 +31,25 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The poll thread. Returns how many records were given up.
-    pub(super) fn poll_loop(&self, mut pollers: Pollers) -> u64 {
+    pub(super) fn poll_loop(&self, mut poller: Poller) -> u64 {
         self.bell.wakes_this_thread();
         loop {
-            let rebuild = self.serve(&mut pollers);
-            if self.stopping.load(Ordering::SeqCst) {
-                return self.give_up(&mut pollers);
+            if self.hasty.swap(false, Ordering::SeqCst) && self.is_calm() {
+                // If somebody hands over just now, that one is in haste as well, or nobody is.
+                self.gate.closed(|| poller.flush());
             }
-            if rebuild || pollers.fatal().is_some() {
-                pollers = self.rebuild(pollers);
+            let rebuild = self.serve(&mut poller);
+            if self.stopping.load(Ordering::SeqCst) {
+                return self.give_up(&mut poller);
+            }
+            if rebuild || poller.client().fatal().is_some() {
+                poller = self.rebuild(poller);
                 if self.stopping.load(Ordering::SeqCst) {
-                    return self.give_up(&mut pollers);
+                    return self.give_up(&mut poller);
                 }
             }
-            let wait = self.drive_all();
+            let due = self.drive_all();
+            let wait = due.saturating_duration_since(Instant::now());
             let until = self.start.elapsed() + wait;
             self.poll_until_us.store(until.as_micros() as u64, Ordering::SeqCst);
             thread::park_timeout(wait);
@@ -55,14 +59,9 @@ impl Inner {
         }
     }
 
-    /// Serves librdkafka once. True if the producers must be built anew.
-    fn serve(&self, pollers: &mut Pollers) -> bool {
-        let mut rebuild = false;
-        pollers.poll(|reports| rebuild |= self.take_reports(reports));
-        rebuild
-    }
-
-    fn take_reports(&self, reports: &mut Reports) -> bool {
+    /// Serves librdkafka once. True if the producer must be built anew.
+    fn serve(&self, poller: &mut Poller) -> bool {
+        let reports = poller.poll();
         let now = Instant::now();
         let mut rebuild = false;
         for fault in reports.errors.drain(..) {
@@ -89,39 +88,39 @@ impl Inner {
     }
 
     /// Looks at every lane in which something waits. Returns when to look again.
-    fn drive_all(&self) -> Duration {
+    fn drive_all(&self) -> Instant {
         let now = Instant::now();
-        let mut wait = POLL_MAX;
+        let mut next = now + POLL_MAX;
         for lane in self.lanes().iter().filter(|lane| lane.waiting() > 0) {
             let mut queue = lane.lock();
             if let Some(time) = self.drive(lane, &mut queue, now) {
-                wait = wait.min(time.saturating_duration_since(now));
+                next = next.min(time);
             }
         }
-        wait
+        next
     }
 
     /// A producer after a fatal error takes nothing more: fail what it has, and make another.
-    fn rebuild(&self, mut pollers: Pollers) -> Pollers {
-        let pause = self.broke(pollers.fatal());
+    fn rebuild(&self, mut poller: Poller) -> Poller {
+        let pause = self.broke(poller.client().fatal());
         self.halted.store(true, Ordering::SeqCst);
         // Purged records are reported at once; the old producer must not go before that.
-        while !self.drain_purged(&mut pollers) {
+        while !self.drain_purged(&mut poller) {
             if self.stopping.load(Ordering::SeqCst) {
-                return pollers;
+                return poller;
             }
             tracing::error!(output = self.settings.alias, "purged records are not reported yet");
         }
         let end = Instant::now() + pause;
-        let (producers, fresh) = loop {
+        let (client, fresh) = loop {
             if self.stopping.load(Ordering::SeqCst) {
-                return pollers;
+                return poller;
             }
             if Instant::now() < end {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
-            match Producers::new(&self.settings.recipe, &self.bell) {
+            match Client::new(&self.settings.librdkafka, &self.settings.topic, &self.bell) {
                 Ok(made) => break made,
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
@@ -129,11 +128,11 @@ impl Inner {
                 }
             }
         };
-        *self.producers.write().expect("nothing panics in it") = producers;
+        *self.client.write().expect("nothing panics in it") = client;
         self.halted.store(false, Ordering::SeqCst);
         self.kick();
         // Destroying a producer waits for its threads, which may be resolving a name.
-        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(pollers));
+        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(poller));
         drop(old);
         fresh
     }
@@ -143,7 +142,7 @@ impl Inner {
     fn broke(&self, fault: Option<Fault>) -> Duration {
         let cause = match fault {
             Some(fault) => {
-                let (_, cause) = Cause::of_record(fault.code, &self.settings.recipe.topic);
+                let (_, cause) = Cause::of_record(fault.code, &self.settings.topic);
                 Cause::new(cause.code, format!("{} ({})", cause.text, fault.text))
             }
             None => Cause::new("PRODUCER_FAILED", "the producer failed and is built anew"),
@@ -176,27 +175,27 @@ impl Inner {
     }
 
     /// Fails everything that librdkafka has and takes the reports. False if some did not come.
-    fn drain_purged(&self, pollers: &mut Pollers) -> bool {
+    fn drain_purged(&self, poller: &mut Poller) -> bool {
         // Whoever was handing over when the halt began is through when its lane is free.
         for lane in self.lanes().iter() {
             drop(lane.lock());
         }
-        pollers.purge();
+        poller.client().purge();
         let end = Instant::now() + PURGE_TIMEOUT;
         while self.status.flying.load(Ordering::Acquire) > 0 && Instant::now() < end {
-            self.serve(pollers);
+            self.serve(poller);
             thread::park_timeout(Duration::from_millis(10));
         }
         self.status.flying.load(Ordering::Acquire) == 0
     }
 
     /// The sink stops: what is not settled is unknown, or surely not written and as good as that.
-    fn give_up(&self, pollers: &mut Pollers) -> u64 {
+    fn give_up(&self, poller: &mut Poller) -> u64 {
         self.halted.store(true, Ordering::SeqCst);
         self.gave_up.store(true, Ordering::SeqCst);
         let unsettled = self.status.in_flight();
         if unsettled > 0 {
-            self.drain_purged(pollers);
+            self.drain_purged(poller);
             let cause = stopped();
             for lane in self.lanes().iter() {
                 let runs = lane.evacuate(&mut lane.lock());

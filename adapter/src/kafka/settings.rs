@@ -1,8 +1,15 @@
 //! From an output of the job file to librdkafka's settings.
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{lane::Pace, producers::Recipe};
+use super::lane::Pace;
 use crate::job::{Acks, Compression, ErrorPolicy, Output, Secret, SecretError, Security};
+
+/// How long librdkafka waits for a batch that is being handed over to be complete. Its broker
+/// thread wakes with the first record of a hand-over; without this pause it would send what is
+/// there by then and leave the rest behind a request in flight, where an idempotent producer spins
+/// until that is answered. Handing 3,000 records over takes about this long. The output's own
+/// linger is the lanes' business.
+const HAND_OVER_MAX: Duration = Duration::from_micros(500);
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does not fit makes the
 /// next one: a hand-over that left in two requests would busy-wait on the first, and a verdict on
@@ -17,14 +24,16 @@ pub const MESSAGE_BYTES_MAX: u32 = 104_857_600;
 pub struct Settings {
     /// The output's alias, for logs.
     pub alias: String,
+    /// The topic.
+    pub topic: String,
     /// How batches are made.
     pub pace: Pace,
     /// Rows that the broker refuses for good are set aside instead of waiting.
     pub drop_blamed: bool,
     /// Between looks at partitions and leaders.
     pub metadata_refresh: Duration,
-    /// What its producers are made of.
-    pub(super) recipe: Recipe,
+    /// Names and values for librdkafka. May hold a password: never shown.
+    pub(super) librdkafka: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -48,6 +57,7 @@ impl Settings {
         let (codec, level) = compression(&output.compression);
         set("compression.type", &codec);
         set("compression.level", &level);
+        set("linger.ms", &ms(HAND_OVER_MAX));
         let records_max = output.batching.rows.min(HAND_OVER_RECORDS_MAX);
         // A hand-over of this many leaves at once.
         set("batch.num.messages", &records_max);
@@ -76,6 +86,7 @@ impl Settings {
         }
         Ok(Self {
             alias: output.alias.to_string(),
+            topic: output.topic.to_string(),
             pace: Pace {
                 linger: output.batching.linger,
                 records_max,
@@ -83,7 +94,7 @@ impl Settings {
             },
             drop_blamed: output.error_policy == ErrorPolicy::Drop,
             metadata_refresh: output.metadata_refresh,
-            recipe: Recipe { settings: map.into_iter().collect(), topic: output.topic.to_string() },
+            librdkafka: map.into_iter().collect(),
         })
     }
 }

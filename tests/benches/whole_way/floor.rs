@@ -4,8 +4,11 @@
 use std::{
     ffi::{CStr, CString, c_void},
     process,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,8 @@ use super::{
 const WARM_UP: usize = 200;
 
 static DELIVERED: AtomicU64 = AtomicU64::new(0);
+/// Who waits for each record, if anybody does.
+static WAITING: OnceLock<Thread> = OnceLock::new();
 
 /// What a floor is to do; handed over as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -167,6 +172,9 @@ unsafe extern "C" fn delivered(
     let error = unsafe { (*message).err };
     assert_eq!(error, sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, "a record failed");
     DELIVERED.fetch_add(1, Ordering::Release);
+    if let Some(waiting) = WAITING.get() {
+        waiting.unpark();
+    }
 }
 
 fn message(encoded: &Encoded, index: usize) -> sys::rd_kafka_message_t {
@@ -226,11 +234,12 @@ fn wait(
 ) -> Done {
     let (cpu_before, start) = (cpu(process::id()), Instant::now());
     let mut times = Vec::with_capacity(count);
+    WAITING.get_or_init(thread::current);
     for index in 0..count + WARM_UP {
         let (sent, goal) = (Instant::now(), DELIVERED.load(Ordering::Acquire) + 1);
         producer.produce(index % partitions, &mut vec![message(encoded, index)]);
         while DELIVERED.load(Ordering::Acquire) < goal {
-            thread::sleep(Duration::from_micros(20));
+            thread::park_timeout(Duration::from_millis(100));
         }
         if index >= WARM_UP {
             times.push(sent.elapsed().as_secs_f64() * 1e3);

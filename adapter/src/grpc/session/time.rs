@@ -181,7 +181,7 @@ where
             }
             _ if self.in_flight.is_empty() => Cause::new(
                 "MEMORY_FULL",
-                "rows before these fill the memory budget; they go on as Kafka takes them",
+                "rows before these fill the room that the output may take; they go on as Kafka takes them",
             ),
             _ => Cause::new("BROKER_SLOW", "the brokers have not answered for this batch yet"),
         }
