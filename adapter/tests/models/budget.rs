@@ -93,6 +93,20 @@ fn room_in_common_goes_to_another_output_when_its_holder_or_waiter_leaves() {
 }
 
 #[test]
+fn who_waits_behind_one_that_leaves_needs_nobody_else() {
+    explore(|| {
+        let share = share_out(100, 1).remove(0);
+        let half = take(&share, 50);
+        let gone = leave(share.clone(), 60);
+        // There is room for it all the time.
+        drop(block_on(share.reserve(40)));
+        gone.join().unwrap();
+        drop(half);
+        assert_eq!(share.used_bytes(), 0);
+    });
+}
+
+#[test]
 fn a_floor_is_never_stolen() {
     explore(|| {
         let shares = share_out(100, 2); // floors of 25, 50 in common
@@ -118,19 +132,21 @@ fn a_floor_is_never_stolen() {
 }
 
 #[test]
-fn a_ceiling_that_is_raised_lets_in_who_waits() {
+fn a_floor_is_there_while_another_output_overdraws_the_budget() {
     explore(|| {
-        let share = share_out(100, 1).remove(0);
-        share.set_ceiling(20);
-        let some = take(&share, 20);
-        let gone = leave(share.clone(), 30);
-        let raised = share.clone();
-        let raise = thread::spawn(move || raised.set_ceiling(60));
-        drop(block_on(share.reserve(40)));
-        drop(some);
-        gone.join().unwrap();
-        raise.join().unwrap();
-        assert_eq!(share.used_bytes(), 0);
+        let shares = share_out(100, 2); // floors of 25, 50 in common
+        let mut over = take(&shares[0], 10);
+        over.resize(5000);
+        let other = shares[1].clone();
+        let other = thread::spawn(move || {
+            let (_some, _rest) = (take(&other, 10), take(&other, 15));
+        });
+        let next = shares[0].clone();
+        let next = thread::spawn(move || drop(block_on(next.reserve(30))));
+        drop(over);
+        other.join().unwrap();
+        next.join().unwrap();
+        assert_eq!([shares[0].used_bytes(), shares[1].used_bytes()], [0, 0]);
     });
 }
 
@@ -138,9 +154,10 @@ fn a_ceiling_that_is_raised_lets_in_who_waits() {
 fn who_comes_first_is_served_first() {
     explore(|| {
         let share = share_out(100, 1).remove(0);
-        let all = take(&share, 100);
+        let most = take(&share, 60);
         let (mut big, mut small) = (wait(&share, 80), wait(&share, 30));
-        assert!(poll_once(big.as_mut()).is_none() && poll_once(small.as_mut()).is_none());
+        assert!(poll_once(big.as_mut()).is_none(), "there is no room");
+        assert!(poll_once(small.as_mut()).is_none(), "there is room, but not its turn");
         let order = Arc::new(Mutex::new(Vec::new()));
         let waiters = [(big, "big"), (small, "small")].map(|(waiter, name)| {
             let order = order.clone();
@@ -151,7 +168,7 @@ fn who_comes_first_is_served_first() {
                 drop(permit);
             })
         });
-        drop(all);
+        drop(most);
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
         assert_eq!(*order.lock().unwrap(), ["big", "small"]);
     });
