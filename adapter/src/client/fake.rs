@@ -60,6 +60,9 @@ pub(crate) enum Act {
     Break,
     /// The stream breaks; everything is stored, but no acknowledgement goes out.
     StoreAndBreak,
+    /// The same, and the service forgets: from now on it knows what an `Open` tells it, as after
+    /// a restart.
+    StoreAndForget,
     /// The batch is refused, with these rows named.
     Refuse(&'static str, Vec<RejectedRow>),
     /// These rows are set aside when the batch becomes durable.
@@ -108,11 +111,17 @@ pub(crate) struct Log {
     /// Rules that the client broke.
     pub(crate) violations: Vec<String>,
     pub(crate) durable_through: u64,
+    /// An `Open` that knows more is believed.
+    believes: bool,
     pub(crate) position: Option<Bytes>,
     /// What is in the topic, by sequence, with its schema.
     pub(crate) stored: BTreeMap<u64, (Schema, Batch)>,
     /// Highest sequence that the client was told to be durable.
     acknowledged: u64,
+    /// What was there when the service forgot everything: it may come again.
+    forgotten: BTreeSet<u64>,
+    /// Batches that are there once more, after the service forgot them.
+    pub(crate) copies: u64,
     /// The bytes that a sequence had when it came first.
     first_seen: HashMap<u64, Vec<u8>>,
     pub(crate) reset: bool,
@@ -126,11 +135,20 @@ impl Log {
 
     fn store(&mut self, schema: &Schema, batch: &Batch) {
         let twice = self.stored.insert(batch.sequence, (schema.clone(), batch.clone()));
-        if twice.is_some() {
-            self.violations.push(format!("batch {} is stored twice", batch.sequence));
+        match (twice.is_some(), self.forgotten.remove(&batch.sequence)) {
+            (false, _) => {}
+            (true, true) => self.copies += 1,
+            (true, false) => {
+                self.violations.push(format!("batch {} is stored twice", batch.sequence));
+            }
         }
         self.durable_through = batch.sequence;
         self.position = batch.position.clone();
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = self.stored.keys().copied().collect();
+        (self.durable_through, self.position, self.believes) = (0, None, true);
     }
 }
 
@@ -295,6 +313,10 @@ impl Session {
         };
         let resume_after = {
             let mut log = self.log();
+            let known = open.acknowledged.filter(|_| log.believes).unwrap_or(0);
+            if known > log.durable_through {
+                (log.durable_through, log.position) = (known, None);
+            }
             log.opens.push(open);
             log.durable_through
         };
@@ -364,11 +386,14 @@ impl Session {
         match self.script.at.get(&self.arrived).cloned() {
             None => {}
             Some(Act::Break) => return Err(Status::unavailable("broken by script")),
-            Some(Act::StoreAndBreak) => {
+            Some(act @ (Act::StoreAndBreak | Act::StoreAndForget)) => {
                 let pending: Vec<_> = self.pending.drain(..).map(|pending| pending.0).collect();
                 for batch in pending.iter().chain([&batch]) {
                     let schema = self.schemas[&batch.schema_id].clone();
                     self.log().store(&schema, batch);
+                }
+                if matches!(act, Act::StoreAndForget) {
+                    self.log().forget();
                 }
                 return Err(Status::unavailable("broken by script"));
             }

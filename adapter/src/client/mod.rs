@@ -55,7 +55,7 @@ pub use self::{
     options::WriterOptions,
     rows::{Rows, encode_schema},
     state::{Event, Progress},
-    window::SchemaId,
+    window::{Repeated, SchemaId},
 };
 
 /// One ordered sender of rows into an output. Dropping it drops the stream; what was not
@@ -99,6 +99,7 @@ impl Writer {
             shared: shared.clone(),
             backoff: Backoff::default(),
             lost_since: Some(Instant::now()),
+            unknown: false,
         };
         let task = tokio::spawn(worker.run());
         Ok(Self { shared, changed, task, batch_timeout })

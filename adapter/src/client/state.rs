@@ -9,7 +9,10 @@ use bytes::Bytes;
 use proto::v1::{Held, Opened, Refused, RejectedRow, Waiting};
 use tokio::sync::{Notify, watch};
 
-use super::{Error, window::Window};
+use super::{
+    Error,
+    window::{Repeated, Window},
+};
 
 /// Events that nobody polls give way to newer ones beyond this many.
 const EVENTS_MAX: usize = 256;
@@ -33,6 +36,9 @@ pub enum Event {
     },
     /// A batch is refused; nothing of it is written.
     Refused(Arc<Refused>),
+    /// The service was lost with these on their way and remembers nothing of them. They go again,
+    /// and may be there twice.
+    Repeated(Repeated),
     /// The service closes soon; the writer connects again by itself.
     Draining,
     /// The stream is lost; the writer connects again by itself.
@@ -61,6 +67,9 @@ pub struct Progress {
     pub rejected_total: u64,
     /// How often the stream was opened again.
     pub reconnects: u64,
+    /// What went again although the service may have written it before: at most so much is there
+    /// more than once. A batch counts each time that it goes again.
+    pub repeated: Repeated,
     /// The batch that waits for the caller's decision.
     pub refused: Option<Arc<Refused>>,
     /// True while there is a stream.
@@ -80,6 +89,7 @@ pub(super) struct State {
     pub(super) held: Option<Held>,
     pub(super) rejected_total: u64,
     pub(super) reconnects: u64,
+    pub(super) repeated: Repeated,
     /// The caller wants the stream closed.
     pub(super) closing: bool,
     /// How the worker ended.
@@ -97,6 +107,15 @@ impl State {
         self.events.push_back(event);
     }
 
+    /// The service may have written these before; they go again.
+    pub(super) fn repeat(&mut self, repeated: Repeated) {
+        if repeated.batches > 0 {
+            self.repeated.batches += repeated.batches;
+            self.repeated.rows += repeated.rows;
+            self.event(Event::Repeated(repeated));
+        }
+    }
+
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
@@ -111,6 +130,7 @@ impl State {
             held: self.held.clone(),
             rejected_total: self.rejected_total,
             reconnects: self.reconnects,
+            repeated: self.repeated,
             refused: self.window.refused(),
             connected: self.connected,
             events_lost: self.events_lost,

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, time::Instant};
 use tonic::Code;
 
 use super::{
-    Client, Error, Event, Rows, SchemaId, Writer, WriterOptions, encode_schema,
+    Client, Error, Event, Repeated, Rows, SchemaId, Writer, WriterOptions, encode_schema,
     fake::{Act, Fake, Opening, Script, status, streams_of},
 };
 
@@ -147,6 +147,61 @@ async fn a_killed_service_is_met_again_when_it_is_back() {
     assert_eq!((progress.durable_through, progress.reconnects), (12, 1));
     assert_eq!(stored(&fake), (0..12).collect::<Vec<_>>());
     assert_clean(&fake);
+}
+
+#[tokio::test]
+async fn what_may_be_there_twice_after_the_service_forgot_is_counted() {
+    let script = Script { ack_after: Duration::from_millis(20), ..Script::default() };
+    let fake = Fake::start([script.clone().at(6, Act::StoreAndForget), script]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..12 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    writer.settled().await.unwrap();
+    let events = writer.poll_events();
+    let told = events.iter().filter_map(|event| match event {
+        Event::Repeated(repeated) => Some(*repeated),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    let progress = writer.finish().await.unwrap();
+    let copies = fake.log().copies;
+    let Repeated { batches, rows } = progress.repeated;
+    assert!(copies > 0 && copies <= batches, "{copies} are there twice, {batches} were told");
+    assert!(batches <= 4, "no more than the credit allows, {batches}");
+    assert_eq!(rows, batches * ROWS as u64);
+    assert_eq!(told, [progress.repeated]);
+    assert_eq!(stored(&fake), (0..12).collect::<Vec<_>>());
+    assert_clean(&fake);
+}
+
+#[tokio::test]
+async fn nothing_counts_as_repeated_where_the_service_remembers() {
+    let script = Script { ack_after: Duration::from_millis(30), ..Script::default() };
+    let scripts = [script.clone().at(4, Act::Break), script.at(3, Act::StoreAndBreak)];
+    let fake = Fake::start(scripts);
+    let (mut writer, schema) = open(&fake).await;
+    // Before the first acknowledgement a service that forgot could not be told from this one.
+    send(&mut writer, schema, 0).await.unwrap();
+    writer.settled().await.unwrap();
+    for number in 1..12 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    let progress = writer.finish().await.unwrap();
+    assert_eq!((progress.reconnects, progress.repeated), (2, Repeated::default()));
+}
+
+#[tokio::test]
+async fn batches_behind_an_unknown_one_count_as_repeated() {
+    let unknown = status(Code::Unavailable, "DELIVERY_UNKNOWN", "yes", "yes");
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    let fake = Fake::start([slow.at(3, Act::Fail(unknown))]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..3 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    let progress = writer.finish().await.unwrap();
+    assert_eq!(progress.repeated, Repeated { batches: 3, rows: 3 * ROWS as u64 });
 }
 
 #[tokio::test]

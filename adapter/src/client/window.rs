@@ -26,13 +26,15 @@ struct Entry {
     batch: Batch,
     /// Size of its `WriteRequest`, the measure of the credit.
     bytes: u64,
+    /// Its rows, where they were counted.
+    rows: u64,
 }
 
 impl Entry {
-    fn new(batch: Batch) -> Self {
+    fn new(batch: Batch, rows: u64) -> Self {
         let body = batch.encoded_len();
         let bytes = 1 + prost::length_delimiter_len(body) + body; // the tag of field 3 is one byte
-        Self { batch, bytes: bytes as u64 }
+        Self { batch, bytes: bytes as u64, rows }
     }
 }
 
@@ -82,6 +84,15 @@ const NO_LIMITS: Limits = Limits {
     schemas_max: u32::MAX,
     record_bytes_max: u64::MAX,
 };
+
+/// Batches that go again although the service may have written them already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// How many.
+    pub batches: u64,
+    /// Their rows, of those batches whose rows were counted.
+    pub rows: u64,
+}
 
 /// What an answer changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -168,13 +179,14 @@ impl Window {
             let bytes_max = position_bytes_max;
             return Err(Error::PositionTooLong { bytes: position_bytes, bytes_max });
         }
-        let entry = Entry::new(Batch {
+        let batch = Batch {
             sequence,
             schema_id: draft.schema.0,
             rows: Some(draft.rows.carrier.clone()),
             position: draft.position.clone(),
             timeout: draft.timeout,
-        });
+        };
+        let entry = Entry::new(batch, draft.rows.count.unwrap_or(0));
         if entry.bytes > message_bytes_max {
             return Err(Error::BatchTooLarge { bytes: entry.bytes, bytes_max: message_bytes_max });
         }
@@ -216,10 +228,18 @@ impl Window {
         Some(WriteRequest { message: Some(message) })
     }
 
-    /// A stream is open: it has seen nothing of the window.
-    pub(super) fn opened(&mut self, opened: &Opened) -> Result<Moved, Error> {
+    /// A stream is open: it has seen nothing of the window. `unknown`: the service itself ended
+    /// the stream before with the word that rows may be written. Tells what goes again and may be
+    /// there already.
+    pub(super) fn opened(
+        &mut self,
+        opened: &Opened,
+        unknown: bool,
+    ) -> Result<(Moved, Repeated), Error> {
         let resume_after = opened.resume_after;
         let first = self.next_sequence == 0;
+        let known = !unknown && self.is_remembered(opened);
+        let given = self.sent.checked_sub(1).map(|last| self.entries[last].batch.sequence);
         if first {
             self.next_sequence = resume_after + 1;
             self.durable_through = resume_after;
@@ -232,7 +252,26 @@ impl Window {
         self.declared.fill(false);
         self.credit = opened.credit.unwrap_or_default();
         self.limits = opened.limits.unwrap_or(NO_LIMITS);
-        self.durable(resume_after)
+        let moved = self.durable(resume_after)?;
+        let again = |entry: &&Entry| given.is_some_and(|last| entry.batch.sequence <= last);
+        let mut repeated = Repeated::default();
+        if !known {
+            for entry in self.entries.iter().take_while(again) {
+                repeated.batches += 1;
+                repeated.rows += entry.rows;
+            }
+        }
+        Ok((moved, repeated))
+    }
+
+    /// Whether the service proves that it remembers this writer: it goes on behind what it has
+    /// said before, or knows the position that came with it. A service that does so has settled
+    /// all that it had taken, so what goes again now never reached it. One that was restarted
+    /// knows only the number that it was told with `Open`.
+    fn is_remembered(&self, opened: &Opened) -> bool {
+        let position = opened.position.as_deref();
+        opened.resume_after > self.durable_through
+            || (position.is_some() && position == self.durable_position.as_deref())
     }
 
     pub(super) fn acknowledged(&mut self, ack: &Ack) -> Result<Moved, Error> {
@@ -304,7 +343,7 @@ impl Window {
             let mut batch = self.entries[index].batch.clone();
             batch.sequence -= 1;
             // The number may take a byte less on the wire.
-            let moved = Entry::new(batch);
+            let moved = Entry::new(batch, self.entries[index].rows);
             self.bytes = self.bytes - self.entries[index].bytes + moved.bytes;
             self.entries[index] = moved;
         }

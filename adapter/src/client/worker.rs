@@ -83,6 +83,8 @@ pub(super) struct Worker {
     pub(super) backoff: Backoff,
     /// Since when there is no stream.
     pub(super) lost_since: Option<Instant>,
+    /// The service itself ended the last stream with the word that rows may be written.
+    pub(super) unknown: bool,
 }
 
 impl Worker {
@@ -105,6 +107,8 @@ impl Worker {
             if !cause.retry() {
                 return Err(cause);
             }
+            // A connection that breaks says nothing of its own; the next `Opened` tells.
+            self.unknown |= !cause.reason().is_empty() && cause.may_be_written();
             let since = *self.lost_since.get_or_insert_with(Instant::now);
             let mut retry_in = self.backoff.next();
             if let Error::Service(error) = &cause {
@@ -233,14 +237,16 @@ impl Worker {
 
     fn opened(&mut self, opened: Opened) -> Result<(), Error> {
         self.lost_since = None;
+        let unknown = std::mem::take(&mut self.unknown);
         let moved = self.shared.tell(|state| -> Result<Moved, Error> {
-            let moved = state.window.opened(&opened)?;
+            let (moved, repeated) = state.window.opened(&opened, unknown)?;
             state.reconnects += u64::from(state.opened.is_some());
             state.connected = true;
             state.draining = false;
             state.held = None;
             state.opened = Some(opened.clone());
             state.event(Event::Opened(opened));
+            state.repeat(repeated);
             Ok(moved)
         })?;
         if moved == Moved::Durable {

@@ -20,9 +20,12 @@ Examples:
 
 Going on:
   As long as it runs, the service knows how many of the rows are durable. The same command goes on
-  after them: after Ctrl-C, after a crash of the sender, after an outage of Kafka. It knows the rows by the content of the
-  files, not by their names, so a file that was sent whole is not sent twice. --writer gives the
-  sending a name of its own instead.
+  after them: after Ctrl-C, after a crash of the sender, after an outage of Kafka. It knows the rows
+  by the content of the files, not by their names, so a file that was sent whole is not sent twice.
+  --writer gives the sending a name of its own instead.
+  When the service is started again while rows are sent, the command goes on by itself behind the
+  last acknowledgement. What was on its way goes again; the result says how many rows may
+  therefore be there twice (repeated_rows).
 
 Types of text files:
   CSV and JSON Lines files are read twice: first whole, to find types that hold for every row.

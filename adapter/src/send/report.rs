@@ -157,6 +157,13 @@ impl Report {
                 self.held = true;
                 self.note(&held_text(held));
             }
+            Event::Repeated(repeated) => {
+                let rows = HumanCount(repeated.rows);
+                self.note(&format!(
+                    "the service does not remember what was on its way; {rows} rows go again and \
+                     may be there twice"
+                ));
+            }
             Event::Draining => {
                 self.note("the service is about to close; connecting again");
                 self.lost = true;
@@ -254,6 +261,9 @@ pub struct Outcome {
     pub refused: Vec<RowFault>,
     /// How often the connection was made again.
     pub reconnects: u64,
+    /// Rows that went again after the service had lost its memory of them: at most so many
+    /// records are there in addition.
+    pub repeated_rows: u64,
     /// How long it took, in seconds.
     pub seconds: f64,
     /// Rows that became durable, each second.
@@ -278,6 +288,7 @@ impl Outcome {
             rejected: Vec::new(),
             refused: Vec::new(),
             reconnects: 0,
+            repeated_rows: 0,
             seconds: 0.0,
             rows_per_s: 0.0,
             error: None,
@@ -350,6 +361,15 @@ impl Outcome {
             ),
             Ended::BadInput | Ended::Refused | Ended::Failed => String::new(),
         };
+        if self.repeated_rows > 0 {
+            let rows = HumanCount(self.repeated_rows);
+            writeln!(
+                text,
+                "at most {rows} rows are there twice: they were on their way when the service was \
+                 lost, and went again"
+            )
+            .expect("a string takes everything");
+        }
         if self.rejected_total > 0 {
             let total = HumanCount(self.rejected_total);
             writeln!(text, "{total} rows were set aside by the output's error policy:")

@@ -373,6 +373,7 @@ impl<'a> Sender<'a> {
             rejected: std::mem::take(&mut self.report.rejected),
             refused: self.refused,
             reconnects: progress.reconnects,
+            repeated_rows: progress.repeated.rows,
             seconds: 0.0,
             rows_per_s: 0.0,
             error,

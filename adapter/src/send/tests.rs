@@ -284,7 +284,25 @@ async fn a_broken_connection_costs_no_row_and_doubles_none() {
     let file = bench.file("x.csv", numbers(300));
     let outcome = bench.send(&[&file], &["--batch-rows", "10"]).await;
     assert_eq!((outcome.ended, outcome.reconnects), (Ended::Done, 3));
+    assert_eq!(outcome.repeated_rows, 0, "the service remembers");
     assert_counted(&bench, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_service_that_forgot_it_goes_on_and_tells_what_may_be_there_twice() {
+    let ack_after = Duration::from_millis(20);
+    let script = Script { ack_after, ..Script::default() };
+    let bench = Bench::new([script.clone().at(7, Act::StoreAndForget), script]);
+    let file = bench.file("x.csv", numbers(200));
+    let outcome = bench.send(&[&file], &["--batch-rows", "10"]).await;
+    assert_eq!((outcome.ended, outcome.rows_durable), (Ended::Done, 200));
+    assert_counted(&bench, 200);
+    let copies = 10 * bench.fake.log().copies;
+    assert!(copies > 0 && copies <= outcome.repeated_rows, "{copies}: {outcome:?}");
+    let said = format!("at most {} rows are there twice", outcome.repeated_rows);
+    assert!(outcome.text().contains(&said), "{}", outcome.text());
+    let json = serde_json::to_value(&outcome).unwrap();
+    assert_eq!(json["repeated_rows"], outcome.repeated_rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]
