@@ -1,11 +1,14 @@
 """Compares topics with the CSV text of the flights, value by value, with a client that is not ours.
 
-    flights.py BOOTSTRAP CSV TOPIC... [--rows N]
+    flights.py BOOTSTRAP CSV TOPIC... [--rows N] [--surplus N]
 
 Every topic must hold the first N rows of the file (default: all), each exactly once, as JSON
 objects with the file's columns in their order; numbers are integers, NA is null, everything else
-is the file's own text. Within a partition the rows are in the order of the file. For every topic
-that holds this, one JSON object a line is printed: its rows, the partitions' shares, the seconds.
+is the file's own text. Within a partition the rows are in the order of the file. With --surplus at
+most so many records may be there in addition; rows that are there again lie behind later ones, so
+only the others must be in order. For every topic that holds this, one JSON object a line is
+printed: its records, the additional ones, the first and the last line that is there again, the
+partitions' shares, the seconds.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import itertools
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from read_topic import read
 
@@ -28,6 +31,7 @@ def arguments():
     parser.add_argument("csv")
     parser.add_argument("topics", nargs="+", metavar="TOPIC")
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--surplus", type=int, default=0)
     return parser.parse_args()
 
 
@@ -61,31 +65,43 @@ def stored(settings, topic, columns):
         yield message.partition(), tuple(value for _, value in pairs)
 
 
-def compare(settings, topic, columns, line_of):
+def check_order(topic, lines, seen):
+    """The lines of the file in a partition, as stored. `seen` says how often each is there."""
+    last = -1
+    for line in lines:
+        if seen[line] > 1:
+            continue
+        if line < last:
+            raise SystemExit(f"{topic}: row {line} comes after row {last} in its partition")
+        last = line
+
+
+def compare(settings, topic, columns, line_of, surplus_max):
     start = time.monotonic()
-    partitions, last_line = Counter(), {}
-    seen = Counter()
+    partitions, seen = defaultdict(list), Counter()
     for partition, row in stored(settings, topic, columns):
         seen[row] += 1
-        partitions[partition] += 1
-        line = line_of.get(row, -1)
-        if 0 <= line < last_line.get(partition, -1):
-            raise SystemExit(f"{topic}: in partition {partition} row {line} comes too late: {row}")
-        last_line[partition] = line
+        partitions[partition].append(line_of.get(row, -1))
+    lines_seen = {line_of[row]: times for row, times in seen.items() if row in line_of}
+    again = sorted(line for line, times in lines_seen.items() if times > 1)
+    surplus = sum(lines_seen.values()) - len(lines_seen)
     missing = [row for row in line_of if row not in seen]
     foreign = [row for row in seen if row not in line_of]
-    doubled = [row for row, times in seen.items() if times > 1]
-    if missing or foreign or doubled:
+    if missing or foreign or surplus > surplus_max:
         raise SystemExit(
             f"{topic}: {seen.total()} records for {len(line_of)} rows\n"
             f"  {len(missing)} rows missing: {missing[:SHOWN]}\n"
             f"  {len(foreign)} rows that are not in the file: {foreign[:SHOWN]}\n"
-            f"  {len(doubled)} rows more than once: {doubled[:SHOWN]}"
+            f"  {surplus} records too many, of the rows {again[:SHOWN]}"
         )
+    for lines in partitions.values():
+        check_order(topic, lines, lines_seen)
     return {
         "topic": topic,
         "rows": seen.total(),
-        "partitions": dict(sorted(partitions.items())),
+        "surplus": surplus,
+        "twice": (again[0], again[-1]) if again else None,
+        "partitions": {number: len(lines) for number, lines in sorted(partitions.items())},
         "seconds": round(time.monotonic() - start, 1),
     }
 
@@ -95,7 +111,7 @@ def main():
     columns, line_of = expected(args.csv, args.rows)
     settings = {"bootstrap.servers": args.bootstrap}
     for topic in args.topics:
-        print(json.dumps(compare(settings, topic, columns, line_of)))
+        print(json.dumps(compare(settings, topic, columns, line_of, args.surplus)))
         sys.stdout.flush()
 
 

@@ -2,10 +2,11 @@
 //!
 //! Calls block, so that a test reads as a story; the connection itself lives on a runtime that
 //! all tests of a process share. [`load`] sends rows from a thread of its own and checks what
-//! arrived, [`job`] writes job files.
+//! arrived, [`job`] writes job files, [`watch`] watches other senders.
 
 pub mod job;
 pub mod load;
+pub mod watch;
 
 use std::{
     collections::VecDeque,
@@ -32,6 +33,9 @@ use crate::{
     service::Service,
     wait::{DEADLINE, wait_for},
 };
+
+/// How long a connection may take; a host that is away answers nothing at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One connection to a service.
 #[derive(Clone, Debug)]
@@ -105,8 +109,8 @@ impl From<Status> for Failure {
     }
 }
 
-/// The threads of all connections.
-fn runtime() -> &'static Runtime {
+/// The threads of all connections, and of [`crate::proxy`].
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().expect("threads can be started"))
 }
@@ -124,11 +128,24 @@ impl Engine {
     /// # Panics
     /// When it does not listen.
     pub fn connect(service: &Service) -> Self {
-        let endpoint = Channel::from_shared(service.url()).expect("a service has a proper URL");
-        let channel = runtime().block_on(endpoint.tcp_nodelay(true).connect());
-        let channel = channel.expect("a service that was started listens");
+        let address = service.address();
+        Self::connect_to(address).unwrap_or_else(|error| panic!("{address}: {error}"))
+    }
+
+    /// Connects to whoever listens at host and port: a service, or a [`crate::proxy::Proxy`].
+    ///
+    /// # Errors
+    /// When nobody does.
+    ///
+    /// # Panics
+    /// When it is no host and port.
+    pub fn connect_to(address: &str) -> Result<Self, String> {
+        let endpoint = Channel::from_shared(format!("http://{address}")).expect("host and port");
+        let endpoint = endpoint.tcp_nodelay(true).connect_timeout(CONNECT_TIMEOUT);
+        let channel =
+            runtime().block_on(endpoint.connect()).map_err(|error| format!("{error:?}"))?;
         let client = KafkaOutputServiceClient::new(channel.clone());
-        Self { client, channel }
+        Ok(Self { client, channel })
     }
 
     /// Configuration and state of an output.
@@ -139,6 +156,16 @@ impl Engine {
         let request = v1::GetOutputRequest { output: alias.to_owned() };
         let answer = call(self.client.clone().get_output(request)).expect("the output is there");
         answer.output.expect("GetOutput answers with an output")
+    }
+
+    /// What the service remembers of a writer.
+    ///
+    /// # Panics
+    /// When the service has no such output.
+    pub fn writer(&self, output: &str, writer_id: &str) -> v1::GetWriterResponse {
+        let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
+        let request = v1::GetWriterRequest { output, writer_id };
+        call(self.client.clone().get_writer(request)).expect("the output is there")
     }
 
     /// Waits until `fact` holds of an output, and returns that output.
@@ -352,8 +379,9 @@ impl Stream {
     /// When it is something else, or there is none within the deadline.
     #[track_caller]
     pub fn wait_refused(&mut self) -> Refused {
+        let start = Instant::now();
         loop {
-            match self.next(DEADLINE) {
+            match self.next(DEADLINE.saturating_sub(start.elapsed())) {
                 Some(Answer::Refused(refused)) => return refused,
                 Some(Answer::Heartbeat) => {}
                 other => panic!("waited for Refused, not {other:?}"),
@@ -370,8 +398,9 @@ impl Stream {
     /// When it does not end within the deadline.
     #[track_caller]
     pub fn wait_end(&mut self) -> Result<(), Failure> {
+        let start = Instant::now();
         loop {
-            match self.next(DEADLINE) {
+            match self.next(DEADLINE.saturating_sub(start.elapsed())) {
                 Some(Answer::Ended(end)) => return end,
                 Some(_) => {}
                 None => panic!("the stream does not end"),

@@ -6,10 +6,13 @@
 //! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
 //! | [`flights`] | a table of 336,776 real rows |
 //! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]) |
+//! | [`check`] | compares what was sent and acknowledged with what is stored |
+//! | [`proxy`] | a way between two ends of TCP that can be spoiled while it is in use |
 //! | [`reader`] | reads a topic with `confluent-kafka` |
 //! | [`segments`] | reads batch headers from a broker's files: sizes, codecs, transactions |
 //! | [`service`] | runs `kafka-output serve` |
 //! | [`tools`] | Python with its packages, `buf`, `grpcurl` |
+//! | [`usage`] | what a process uses: CPU, memory, threads, files |
 //! | [`wait`] | waits for facts, by name and with a deadline |
 //!
 //! Everything here panics when it fails: a test has nothing better to do with an error, and the
@@ -18,12 +21,15 @@
 //! one ([`cache`]).
 
 pub mod cache;
+pub mod check;
 pub mod engine;
 pub mod flights;
 pub mod kafka;
 pub mod process;
+pub mod proxy;
 pub mod reader;
 pub mod segments;
 pub mod service;
 pub mod tools;
+pub mod usage;
 pub mod wait;

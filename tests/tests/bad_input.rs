@@ -16,11 +16,11 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
 use tests::{
-    cache,
+    cache, check,
     engine::{
         Engine, Stream,
         job::{OUTPUT, job, job_of, output},
-        load::{self, COLUMNS, Sent, rows},
+        load::{COLUMNS, Sent, rows},
     },
     kafka::{shared_broker, unique_topic},
     reader,
@@ -303,8 +303,8 @@ fn a_limit_that_was_lowered_unseen_ends_the_same_way_after_the_brokers_verdict()
         let mine = format!(r#""w":"{writer}""#);
         records.iter().filter(|record| record.text().contains(&mine)).cloned().collect::<Vec<_>>()
     };
-    load::check(&of("more"), &[Sent::whole("more", 200)]);
-    load::check(&of("stop"), &[Sent::whole("stop", 10)]);
+    check::exactly(&of("more"), &[Sent::whole("more", 200).filled("and these are well")]);
+    check::exactly(&of("stop"), &[Sent::whole("stop", 10).filled_differently()]);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn records_that_the_topic_forbids_are_held_or_named() {
     broker.admin().set_topic_property(&topic, "cleanup.policy", "delete");
     stop.wait_durable();
     let found = reader::topic(&broker.bootstrap(), &topic).records();
-    load::check(&found, &[Sent::whole("stop", 3)]);
+    check::exactly(&found, &[Sent::whole("stop", 3)]);
 }
 
 #[test]

@@ -2,31 +2,29 @@
 //! the service does not burn a core for it.
 
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
     thread,
     time::{Duration, Instant},
 };
 
 use proto::v1::{Guarantee, Row, Value, value::Kind};
 use tests::{
+    check,
     engine::{
         Engine,
         job::{OUTPUT, job, job_of, output},
-        load::{self, COLUMNS, Load, Pace, Sent, rows},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
     kafka::{Broker, BrokerOptions, shared_broker, unique_topic},
+    proxy::{Proxy, Terms},
     reader,
     segments::{Batch, Codec},
     service::Service,
+    usage::cpu_time,
     wait::{DEADLINE, wait_until},
 };
+
+/// What fills rows that are to be compressed.
+const FILLING: &str = "some text to be compressed";
 
 /// Outputs with these settings, each with a topic of its own with one partition; sends `count`
 /// rows to each and returns, after they have arrived, what the broker has stored.
@@ -47,16 +45,16 @@ fn deliver(settings: &[&str], count: u64) -> Vec<(Guarantee, Vec<Batch>)> {
         engine.wait_ready(topic);
         let mut stream = engine.open(topic, "w");
         stream.declare(&COLUMNS);
-        stream.send(rows("w", 0..count, "some text to be compressed"));
+        stream.send(rows("w", 0..count, FILLING));
         stream.wait_durable();
         let stored = || broker.batches(topic, 0);
         // With `acks: Zero` an acknowledgement comes before the row has arrived.
         wait_until("the rows have arrived", DEADLINE, || {
             stored().iter().map(|batch| batch.records).sum::<i32>() as u64 >= count
         });
-        load::check(
+        check::exactly(
             &reader::topic(&broker.bootstrap(), topic).records(),
-            &[Sent::whole("w", count)],
+            &[Sent::whole("w", count).filled(FILLING)],
         );
         (stream.opened.guarantee(), stored())
     };
@@ -168,18 +166,7 @@ fn a_row_that_comes_alone_is_acknowledged_quickly() {
     println!("one row, one acknowledgement: median {median:?}, worst {worst:?}");
     assert!(median < Duration::from_millis(500), "nothing is queued, so nothing is waited for");
     let records = reader::topic(&broker.bootstrap(), &topic).records();
-    load::check(&records, &[Sent::whole("w", 200)]);
-}
-
-/// What a process has used of all cores so far.
-fn cpu_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    // The name in brackets may hold anything; behind it are numbers. utime and stime are the 14th
-    // and 15th field, in hundredths of a second on every Linux.
-    let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks = ticks.map(|field| field.parse::<u64>().expect("times are numbers"));
-    Duration::from_millis(ticks.sum::<u64>() * 10)
+    check::exactly(&records, &[Sent::whole("w", 200)]);
 }
 
 #[test]
@@ -203,73 +190,16 @@ fn an_idle_service_uses_next_to_no_cpu() {
     assert!(used < IDLE / 20, "{used:?}");
 }
 
-/// A way to a broker that takes as long as it is told to.
-struct SlowWay {
-    address: SocketAddr,
-    target: Arc<OnceLock<SocketAddr>>,
-    delay_us: Arc<AtomicU64>,
-}
-
-impl SlowWay {
-    /// A way whose end is told later: a broker has to know its beginning before it starts.
-    fn new() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let target = Arc::<OnceLock<SocketAddr>>::default();
-        let delay_us = Arc::<AtomicU64>::default();
-        let (to, delay) = (target.clone(), delay_us.clone());
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                // Who comes before the broker is there is sent away, and comes again.
-                let Some(Ok(broker)) = to.get().map(TcpStream::connect) else { continue };
-                let back = client.try_clone().and_then(|client| Ok((broker.try_clone()?, client)));
-                let (from_broker, to_client) = back.expect("a socket can be had twice");
-                carry(client, broker, delay.clone());
-                carry(from_broker, to_client, delay.clone());
-            }
-        });
-        Ok(Self { address, target, delay_us })
-    }
-}
-
-/// Carries bytes one way, each piece `delay_us` after it came, until either end closes.
-fn carry(mut from: TcpStream, mut to: TcpStream, delay_us: Arc<AtomicU64>) {
-    let (pieces, on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>();
-    to.set_nodelay(true).expect("a TCP socket takes this setting");
-    thread::spawn(move || {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(size @ 1..) = from.read(&mut buffer) {
-            let due = Instant::now() + Duration::from_micros(delay_us.load(Ordering::Relaxed));
-            if pieces.send((due, buffer[..size].to_vec())).is_err() {
-                break;
-            }
-        }
-    });
-    thread::spawn(move || {
-        for (due, piece) in on_the_way {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
-            if to.write_all(&piece).is_err() {
-                break;
-            }
-        }
-        // Either end may have closed it already.
-        let _ = to.shutdown(Shutdown::Both);
-    });
-}
-
 #[test]
 fn waiting_for_a_slow_broker_costs_no_cpu() {
     const DELAY: Duration = Duration::from_millis(10);
-    let way = SlowWay::new().expect("some port is free");
-    let advertised = format!("PLAINTEXT://{}", way.address);
-    let broker = Broker::start(&BrokerOptions::default().set("advertised.listeners", &advertised));
-    let target = broker.bootstrap().parse().expect("a broker has an address");
-    way.target.set(target).expect("it is told once");
+    let way = Proxy::start();
+    let broker = Broker::start_behind(&way, &BrokerOptions::default());
     // Without linger nothing else keeps a ready batch from waiting behind one that is away.
     let outputs = ["5ms", "0ms"].map(|linger| {
         broker.admin().create_topic(linger, 3, 1, &[]);
         let more = format!("batching: {{ linger: {linger} }}, metadataRefresh: 1m");
-        output(linger, &broker.bootstrap(), linger, &more)
+        output(linger, &way.address().to_string(), linger, &more)
     });
     let service = Service::start(&job_of(&outputs));
     let engine = Engine::connect(&service);
@@ -279,7 +209,7 @@ fn waiting_for_a_slow_broker_costs_no_cpu() {
         let pace = Pace { batch_rows: 300, pause: Duration::from_millis(20) };
         let loads = ["a", "b"].map(|writer| Load::start(&engine, linger, writer, pace));
         let cpu_per_row = |delay: Duration| {
-            way.delay_us.store(delay.as_micros() as u64, Ordering::Relaxed);
+            way.spoil_both(Terms { delay, ..Terms::default() });
             thread::sleep(Duration::from_millis(500));
             let rows = || loads.iter().map(Load::rows_durable).sum::<u64>();
             let (rows_before, before) = (rows(), cpu_time(service.pid()));
@@ -292,7 +222,7 @@ fn waiting_for_a_slow_broker_costs_no_cpu() {
         let (quick, slow) = (cpu_per_row(Duration::ZERO), cpu_per_row(DELAY));
         println!("CPU for a row: {:.2} µs, with delay {:.2} µs", quick * 1e6, slow * 1e6);
         assert!(slow <= 3.0 * quick, "{slow} s a row with delay, {quick} s without");
-        way.delay_us.store(0, Ordering::Relaxed);
+        way.heal();
         for sent in loads.map(Load::stop) {
             assert_eq!(sent.rows_durable, sent.rows_sent);
         }

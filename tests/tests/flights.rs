@@ -9,16 +9,13 @@ use std::{
     time::Instant,
 };
 
-use serde::Deserialize;
-use tempfile::TempDir;
 use tests::{
-    cache, flights,
+    flights::{self, Sending, compare},
     kafka::{Cluster, ClusterOptions, shared_broker, unique_topic},
-    process::{self, Process, Signal},
+    process::Signal,
     reader,
     segments::{self, Batch, Codec},
-    service::{self, Service},
-    tools,
+    service::Service,
     wait::{DEADLINE, wait_until},
 };
 
@@ -35,55 +32,6 @@ const CODECS: [(&str, Codec); 5] = [
 /// Exit code of `send` when it was stopped half-way.
 const STOPPED: i32 = 5;
 
-/// The result of `send`, as a script gets it.
-#[derive(Debug, Deserialize)]
-struct Sent {
-    ended: String,
-    rows_total: Option<u64>,
-    rows_before: u64,
-    rows_durable: u64,
-    durable_through: u64,
-    rejected_total: u64,
-    seconds: f64,
-}
-
-/// `kafka-output send` of the flights, running.
-struct Sending {
-    process: Process,
-    dir: TempDir,
-}
-
-impl Sending {
-    fn start(service: &Service, output: &str, more: &[&str]) -> Self {
-        let dir = cache::run_dir("send-");
-        let mut command = process::command(service::program());
-        command.arg("send").arg(flights::csv()).args(["--to", &service.url(), "--into", output]);
-        command.args(["--null-text", "NA", "--output", "json"]).args(more);
-        command.stdout(fs::File::create(dir.path().join("out")).unwrap());
-        command.stderr(fs::File::create(dir.path().join("errors")).unwrap());
-        Self { process: Process::spawn(command), dir }
-    }
-
-    /// Waits for the end. Killed, it has no result.
-    fn end(mut self) -> (Option<i32>, Option<Sent>) {
-        let status = self.process.wait(5 * DEADLINE).expect("`send` ends");
-        let read = |name: &str| fs::read_to_string(self.dir.path().join(name)).unwrap();
-        let (out, errors) = (read("out"), read("errors"));
-        let sent = (!out.is_empty()).then(|| serde_json::from_str(&out).expect(&out));
-        assert!(status.code().is_none() || sent.is_some(), "{status}: {errors}");
-        if !status.success() && !errors.is_empty() {
-            eprintln!("`send` ended with {status} and said: {errors}");
-        }
-        (status.code(), sent)
-    }
-
-    fn succeed(self) -> Sent {
-        let (code, sent) = self.end();
-        assert_eq!(code, Some(0), "{sent:?}");
-        sent.unwrap()
-    }
-}
-
 fn job(bootstrap: &str, outputs: &[(&str, &str)]) -> String {
     let head = format!(
         "name: flights\n\
@@ -97,51 +45,11 @@ fn job(bootstrap: &str, outputs: &[(&str, &str)]) -> String {
     head + &outputs.iter().map(output).collect::<String>()
 }
 
-/// What an independent client has found in a topic, after it has compared every value.
-#[derive(Debug, Deserialize)]
-struct Compared {
-    topic: String,
-    rows: u64,
-    partitions: BTreeMap<i32, u64>,
-    seconds: f64,
-}
-
-/// Compares topics with the first `rows` rows of the file, every column of every row.
-fn compare(bootstrap: &str, topics: &[&str], rows: u64) -> Vec<Compared> {
-    let dir = cache::run_dir("compare-");
-    let (out, errors) = (dir.path().join("out"), dir.path().join("errors"));
-    let mut command = process::command(tools::python());
-    command.arg(tools::repository().join("tests/python/flights.py"));
-    command.arg(bootstrap).arg(flights::csv()).args(topics).arg(format!("--rows={rows}"));
-    command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&errors).unwrap());
-    let status = Process::spawn(command).wait(10 * DEADLINE);
-    let shown = process::tail(&errors, 40);
-    assert!(status.is_some_and(|status| status.success()), "{status:?}: {shown}");
-    let lines = fs::read_to_string(out).unwrap();
-    let compared: Vec<Compared> =
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let found: Vec<&str> = compared.iter().map(|one| one.topic.as_str()).collect();
-    assert_eq!(found, topics);
-    for one in &compared {
-        assert_eq!(one.rows, rows);
-        assert_even(&one.partitions);
-    }
-    compared
-}
-
 /// No partition is ahead of another by more than a turn.
 fn assert_even(partitions: &BTreeMap<i32, u64>) {
     assert_eq!(partitions.len(), usize::try_from(PARTITIONS).unwrap(), "{partitions:?}");
     let (least, most) = (partitions.values().min().unwrap(), partitions.values().max().unwrap());
     assert!(most - least <= TURN_ROWS, "{partitions:?}");
-}
-
-/// All batches of a topic, as the partitions' leaders have stored them.
-fn stored(cluster: &mut Cluster, topic: &str) -> Vec<Batch> {
-    let admin = cluster.admin();
-    (0..PARTITIONS)
-        .flat_map(|partition| cluster.batches(admin.leader(topic, partition), topic, partition))
-        .collect()
 }
 
 #[test]
@@ -159,14 +67,14 @@ fn all_flights_arrive_once_and_unchanged_with_every_compression() {
     let service = Service::start(&job(&cluster.bootstrap(), &outputs));
     println!("cluster and service: {:.1} s", start.elapsed().as_secs_f64());
 
-    let first = CODECS.map(|(name, _)| Sending::start(&service, name, &[]).succeed());
+    let first = CODECS.map(|(name, _)| Sending::start(service.address(), name, &[]).succeed());
     for sent in &first {
         assert_eq!((sent.ended.as_str(), sent.rows_before), ("done", 0), "{sent:?}");
         assert_eq!((sent.rows_total, sent.rows_durable), (Some(flights::ROWS), flights::ROWS));
         assert_eq!(sent.rejected_total, 0);
     }
     // The same command once more: everything is there, and stays as it is.
-    let again = CODECS.map(|(name, _)| Sending::start(&service, name, &[]).succeed());
+    let again = CODECS.map(|(name, _)| Sending::start(service.address(), name, &[]).succeed());
     for (first, again) in first.iter().zip(&again) {
         assert_eq!((again.ended.as_str(), again.rows_before), ("already_there", flights::ROWS));
         assert_eq!(again.durable_through, first.durable_through);
@@ -174,7 +82,9 @@ fn all_flights_arrive_once_and_unchanged_with_every_compression() {
 
     let compared = compare(&cluster.bootstrap(), &topics, flights::ROWS);
     for (((_, codec), sent), found) in CODECS.into_iter().zip(first).zip(compared) {
-        let batches = stored(&mut cluster, &found.topic);
+        assert_even(&found.partitions);
+        let stored = cluster.stored(&found.topic, PARTITIONS);
+        let batches: Vec<Batch> = stored.into_iter().flatten().collect();
         assert!(batches.iter().all(|batch| batch.codec == codec && !batch.control));
         let records: u64 = batches.iter().map(|batch| u64::try_from(batch.records).unwrap()).sum();
         assert_eq!(records, found.rows);
@@ -212,29 +122,30 @@ fn a_sending_that_is_stopped_or_killed_goes_on_without_loss_and_without_doubles(
     let dirs: Vec<PathBuf> =
         (0..PARTITIONS).map(|partition| broker.partition_dir(&topic, partition)).collect();
 
-    let mut first = Sending::start(&service, "Lz4", &limits);
+    let mut first = Sending::start(service.address(), "Lz4", &limits);
     wait_until("a sixth is stored", DEADLINE, || count(&dirs) > ROWS / 6);
-    first.process.signal(Signal::TERM);
+    first.signal(Signal::TERM);
     let (code, stopped) = first.end();
     let stopped = stopped.unwrap();
     assert_eq!((code, stopped.ended.as_str()), (Some(STOPPED), "unsettled"), "{stopped:?}");
     assert!(stopped.rows_durable > 0 && stopped.rows_durable < ROWS, "{stopped:?}");
     assert!(count(&dirs) >= stopped.rows_durable, "what was acknowledged is stored");
 
-    let mut second = Sending::start(&service, "Lz4", &limits);
+    let mut second = Sending::start(service.address(), "Lz4", &limits);
     let seen = count(&dirs);
     wait_until("it goes on", DEADLINE, || count(&dirs) > seen + ROWS / 6);
-    second.process.signal(Signal::KILL);
+    second.signal(Signal::KILL);
     let (code, none) = second.end();
     assert!(code.is_none() && none.is_none(), "killed in the middle: {code:?} {none:?}");
 
-    let third = Sending::start(&service, "Lz4", &limits).succeed();
+    let third = Sending::start(service.address(), "Lz4", &limits).succeed();
     assert_eq!((third.ended.as_str(), third.rows_durable), ("done", ROWS), "{third:?}");
     assert!(third.rows_before > stopped.rows_durable, "{third:?} {stopped:?}");
-    let fourth = Sending::start(&service, "Lz4", &limits).succeed();
+    let fourth = Sending::start(service.address(), "Lz4", &limits).succeed();
     assert_eq!((fourth.ended.as_str(), fourth.rows_before), ("already_there", ROWS));
 
-    compare(&broker.bootstrap(), &[&topic], ROWS);
+    let compared = compare(&broker.bootstrap(), &[&topic], ROWS);
+    assert_even(&compared[0].partitions);
     let counts = reader::topic(&broker.bootstrap(), &topic).uncommitted().counts();
     assert_eq!(counts.values().map(|count| count.records).sum::<u64>(), ROWS);
     let (before, stopped) = (third.rows_before, stopped.rows_durable);

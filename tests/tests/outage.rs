@@ -4,19 +4,19 @@
 use std::{
     fs,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use proto::v1::OutputState;
 use tests::{
+    check,
     engine::{
         Engine,
         job::{OUTPUT, job},
-        load::{self, COLUMNS, Load, Pace, Sent, rows},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
-    kafka::{Broker, BrokerOptions, Cluster, ClusterOptions, shared_broker, unique_topic},
+    kafka::{Broker, BrokerOptions, own_brokers, shared_broker, unique_topic},
     reader,
     service::{Service, ServiceOptions},
     wait::DEADLINE,
@@ -30,12 +30,6 @@ const READINESS: &str = "kafkaoutput.v1.KafkaOutputService";
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 
 const STEADY: Pace = Pace { batch_rows: 50, pause: Duration::from_millis(20) };
-
-/// Held by tests with brokers of their own, so that not all of those run at once.
-fn own_brokers() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[test]
 fn a_service_starts_without_its_broker_and_goes_on_when_it_comes() {
@@ -116,44 +110,7 @@ fn nothing_is_lost_when_the_broker_dies_under_load_and_comes_back() {
 
     let sent = loads.map(Load::stop);
     assert!(sent.iter().all(|sent| sent.end.is_none()), "no stream ends: {sent:?}");
-    load::check(&reader::topic(&broker.bootstrap(), "killed").records(), &sent);
-}
-
-#[test]
-fn a_cluster_loses_leaders_and_no_row() {
-    let _own = own_brokers();
-    let mut cluster = Cluster::start(&ClusterOptions::default());
-    cluster.admin().create_topic("safe", 3, 3, &[]);
-    let more = "socketTimeout: 2s, metadataRefresh: 1s, partitioning: { turn: { rows: 20 } }";
-    let service = Service::start(&job(&cluster.bootstrap(), "safe", more));
-    let engine = Engine::connect(&service);
-    engine.wait_ready(OUTPUT);
-    let loads = ["a", "b"].map(|writer| Load::start(&engine, OUTPUT, writer, STEADY));
-    loads[0].wait_progress(1_000);
-
-    let killed = cluster.admin().leader("safe", 0);
-    cluster.kill(killed);
-    cluster.admin().leader_after("safe", 0, killed);
-    let resumed = loads.each_ref().map(|load| load.wait_progress(2_000));
-    println!("with a dead leader rows went on after {resumed:?}");
-    assert!(resumed.iter().all(|took| *took < RESUME_TIMEOUT), "{resumed:?}");
-    cluster.start_again(killed);
-    cluster.wait_complete();
-    cluster.admin().wait_in_sync("safe");
-
-    let frozen = cluster.admin().leader("safe", 0);
-    cluster.freeze(frozen);
-    // Longer than what is on its way and than `socketTimeout`: it goes on without that broker.
-    let resumed = loads.each_ref().map(|load| load.wait_progress(5_000));
-    println!("with a frozen leader rows went on after {resumed:?}");
-    assert!(resumed.iter().all(|took| *took < RESUME_TIMEOUT), "{resumed:?}");
-    cluster.thaw(frozen);
-    cluster.admin().wait_in_sync("safe");
-    loads[0].wait_progress(1_000);
-
-    let sent = loads.map(Load::stop);
-    assert!(sent.iter().all(|Sent { end, .. }| end.is_none()), "no stream ends: {sent:?}");
-    load::check(&reader::topic(&cluster.bootstrap(), "safe").records(), &sent);
+    check::exactly(&reader::topic(&broker.bootstrap(), "killed").records(), &sent);
 }
 
 #[test]
@@ -211,7 +168,7 @@ fn a_wrong_password_is_told_and_never_shown_and_the_right_one_works() {
     }
     let records = reader::topic(&broker.bootstrap(), "secured").records();
     let expected = ["by-env", "by-file"].map(|writer| Sent::whole(writer, 10));
-    load::check(&records, &expected);
+    check::exactly(&records, &expected);
 }
 
 fn utf8(path: &Path) -> &str {

@@ -7,10 +7,11 @@ use std::{
 };
 
 use tests::{
+    check,
     engine::{
         Engine,
         job::{OUTPUT, job, job_of, output},
-        load::{self, COLUMNS, Load, Pace, Sent, rows},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
     kafka::{Cluster, ClusterOptions, shared_broker, unique_topic},
     reader::{self, Count},
@@ -66,7 +67,7 @@ fn no_partition_is_ahead_of_another_by_more_than_a_turn() {
     let rows: Vec<u64> = rows.collect();
     for (turn, _, topic) in turns {
         let found = reader::topic(&broker.bootstrap(), &topic).records();
-        load::check(&found, &["a", "b", "c"].map(|writer| Sent::whole(writer, rows[0])));
+        check::exactly(&found, &["a", "b", "c"].map(|writer| Sent::whole(writer, rows[0])));
         let of = |p| found.iter().filter(|record| record.partition == p).count() as u64;
         let counts: Vec<u64> = (0..PARTITIONS).map(of).collect();
         assert!(spread(&counts) <= turn, "turns of {turn} rows: {counts:?}");
@@ -98,7 +99,7 @@ fn partitions_that_are_added_get_their_rows_at_the_next_refresh() {
     stream.wait_durable();
 
     let found = reader::topic(&broker.bootstrap(), &topic);
-    load::check(&found.records(), &[Sent::whole("w", 2_000)]);
+    check::exactly(&found.records(), &[Sent::whole("w", 2_000)]);
     // From here on all five get the same; the older two keep what they had.
     let counts = records(&found.counts(), 5);
     let since: Vec<u64> =
@@ -144,5 +145,5 @@ fn a_partition_without_leader_is_passed_over_and_caught_up_on() {
     assert!(spread(&behind) > 300, "the partition was passed over: {behind:?}");
     assert!(spread(&of_all()) <= TURN, "{:?}", of_all());
     let found = reader::topic(&bootstrap, "single").records();
-    load::check(&found, &[Sent::whole("before", 300), meanwhile]);
+    check::exactly(&found, &[Sent::whole("before", 300), meanwhile]);
 }

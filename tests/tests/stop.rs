@@ -9,10 +9,11 @@ use std::{
 
 use proto::v1::OutputState;
 use tests::{
+    check,
     engine::{
         Engine, Failure, Stream,
         job::{OUTPUT, SHUTDOWN_TIMEOUT_S, job},
-        load::{self, COLUMNS, Load, Pace, Sent, rows},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
     kafka::{Broker, BrokerOptions, shared_broker, unique_topic},
     process::Signal,
@@ -104,7 +105,7 @@ fn under_load_writers_are_told_and_what_is_written_is_acknowledged() {
         );
     }
     let records = reader::topic(&broker.bootstrap(), &topic).records();
-    load::check(&records, &sent);
+    check::exactly(&records, &sent);
     let durable: u64 = sent.iter().map(|sent| sent.rows_durable).sum();
     assert_eq!(records.len() as u64, durable, "what is written was acknowledged");
 }

@@ -10,7 +10,7 @@ use tests::{
     cache,
     engine::{
         Engine,
-        job::{job_with, output},
+        job::{job_within, output},
     },
     kafka::{Admin, Broker, BrokerOptions, unique_topic},
     service::Service,
@@ -115,7 +115,7 @@ impl Bench {
         let bootstrap = self.broker.bootstrap();
         let outputs: Vec<String> =
             topics.iter().map(|topic| output(&topic.name, &bootstrap, &topic.name, more)).collect();
-        let service = Service::start(&job_with(memory, &outputs));
+        let service = Service::start(&job_within(memory, &outputs));
         let engine = Engine::connect(&service);
         for topic in topics {
             engine.wait_ready(&topic.name);

@@ -16,11 +16,11 @@ pub const SHUTDOWN_TIMEOUT_S: u64 = 5;
 
 /// A job with outputs made by [`output`].
 pub fn job_of(outputs: &[String]) -> String {
-    job_with("128 MiB", outputs)
+    job_within("128 MiB", outputs)
 }
 
-/// The same with a budget.
-pub fn job_with(memory: &str, outputs: &[String]) -> String {
+/// The same with so much memory for rows.
+pub fn job_within(memory: &str, outputs: &[String]) -> String {
     let mut job = format!(
         "name: tests\n\
          listen: {{ grpc: {{ address: '127.0.0.1:0' }} }}\n\

@@ -1,25 +1,24 @@
-//! Load: writers that send from threads of their own, and the check of what has arrived.
+//! Load: writers that send from threads of their own and keep a log of what they sent and heard.
 //!
 //! A row is `{"w": WRITER, "n": 0, 1, 2 …, "pad": TEXT}`: each can be told from all others, and
-//! its place is known.
+//! its place is known. [`crate::check`] compares the log with what has arrived.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
     fmt::Write as _,
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use proto::v1::Primitive;
-use serde::Deserialize;
+use proto::v1::{Open, Primitive};
 
 use super::{Answer, Engine, Failure, Stream};
-use crate::{reader::Record, wait::DEADLINE};
+use crate::wait::DEADLINE;
 
 /// The columns of rows made by [`rows`].
 pub const COLUMNS: [(&str, Primitive); 3] =
@@ -30,6 +29,9 @@ const PAD: &str = "to be or not to be, that is the question that was to be asked
 
 /// How often a load that may not send looks whether it has been stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Between attempts to reach a service that is away.
+const RECONNECT_EVERY: Duration = Duration::from_millis(50);
 
 /// Rows of a writer as JSON lines, each with `pad`.
 pub fn rows(writer: &str, numbers: Range<u64>, pad: &str) -> String {
@@ -57,7 +59,7 @@ pub struct Pace {
     pub pause: Duration,
 }
 
-/// What a load has sent.
+/// What a load has sent and heard, by its own log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// The writer.
@@ -66,34 +68,146 @@ pub struct Sent {
     pub rows_sent: u64,
     /// Rows that were acknowledged, the first of those.
     pub rows_durable: u64,
+    /// Rows that are gone since, with their topic, the first of those.
+    pub rows_gone: u64,
+    /// Rows of a batch.
+    pub batch_rows: u64,
+    /// What filled the rows, if all with the same.
+    pub pad: Option<String>,
     /// The service said that it is about to close.
     pub draining: bool,
-    /// How the stream ended; `None` if it did not.
+    /// Rows that had no answer when a stream ended before the last.
+    pub unanswered: Vec<Range<u64>>,
+    /// How the last stream ended; `None` if it did not.
     pub end: Option<Result<(), Failure>>,
 }
 
-#[derive(Debug, Default)]
+/// What a load has heard for a while.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Rows that were acknowledged.
+    pub rows: u64,
+    /// For how long.
+    pub time: Duration,
+    /// The longest time without an acknowledgement.
+    pub longest_gap: Duration,
+    /// From sending to acknowledgement, of every batch, in ascending order.
+    latencies: Vec<Duration>,
+}
+
+#[derive(Debug)]
 struct Shared {
     stop: AtomicBool,
+    rows_sent: AtomicU64,
     rows_durable: AtomicU64,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    since: Instant,
+    last: Instant,
+    longest_gap: Duration,
+    rows: u64,
+    latencies: Vec<Duration>,
 }
 
 impl Sent {
-    /// Rows that were all acknowledged.
+    /// Rows that were all acknowledged, with an empty `pad`.
     pub fn whole(writer: &str, rows: u64) -> Self {
-        let writer = writer.to_owned();
-        Self { writer, rows_sent: rows, rows_durable: rows, draining: false, end: None }
+        Self {
+            writer: writer.to_owned(),
+            rows_sent: rows,
+            rows_durable: rows,
+            rows_gone: 0,
+            batch_rows: 1,
+            pad: Some(String::new()),
+            draining: false,
+            unanswered: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// The same rows filled with something.
+    #[must_use]
+    pub fn filled(self, pad: &str) -> Self {
+        Self { pad: Some(pad.to_owned()), ..self }
+    }
+
+    /// The same rows, each filled with something else, which is not compared.
+    #[must_use]
+    pub fn filled_differently(self) -> Self {
+        Self { pad: None, ..self }
+    }
+}
+
+impl Heard {
+    /// Rows a second.
+    pub fn rate(&self) -> f64 {
+        self.rows as f64 / self.time.as_secs_f64()
+    }
+
+    /// The latency that so many of a hundred batches do not exceed.
+    ///
+    /// # Panics
+    /// When nothing was acknowledged.
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let last = self.latencies.len().checked_sub(1).expect("batches were acknowledged");
+        self.latencies[last * percent / 100]
+    }
+}
+
+impl Log {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { since: now, last: now, longest_gap: Duration::ZERO, rows: 0, latencies: Vec::new() }
+    }
+
+    fn progress(&mut self, now: Instant) {
+        self.longest_gap = self.longest_gap.max(now - self.last);
+        self.last = now;
     }
 }
 
 impl Load {
     /// Opens a stream and starts to send.
     pub fn start(engine: &Engine, output: &str, writer: &str, pace: Pace) -> Self {
-        let stream = engine.open(output, writer);
-        let shared = Arc::<Shared>::default();
-        let (writer, seen) = (writer.to_owned(), shared.clone());
-        let thread = thread::spawn(move || run(stream, writer, pace, &seen));
-        Self { shared, thread }
+        Self::spawn(engine.open(output, writer), None, writer, pace)
+    }
+
+    /// The same through host and port, and whenever the stream ends it is opened again, until the
+    /// load is stopped: what is not acknowledged is sent again.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub fn start_lasting(address: &str, output: &str, writer: &str, pace: Pace) -> Self {
+        let engine = Engine::connect_to(address).expect("somebody listens");
+        let again = Again { address: address.to_owned(), output: output.to_owned() };
+        Self::spawn(engine.open(output, writer), Some(again), writer, pace)
+    }
+
+    fn spawn(stream: Stream, again: Option<Again>, writer: &str, pace: Pace) -> Self {
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::default(),
+            rows_sent: AtomicU64::default(),
+            rows_durable: AtomicU64::default(),
+            log: Mutex::new(Log::new()),
+        });
+        let run = Run {
+            stream,
+            again,
+            writer: writer.to_owned(),
+            pace,
+            shared: shared.clone(),
+            on_their_way: VecDeque::new(),
+            unanswered: Vec::new(),
+        };
+        Self { shared, thread: thread::spawn(|| run.run()) }
+    }
+
+    /// Rows that are sent by now.
+    pub fn rows_sent(&self) -> u64 {
+        self.shared.rows_sent.load(Ordering::SeqCst)
     }
 
     /// Rows that are acknowledged by now.
@@ -114,6 +228,18 @@ impl Load {
         start.elapsed()
     }
 
+    /// What was heard since the start or the last call.
+    pub fn heard(&self) -> Heard {
+        let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let Log { since, last, longest_gap, rows, mut latencies } =
+            std::mem::replace(&mut *log, Log::new());
+        // A gap that goes on belongs to both.
+        log.last = last;
+        latencies.sort_unstable();
+        let longest_gap = longest_gap.max(last.elapsed());
+        Heard { rows, time: since.elapsed(), longest_gap, latencies }
+    }
+
     /// Stops sending, waits until everything sent is durable, and tells what it was.
     ///
     /// # Panics
@@ -132,84 +258,139 @@ impl Load {
     }
 }
 
-fn run(mut stream: Stream, writer: String, pace: Pace, shared: &Shared) -> Sent {
-    let Pace { batch_rows, pause } = pace;
-    stream.declare(&COLUMNS);
-    let (mut draining, mut end, mut idle_since) = (false, None, Instant::now());
-    while end.is_none() {
-        let stop = shared.stop.load(Ordering::SeqCst);
-        if stop && stream.durable_through == stream.sent {
-            break;
+/// How a load comes to its next stream.
+struct Again {
+    address: String,
+    output: String,
+}
+
+/// The thread of a load.
+struct Run {
+    stream: Stream,
+    again: Option<Again>,
+    writer: String,
+    pace: Pace,
+    shared: Arc<Shared>,
+    /// Sequences without an answer, and when they were sent.
+    on_their_way: VecDeque<(u64, Instant)>,
+    unanswered: Vec<Range<u64>>,
+}
+
+impl Run {
+    fn run(mut self) -> Sent {
+        let Pace { batch_rows, pause } = self.pace;
+        self.stream.declare(&COLUMNS);
+        let (mut draining, mut end, mut idle_since) = (false, None, Instant::now());
+        while end.is_none() {
+            let stop = self.shared.stop.load(Ordering::SeqCst);
+            if stop && self.stream.durable_through == self.stream.sent {
+                break;
+            }
+            let mut wait = LOOK_EVERY;
+            let may_send = !stop && !draining && self.send();
+            if may_send {
+                wait = pause;
+            }
+            let mut until = Instant::now() + wait;
+            // At least a look at what is there, however short the wait.
+            while let Some(answer) =
+                self.stream.next(until.saturating_duration_since(Instant::now()))
+            {
+                idle_since = Instant::now();
+                if !may_send {
+                    until = idle_since; // the answer may be new credit
+                }
+                match answer {
+                    Answer::Ack(_) => self.acknowledged(),
+                    Answer::Draining(_) => draining = true,
+                    Answer::Ended(ended) => {
+                        end = Some(ended);
+                        break;
+                    }
+                    Answer::Refused(refused) => {
+                        panic!("nothing is wrong with the rows: {refused:?}")
+                    }
+                    Answer::Held(_) | Answer::Heartbeat => {}
+                }
+            }
+            if end.is_some() && self.open_again() {
+                (end, draining, idle_since) = (None, false, Instant::now());
+            }
+            let writer = &self.writer;
+            assert!(idle_since.elapsed() < DEADLINE, "{writer} hears nothing for {DEADLINE:?}");
         }
-        let mut wait = LOOK_EVERY;
-        let first = stream.sent * batch_rows;
-        let lines = rows(&writer, first..first + batch_rows, PAD);
-        let may_send = !stop && !draining && stream.may_send(lines.len() as u64);
+        let Self { stream, writer, unanswered, .. } = self;
+        Sent {
+            writer,
+            rows_sent: stream.sent * batch_rows,
+            rows_durable: stream.durable_through * batch_rows,
+            rows_gone: 0,
+            batch_rows,
+            pad: Some(PAD.to_owned()),
+            draining,
+            unanswered,
+            end,
+        }
+    }
+
+    /// Sends the next batch if the credit allows it.
+    fn send(&mut self) -> bool {
+        let batch_rows = self.pace.batch_rows;
+        let first = self.stream.sent * batch_rows;
+        let lines = rows(&self.writer, first..first + batch_rows, PAD);
+        let may_send = self.stream.may_send(lines.len() as u64);
         if may_send {
-            stream.send(lines);
-            wait = pause;
+            self.shared.rows_sent.store(first + batch_rows, Ordering::SeqCst);
+            let sequence = self.stream.send(lines);
+            self.on_their_way.push_back((sequence, Instant::now()));
         }
-        let mut until = Instant::now() + wait;
-        // At least a look at what is there, however short the wait.
-        while let Some(answer) = stream.next(until.saturating_duration_since(Instant::now())) {
-            idle_since = Instant::now();
-            if !may_send {
-                until = idle_since; // the answer may be new credit
-            }
-            match answer {
-                Answer::Ack(ack) => {
-                    let rows = ack.durable_through * batch_rows;
-                    shared.rows_durable.store(rows, Ordering::SeqCst);
-                }
-                Answer::Draining(_) => draining = true,
-                Answer::Ended(ended) => {
-                    end = Some(ended);
-                    break;
-                }
-                Answer::Refused(refused) => panic!("nothing is wrong with the rows: {refused:?}"),
-                Answer::Held(_) | Answer::Heartbeat => {}
-            }
-        }
-        assert!(idle_since.elapsed() < DEADLINE, "{writer} hears nothing for {DEADLINE:?}");
+        may_send
     }
-    let (rows_sent, rows_durable) = (stream.sent * batch_rows, stream.durable_through * batch_rows);
-    Sent { writer, rows_sent, rows_durable, draining, end }
-}
 
-#[derive(Deserialize)]
-struct Row {
-    w: String,
-    n: u64,
-}
-
-/// Checks that a topic holds the acknowledged rows of all loads, nothing that they have not sent,
-/// nothing twice, and each writer's rows in order within each partition.
-///
-/// # Panics
-/// When one of these does not hold.
-#[track_caller]
-pub fn check(records: &[Record], sent: &[Sent]) {
-    let mut last: BTreeMap<(i32, String), u64> = BTreeMap::new();
-    let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for record in records {
-        let Row { w, n } = serde_json::from_str(record.text()).expect("a record is a row as JSON");
-        if let Some(before) = last.insert((record.partition, w.clone()), n) {
-            let partition = record.partition;
-            assert!(before < n, "{w} in partition {partition}: row {n} comes after row {before}");
+    fn acknowledged(&mut self) {
+        let (now, through) = (Instant::now(), self.stream.durable_through);
+        let rows = through * self.pace.batch_rows;
+        let before = self.shared.rows_durable.swap(rows, Ordering::SeqCst);
+        let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.progress(now);
+        log.rows += rows - before;
+        while let Some((_, sent)) =
+            self.on_their_way.pop_front_if(|(sequence, _)| *sequence <= through)
+        {
+            log.latencies.push(now - sent);
         }
-        found.entry(w).or_default().push(n);
     }
-    for Sent { writer, rows_sent, rows_durable, .. } in sent {
-        let mut numbers = found.remove(writer).unwrap_or_default();
-        numbers.sort_unstable();
-        let twice = numbers.windows(2).find(|pair| pair[0] == pair[1]);
-        assert_eq!(twice, None, "{writer}: a row is there twice");
-        assert!(
-            numbers.last().is_none_or(|last| last < rows_sent),
-            "{writer}: rows out of nowhere"
-        );
-        let durable = numbers.iter().filter(|n| *n < rows_durable).count() as u64;
-        assert_eq!(durable, *rows_durable, "{writer}: acknowledged rows are missing");
+
+    /// Opens the next stream of a load that lasts, and goes on where the service says.
+    fn open_again(&mut self) -> bool {
+        let Some(Again { address, output }) = &self.again else { return false };
+        let (durable, sent) = (self.stream.durable_through, self.stream.sent);
+        let open = Open {
+            output: output.clone(),
+            writer_id: self.writer.clone(),
+            acknowledged: Some(durable),
+            ..Open::default()
+        };
+        let start = Instant::now();
+        let stream = loop {
+            let engine = Engine::connect_to(address);
+            let opened = engine.and_then(|engine| {
+                engine.try_open(open.clone()).map_err(|failure| format!("{failure:?}"))
+            });
+            match opened {
+                Ok(stream) => break stream,
+                Err(error) => assert!(start.elapsed() < DEADLINE, "{address}: {error}"),
+            }
+            thread::sleep(RECONNECT_EVERY);
+        };
+        let resume_after = stream.opened.resume_after;
+        assert!((durable..=sent).contains(&resume_after), "{durable}, {sent}: {resume_after}");
+        let rows = |sequence| sequence * self.pace.batch_rows;
+        self.unanswered.push(rows(durable)..rows(sent));
+        self.on_their_way.clear();
+        self.stream = stream;
+        self.stream.declare(&COLUMNS);
+        self.acknowledged();
+        true
     }
-    assert!(found.is_empty(), "rows of writers that nobody knows: {:?}", found.keys());
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     ops::Deref,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     cache,
     process::Signal,
+    proxy::Proxy,
     segments::{self, Batch},
 };
 
@@ -67,11 +68,27 @@ impl Broker {
     /// # Panics
     /// When it does not start; the text ends with its log.
     pub fn start(options: &BrokerOptions) -> Self {
+        Self::launch(options, None)
+    }
+
+    /// The same behind a proxy: clients that come through the proxy are told its address, and
+    /// stay there. [`Broker::bootstrap`] goes past it.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    pub fn start_behind(proxy: &Proxy, options: &BrokerOptions) -> Self {
+        let broker = Self::launch(options, Some(proxy));
+        proxy.lead_to((broker.host, host::PROXIED_PORT).into());
+        broker
+    }
+
+    fn launch(options: &BrokerOptions, proxy: Option<&Proxy>) -> Self {
         let kafka = prepare();
         let mut tail = String::new();
         for _ in 0..ADDRESS_ATTEMPTS {
             let (dir, host) = (cache::run_dir("broker-"), host::free_host());
-            let properties = properties(host, dir.path(), options);
+            let proxy = proxy.map(Proxy::address);
+            let properties = properties(host, dir.path(), proxy, options);
             let address = Some((host, host::PORT).into());
             let mut node =
                 Node::create(kafka, 1, &node::new_id(), address, dir.path(), &properties);
@@ -193,22 +210,36 @@ impl Drop for SharedBroker {
     }
 }
 
-/// The properties of a single broker with its files in `dir`.
-pub(super) fn properties(host: Ipv4Addr, dir: &Path, options: &BrokerOptions) -> String {
-    let sasl_listener = match options.users.as_slice() {
+/// The properties of a single broker with its files in `dir`, behind a proxy or not.
+pub(super) fn properties(
+    host: Ipv4Addr,
+    dir: &Path,
+    proxy: Option<SocketAddr>,
+    options: &BrokerOptions,
+) -> String {
+    let sasl = match options.users.as_slice() {
         [] => String::new(),
         _ => format!(",SASL_PLAINTEXT://{host}:{}", host::SASL_PORT),
+    };
+    let proxied = match proxy {
+        None => String::new(),
+        Some(_) => format!(",PROXIED://{host}:{}", host::PROXIED_PORT),
     };
     let values = [
         ("HOST", host.to_string()),
         ("PORT", host::PORT.to_string()),
         ("CONTROLLER_PORT", host::CONTROLLER_PORT.to_string()),
-        ("SASL_LISTENER", sasl_listener),
+        ("MORE_LISTENERS", format!("{sasl}{proxied}")),
         ("DIR", dir.display().to_string()),
     ];
     let values: Vec<(&str, &str)> = values.iter().map(|(name, v)| (*name, v.as_str())).collect();
     let mut text = node::fill(&format!("{BROKER}{COMMON}"), &values);
     text += &login(&options.users);
+    if let Some(proxy) = proxy {
+        let plain = format!("PLAINTEXT://{host}:{}", host::PORT);
+        writeln!(text, "advertised.listeners={plain}{sasl},PROXIED://{proxy}")
+            .expect("a string can be written");
+    }
     for (key, value) in &options.settings {
         // The last one of two equal keys counts.
         writeln!(text, "{key}={value}").expect("a string can be written");

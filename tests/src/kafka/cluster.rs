@@ -19,6 +19,7 @@ use super::{
 use crate::{
     cache,
     process::Signal,
+    proxy::Proxy,
     segments::{self, Batch},
     wait::{DEADLINE, wait_until},
 };
@@ -59,13 +60,33 @@ impl Cluster {
     /// # Panics
     /// When one does not start; the text ends with its log.
     pub fn start(options: &ClusterOptions) -> Self {
+        Self::launch(options, None)
+    }
+
+    /// The same with a proxy before each broker: clients that come through a proxy are told the
+    /// addresses of all three, and stay there. The brokers speak to each other past them, and so
+    /// does who uses [`Cluster::bootstrap`].
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub fn start_behind(proxies: &[Proxy; 3], options: &ClusterOptions) -> Self {
+        Self::launch(options, Some(proxies))
+    }
+
+    fn launch(options: &ClusterOptions, proxies: Option<&[Proxy; 3]>) -> Self {
         let kafka = prepare();
         let (dir, host, id) = (cache::run_dir("cluster-"), host::free_host(), node::new_id());
         let make = |node_id: i32| {
             let node_dir = dir.path().join(node_id.to_string());
             cache::make_dir(&node_dir);
             let address = (node_id != CONTROLLER).then(|| (host, port(node_id)).into());
-            let properties = properties(host, node_id, &node_dir.display().to_string(), options);
+            let proxy = proxies.filter(|_| node_id != CONTROLLER).map(|proxies| {
+                let proxy = &proxies[nth(node_id)];
+                proxy.lead_to((host, proxied_port(node_id)).into());
+                proxy.address()
+            });
+            let dir = node_dir.display().to_string();
+            let properties = properties(host, node_id, &dir, proxy, options);
             let mut node = Node::create(kafka, node_id, &id, address, &node_dir, &properties);
             node.launch(kafka, &[]);
             node
@@ -145,6 +166,16 @@ impl Cluster {
         ready.unwrap_or_else(|log| panic!("broker {broker} ended instead of starting\n{log}"));
     }
 
+    /// The batches that each partition's leader has stored.
+    ///
+    /// # Panics
+    /// When a partition has no leader within the deadline.
+    pub fn stored(&mut self, topic: &str, partitions: i32) -> Vec<Vec<Batch>> {
+        let admin = self.admin();
+        let of = |partition| self.batches(admin.leader(topic, partition), topic, partition);
+        (0..partitions).map(of).collect()
+    }
+
     /// Moves the leadership of a partition back to its preferred replica, without any failure.
     pub fn elect_preferred(&mut self, topic: &str, partition: i32) {
         self.kafka.tool(
@@ -199,10 +230,32 @@ fn port(broker: i32) -> u16 {
     host::PORT + u16::try_from(broker - 1).expect("node ids are small and positive")
 }
 
-fn properties(host: Ipv4Addr, id: i32, dir: &str, options: &ClusterOptions) -> String {
+/// The place of a broker among the brokers.
+fn nth(broker: i32) -> usize {
+    usize::try_from(broker - 1).expect("node ids are small and positive")
+}
+
+fn proxied_port(broker: i32) -> u16 {
+    host::PROXIED_PORT + port(broker) - host::PORT
+}
+
+fn properties(
+    host: Ipv4Addr,
+    id: i32,
+    dir: &str,
+    proxy: Option<SocketAddr>,
+    options: &ClusterOptions,
+) -> String {
     let (role, listener) = match id {
         CONTROLLER => ("controller", format!("CONTROLLER://{host}:{}", host::CONTROLLER_PORT)),
         broker => ("broker", format!("PLAINTEXT://{host}:{}", port(broker))),
+    };
+    let (listeners, advertised) = match proxy {
+        None => (listener.clone(), String::new()),
+        Some(proxy) => (
+            format!("{listener},PROXIED://{host}:{}", proxied_port(id)),
+            format!("advertised.listeners={listener},PROXIED://{proxy}\n"),
+        ),
     };
     let values = [
         ("ROLE", role),
@@ -210,10 +263,11 @@ fn properties(host: Ipv4Addr, id: i32, dir: &str, options: &ClusterOptions) -> S
         ("CONTROLLER_ID", &CONTROLLER.to_string()),
         ("HOST", &host.to_string()),
         ("CONTROLLER_PORT", &host::CONTROLLER_PORT.to_string()),
-        ("LISTENER", &listener),
+        ("LISTENERS", &listeners),
         ("DIR", dir),
     ];
     let mut text = node::fill(&format!("{NODE}{COMMON}"), &values);
+    text += &advertised;
     for (key, value) in &options.settings {
         // The last one of two equal keys counts.
         text += &format!("{key}={value}\n");

@@ -13,6 +13,9 @@ use std::{
 pub(super) const PORT: u16 = 19_092;
 /// The port of the listener that asks for a password.
 pub(super) const SASL_PORT: u16 = 19_096;
+/// The port behind a broker's proxy; those of a cluster's other brokers follow. A cluster has no
+/// users, so it may take their port.
+pub(super) const PROXIED_PORT: u16 = 19_095;
 /// The controller's port.
 pub(super) const CONTROLLER_PORT: u16 = 19_099;
 

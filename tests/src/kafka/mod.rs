@@ -3,6 +3,8 @@
 //! [`prepare`] fetches and prepares once per machine; [`Broker`] and [`Cluster`] start nodes from
 //! that; [`Admin`] makes topics and waits until every broker knows them.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod admin;
 mod broker;
 mod cluster;
@@ -16,3 +18,10 @@ pub use broker::{Broker, BrokerOptions, SharedBroker, shared_broker};
 pub use cluster::{Cluster, ClusterOptions};
 pub use prepare::{Kafka, prepare};
 pub use wire::{Metadata, Partition, Topic};
+
+/// Held by tests with brokers of their own, and by those that measure, so that not all of a
+/// process's tests of that kind run at once.
+pub fn own_brokers() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -179,7 +179,8 @@ impl Kafka {
 
     fn make_checkpoint(&self) {
         let dir = cache::run_dir("format-");
-        let properties = broker::properties(host::free_host(), dir.path(), &Default::default());
+        let properties =
+            broker::properties(host::free_host(), dir.path(), None, &Default::default());
         let file = dir.path().join("server.properties");
         fs::write(&file, properties).expect("a new directory can be written");
         let file = file.to_str().expect("the cache directory's path is UTF-8");
@@ -196,7 +197,7 @@ impl Kafka {
         let mut flag = OsString::from("-XX:ArchiveClassesAtExit=");
         flag.push(&made);
         let host = host::free_host();
-        let properties = broker::properties(host, dir.path(), &Default::default());
+        let properties = broker::properties(host, dir.path(), None, &Default::default());
         let address = Some((host, host::PORT).into());
         let mut node = Node::create(self, 1, &node::new_id(), address, dir.path(), &properties);
         node.launch(self, &[flag]);

@@ -1,0 +1,375 @@
+//! The independent check: what was sent and acknowledged, by the engine's own log, against what is
+//! stored, as a client that is not ours reads it.
+//!
+//! Four things hold after every fault. No acknowledged row is missing. Nothing is there that was
+//! never sent, and every value is what was sent. Rows are there once; after a restart of the
+//! service those without an answer may be there again, and are counted. Each writer's rows are in
+//! order within each partition.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    engine::load::{Sent, rows},
+    reader::Record,
+    segments::Batch,
+};
+
+/// Faults that are written out; the others are counted.
+const SHOWN_FAULTS: usize = 10;
+
+/// What is shown of a record.
+const SHOWN_CHARS: usize = 200;
+
+/// What an examination has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Records that are stored.
+    pub records: u64,
+    /// What must not be, whatever happened.
+    pub faults: Vec<String>,
+    /// Batches of which rows are there more than once.
+    pub twice: Vec<Twice>,
+}
+
+/// A batch of which rows are there more than once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twice {
+    /// Its writer.
+    pub writer: String,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Records beyond the first of each row.
+    pub surplus: u64,
+    /// It had an answer before any stream ended: nobody had a reason to send it again.
+    pub answered: bool,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    w: String,
+    n: u64,
+}
+
+/// Compares what is stored with the log of all writers.
+pub fn examine(records: &[Record], sent: &[Sent]) -> Findings {
+    let logs: HashMap<&str, &Sent> = sent.iter().map(|log| (log.writer.as_str(), log)).collect();
+    let mut faults = Vec::new();
+    let mut copies: BTreeMap<(&str, u64), u64> = BTreeMap::new();
+    let mut places = Vec::new();
+    for record in records {
+        match whose(record, &logs) {
+            Ok((log, n)) => {
+                *copies.entry((&log.writer, n)).or_default() += 1;
+                places.push((record.partition, log.writer.as_str(), n));
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for log in sent {
+        let is_missing = |n: &u64| !copies.contains_key(&(log.writer.as_str(), *n));
+        let missing: Vec<u64> = (log.rows_gone..log.rows_durable).filter(is_missing).collect();
+        if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
+            faults.push(format!(
+                "{}: {} acknowledged rows are missing, from {first} to {last}",
+                log.writer,
+                missing.len()
+            ));
+        }
+    }
+    // Rows that are there again lie behind others that were sent after them.
+    places.retain(|(_, writer, n)| copies[&(*writer, *n)] == 1);
+    faults.extend(disorder(&places));
+    let twice = twice(&copies, &logs);
+    Findings { records: records.len() as u64, faults, twice }
+}
+
+/// Whose record it is, and which row; or what is wrong with it.
+fn whose<'a>(record: &Record, logs: &HashMap<&str, &'a Sent>) -> Result<(&'a Sent, u64), String> {
+    let place = || format!("partition {}, offset {}", record.partition, record.offset);
+    let text = record.text();
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let Ok(Row { w, n }) = serde_json::from_str(text) else {
+        return Err(format!("{}: no row: {shown}", place()));
+    };
+    let Some(log) = logs.get(w.as_str()) else {
+        return Err(format!("{}: a row of nobody: {shown}", place()));
+    };
+    if n >= log.rows_sent {
+        return Err(format!("{}: a row that was never sent: {shown}", place()));
+    }
+    let differs = |pad: &String| text != rows(&w, n..n + 1, pad).trim_end();
+    if log.pad.as_ref().is_some_and(differs) {
+        return Err(format!("{}: not the row that was sent: {shown}", place()));
+    }
+    Ok((log, n))
+}
+
+/// Rows that come after a later one of their writer, in the order of the records.
+fn disorder(places: &[(i32, &str, u64)]) -> Vec<String> {
+    let mut last: HashMap<(i32, &str), u64> = HashMap::new();
+    let mut faults = Vec::new();
+    for (partition, writer, n) in places {
+        match last.insert((*partition, writer), *n) {
+            Some(before) if before > *n => {
+                faults.push(format!(
+                    "{writer}: in partition {partition} row {n} comes after row {before}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    faults
+}
+
+/// The batches of which rows are there more than once.
+fn twice(copies: &BTreeMap<(&str, u64), u64>, logs: &HashMap<&str, &Sent>) -> Vec<Twice> {
+    let mut found: BTreeMap<(&str, u64), (u64, bool)> = BTreeMap::new();
+    for ((writer, n), count) in copies.iter().filter(|(_, count)| **count > 1) {
+        let log = logs[writer];
+        let sequence = n / log.batch_rows + 1;
+        let answered = !log.unanswered.iter().any(|rows| rows.contains(n));
+        let (surplus, any_answered) = found.entry((writer, sequence)).or_default();
+        *surplus += count - 1;
+        *any_answered |= answered;
+    }
+    let batch = |((writer, sequence), (surplus, answered)): ((&str, u64), (u64, bool))| Twice {
+        writer: writer.to_owned(),
+        sequence,
+        surplus,
+        answered,
+    };
+    found.into_iter().map(batch).collect()
+}
+
+/// Checks that a topic holds the acknowledged rows of all writers, nothing that they have not
+/// sent, nothing twice, and each writer's rows in order within each partition.
+///
+/// # Panics
+/// When one of these does not hold.
+#[track_caller]
+pub fn exactly(records: &[Record], sent: &[Sent]) {
+    let found = examine(records, sent);
+    assert!(found.faults.is_empty() && found.twice.is_empty(), "{found}");
+}
+
+/// The same after a restart of the service: rows that had no answer when it ended may be there
+/// again. Returns how many records are there beyond the first of each row.
+///
+/// # Panics
+/// When something else does not hold.
+#[track_caller]
+pub fn at_least_once(records: &[Record], sent: &[Sent]) -> u64 {
+    let found = examine(records, sent);
+    let excused = found.twice.iter().all(|batch| !batch.answered);
+    assert!(found.faults.is_empty() && excused, "{found}");
+    found.twice.iter().map(|batch| batch.surplus).sum()
+}
+
+/// Checks the batch headers of a partition that idempotent producers alone have written: offsets
+/// without gaps, and each producer's sequence numbers too. Returns how many records there are.
+///
+/// # Panics
+/// When one of these does not hold.
+#[track_caller]
+pub fn headers(batches: &[Batch]) -> u64 {
+    let mut next_offset = 0;
+    let mut next_sequence: BTreeMap<(i64, i16), i32> = BTreeMap::new();
+    let mut ended: BTreeSet<(i64, i16)> = BTreeSet::new();
+    let mut last = None;
+    for batch in batches {
+        let producer = (batch.producer_id, batch.producer_epoch);
+        assert!(batch.producer_id >= 0, "without idempotence: {batch:?}");
+        assert_eq!(batch.base_offset, next_offset, "a gap before {batch:?}");
+        assert_eq!(
+            batch.last_offset - batch.base_offset + 1,
+            i64::from(batch.records),
+            "{batch:?}"
+        );
+        let expected = next_sequence.entry(producer).or_default();
+        assert_eq!(batch.base_sequence, *expected, "twice or a gap: {batch:?}");
+        assert!(!ended.contains(&producer), "a producer that had ended writes: {batch:?}");
+        // A producer's older epoch never comes back.
+        ended.extend(
+            last.replace(producer)
+                .filter(|last: &(i64, i16)| last.0 == producer.0 && last.1 < producer.1),
+        );
+        *expected = expected.wrapping_add(batch.records);
+        next_offset = batch.last_offset + 1;
+    }
+    u64::try_from(next_offset).expect("offsets are not negative")
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, faults, twice } = self;
+        write!(formatter, "{records} records, {} faults", faults.len())?;
+        for fault in faults.iter().take(SHOWN_FAULTS) {
+            write!(formatter, "\n  {fault}")?;
+        }
+        let surplus: u64 = twice.iter().map(|batch| batch.surplus).sum();
+        write!(formatter, "\n{surplus} records too many, of {} batches", twice.len())?;
+        for Twice { writer, sequence, surplus, answered } in twice.iter().take(SHOWN_FAULTS) {
+            let answer = if *answered { "acknowledged before" } else { "without an answer" };
+            write!(formatter, "\n  {writer}: batch {sequence}: {surplus}, {answer}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segments::Codec;
+
+    /// Two writers with batches of ten: `a` with 50 rows acknowledged, `b` with 20 of 40.
+    fn sent() -> [Sent; 2] {
+        let log = |writer, rows_durable, rows_sent| Sent {
+            rows_sent,
+            batch_rows: 10,
+            ..Sent::whole(writer, rows_durable)
+        };
+        [log("a", 50, 50), log("b", 20, 40)]
+    }
+
+    fn record(partition: i32, offset: usize, text: &str) -> Record {
+        Record {
+            partition,
+            offset: i64::try_from(offset).unwrap(),
+            timestamp_ms: None,
+            key: None,
+            headers: Vec::new(),
+            value: Some(text.as_bytes().to_vec()),
+        }
+    }
+
+    /// What is stored after a run without faults: even rows in partition 0, odd ones in 1.
+    fn stored() -> Vec<Record> {
+        let mut records = Vec::new();
+        for partition in 0..2 {
+            for (writer, count) in [("a", 50), ("b", 30)] {
+                for n in (partition..count).step_by(2) {
+                    let text = rows(writer, n..n + 1, "");
+                    let offset = records.len();
+                    records.push(record(
+                        i32::try_from(partition).unwrap(),
+                        offset,
+                        text.trim_end(),
+                    ));
+                }
+            }
+        }
+        records
+    }
+
+    fn faults(records: &[Record]) -> String {
+        let found = examine(records, &sent());
+        assert_eq!(found.twice, [], "{found}");
+        found.faults.join("; ")
+    }
+
+    #[test]
+    fn a_good_topic_passes() {
+        exactly(&stored(), &sent());
+        assert_eq!(at_least_once(&stored(), &sent()), 0);
+        assert_eq!(examine(&stored(), &sent()).records, 80);
+    }
+
+    #[test]
+    fn a_missing_row_is_found_if_it_was_acknowledged() {
+        let without = |row: &str| {
+            let mut records = stored();
+            records.retain(|record| !record.text().starts_with(row));
+            assert_eq!(records.len(), 79, "{row}");
+            records
+        };
+        let found = faults(&without(r#"{"w":"a","n":37,"#));
+        assert_eq!(found, "a: 1 acknowledged rows are missing, from 37 to 37");
+        exactly(&without(r#"{"w":"b","n":27,"#), &sent());
+        assert!(faults(&[]).contains("a: 50 acknowledged rows are missing, from 0 to 49; b: 20"));
+    }
+
+    #[test]
+    fn a_row_from_nowhere_is_found() {
+        for (text, expected) in [
+            (r#"{"w":"c","n":1,"pad":""}"#, "a row of nobody"),
+            (r#"{"w":"b","n":40,"pad":""}"#, "a row that was never sent"),
+            (r#"{"w":"b","n":39,"pad":"!"}"#, "not the row that was sent"),
+            (r#"{"w":"b", "n":39,"pad":""}"#, "not the row that was sent"),
+            ("torn", "no row"),
+        ] {
+            let mut records = stored();
+            records.push(record(1, 99, text));
+            let found = faults(&records);
+            assert_eq!(found, format!("partition 1, offset 99: {expected}: {text}"));
+        }
+    }
+
+    #[test]
+    fn disorder_is_found_within_a_partition() {
+        let mut records = stored();
+        records.swap(3, 4);
+        assert_eq!(faults(&records), "a: in partition 0 row 6 comes after row 8");
+    }
+
+    #[test]
+    fn a_row_that_is_there_again_is_counted_with_its_batch() {
+        let mut records = stored();
+        records.extend([3, 3, 4, 60].map(|place| stored()[place].clone()));
+        let found = examine(&records, &sent());
+        let batch = |sequence, surplus, answered| Twice {
+            writer: "a".to_owned(),
+            sequence,
+            surplus,
+            answered,
+        };
+        assert_eq!(found.faults, Vec::<String>::new());
+        assert_eq!(found.twice, [batch(1, 3, true), batch(5, 1, true)]);
+
+        let [mut a, b] = sent();
+        a.unanswered.push(40..50);
+        let found = examine(&records, &[a.clone(), b.clone()]);
+        assert_eq!(found.twice, [batch(1, 3, true), batch(5, 1, false)]);
+        a.unanswered.push(0..10);
+        assert_eq!(at_least_once(&records, &[a, b]), 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "a: batch 1: 1, acknowledged before")]
+    fn an_acknowledged_batch_must_not_be_there_twice() {
+        let mut records = stored();
+        records.push(records[0].clone());
+        at_least_once(&records, &sent());
+    }
+
+    fn header(base_offset: i64, records: i32, epoch: i16, base_sequence: i32) -> Batch {
+        Batch {
+            base_offset,
+            last_offset: base_offset + i64::from(records) - 1,
+            records,
+            size_bytes: 100,
+            codec: Codec::None,
+            transactional: false,
+            control: false,
+            producer_id: 7,
+            producer_epoch: epoch,
+            base_sequence,
+            first_timestamp_ms: 0,
+            max_timestamp_ms: 0,
+        }
+    }
+
+    #[test]
+    fn headers_are_without_gaps() {
+        let good = [header(0, 5, 0, 0), header(5, 3, 0, 5), header(8, 2, 1, 0)];
+        assert_eq!(headers(&good), 10);
+        for wrong in [header(10, 1, 1, 1), header(10, 1, 0, 8), header(11, 1, 1, 2)] {
+            let batches = [good.as_slice(), &[wrong]].concat();
+            assert!(std::panic::catch_unwind(|| headers(&batches)).is_err(), "{batches:?}");
+        }
+    }
+}
