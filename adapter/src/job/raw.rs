@@ -148,7 +148,8 @@ pub(super) struct RawOutput {
     #[schemars(extend("default" = default::METADATA_REFRESH))]
     pub(super) metadata_refresh: Option<RawDuration>,
     /// How long a broker may be silent in the middle of a request before its connection is given
-    /// up, from 100ms to 5m.
+    /// up, from 100ms to 5m. All that one broker is sent at once, up to `batching.bytes` for each
+    /// of its partitions, must pass in this time: on a narrow way lower that or raise this.
     #[schemars(extend("default" = default::SOCKET_TIMEOUT))]
     pub(super) socket_timeout: Option<RawDuration>,
     /// How long the brokers may not know the topic before it counts as missing, up to 1h: a topic
