@@ -27,8 +27,8 @@ pub(super) struct Reader {
     /// The schema, its dictionaries numbered in their order: the ids of declared schemas may be
     /// shared or unknown, and a batch's own schema message may have others.
     schema: SchemaRef,
-    /// The same without required columns, to find the rows that lack them; `None` if there are
-    /// none.
+    /// The same without required columns, to tell the rows that lack them from those where a null
+    /// around them hides it; `None` if there are none.
     relaxed: Option<SchemaRef>,
     dictionaries: Vec<Dictionary>,
     shape: Shape,

@@ -1,7 +1,9 @@
 //! Finds the rows of a batch that have a null in a required column, and leaves them out.
 //!
 //! Arrow refuses such a batch as a whole, so it is read a second time with nothing required
-//! ([`relax`]), searched, filtered and given its own types again. Only bad batches come here.
+//! ([`relax`]), searched, filtered and given its own types again. Batches without bad rows come here
+//! too: those where a null around them hides the nulls, and those that Arrow takes though there are
+//! nulls among the values of a dictionary.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, GenericListArray, OffsetSizeTrait, RecordBatch, cast::AsArray,
     downcast_integer_array, make_array,
 };
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, BooleanBufferBuilder, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema};
 use arrow_select::filter::filter;
@@ -32,6 +34,18 @@ fn is_required(field: &Field) -> bool {
             D::Map(_, _) => true, // the key is
             _ => false,
         }
+}
+
+/// The fields directly inside a type.
+fn inner(data_type: &DataType) -> &[FieldRef] {
+    use DataType as D;
+    match data_type {
+        D::Struct(fields) => fields,
+        D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) | D::Map(item, _) => {
+            std::slice::from_ref(item)
+        }
+        _ => &[],
+    }
 }
 
 /// The field with nothing required. Maps become lists of their entries, which have the same
@@ -153,26 +167,40 @@ pub(super) fn keep(
     columns
         .map(|(column, field)| {
             let kept = filter(column, &good)?.to_data();
-            retype(kept, field).map(make_array)
+            retype(&kept, field).map(make_array)
         })
         .collect()
 }
 
-/// The data with the type of `field`. Where a required field is null, that is hidden by a null
-/// around it, which Arrow allows in some places only; so the value that stands there is taken.
-fn retype(data: ArrayData, field: &Field) -> Result<ArrayData, ArrowError> {
-    use DataType as D;
-    let fields = match field.data_type() {
-        D::Struct(fields) => fields.as_ref(),
-        D::List(item) | D::LargeList(item) | D::FixedSizeList(item, _) | D::Map(item, _) => {
-            std::slice::from_ref(item)
-        }
-        _ => &[],
+/// The data with the type of `field`, where only nulls that a null around them hides are left in
+/// required fields.
+fn retype(data: &ArrayData, field: &Field) -> Result<ArrayData, ArrowError> {
+    let mut children = data.child_data().to_vec();
+    for (child, field) in children.iter_mut().zip(inner(field.data_type())) {
+        *child = retype(child, field)?;
+    }
+    fit(data, data.nulls(), children, field.data_type())
+}
+
+/// Puts the data together. Arrow allows hidden nulls in required fields in some places only; in the
+/// others the values that stand there are taken. Not everywhere, as they may be no values at all:
+/// behind a null the key of a dictionary is arbitrary.
+fn fit(
+    data: &ArrayData,
+    nulls: Option<&NullBuffer>,
+    mut children: Vec<ArrayData>,
+    data_type: &DataType,
+) -> Result<ArrayData, ArrowError> {
+    let build = |children| {
+        let data = data.clone().into_builder().data_type(data_type.clone());
+        data.nulls(nulls.cloned()).child_data(children).build()
     };
-    let children = data.child_data().iter().zip(fields);
-    let children = children.map(|(child, field)| retype(child.clone(), field));
-    let children = children.collect::<Result<Vec<_>, _>>()?;
-    let nulls = data.nulls().filter(|_| field.is_nullable()).cloned();
-    let data = data.into_builder().data_type(field.data_type().clone()).nulls(nulls);
-    if fields.is_empty() { data.build() } else { data.child_data(children).build() }
+    build(children.clone()).or_else(|_| {
+        for (child, field) in children.iter_mut().zip(inner(data_type)) {
+            if !field.is_nullable() {
+                *child = fit(child, None, child.child_data().to_vec(), field.data_type())?;
+            }
+        }
+        build(children)
+    })
 }

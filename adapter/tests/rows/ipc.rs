@@ -34,6 +34,10 @@ fn words() -> RecordBatch {
     batch(vec![column("a", array)])
 }
 
+fn words_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8))
+}
+
 /// The messages of a stream, cut apart, without the end-of-stream mark.
 fn messages(stream: &[u8]) -> Vec<Vec<u8>> {
     let (mut all, mut rest) = (Vec::new(), stream);
@@ -340,6 +344,73 @@ fn nulls_that_a_null_around_them_hides_are_no_fault() {
     let decoded = decode(required(), Carrier::ArrowIpc, ipc_bare(&list(6))).unwrap();
     let found = "2 `a[0]` NULL_IN_REQUIRED the value is null, but the column is required";
     assert_eq!((bad_rows(&decoded).as_str(), decoded.batch.num_rows()), (found, 2));
+    decoded.batch.column(0).to_data().validate_full().unwrap();
+}
+
+/// Behind a null the key of a dictionary may be anything.
+#[test]
+fn hidden_keys_of_required_dictionaries_are_left_alone() {
+    let came = |keys: [i8; 3], values: &[Option<&str>], there: [bool; 3], q: Option<i32>| {
+        let nulls = Some(NullBuffer::from(there.to_vec()));
+        let keys = Int8Array::new(keys.to_vec().into(), nulls.clone());
+        let words: DictionaryArray<Int8Type> =
+            DictionaryArray::new(keys, Arc::new(StringArray::from(values.to_vec())));
+        let (word, words) = column("d", words);
+        let record = StructArray::new(Fields::from(vec![word]), vec![words], nulls);
+        batch(vec![column("s", record), column("q", Int32Array::from(vec![q, Some(2), Some(3)]))])
+    };
+    let decoded = |rows: &RecordBatch| {
+        let word = Field::new("d", words_type(), false);
+        let declared = schema(vec![
+            field("s", DataType::Struct(Fields::from(vec![word]))),
+            Field::new("q", DataType::Int32, false),
+        ]);
+        let decoded = decode(declared, Carrier::ArrowIpc, ipc_bare(rows)).unwrap();
+        decoded.batch.columns().iter().for_each(|c| c.to_data().validate_full().unwrap());
+        decoded
+    };
+    let word = |decoded: &Decoded, row: usize| {
+        let record = decoded.batch.column(0).as_struct();
+        let words = record.column(0).as_dictionary::<Int8Type>();
+        let words = words.downcast_dict::<StringArray>().unwrap();
+        record.is_valid(row).then(|| words.value(row).to_owned())
+    };
+    let there = [true, true, false];
+    let good = decoded(&came([0, 0, -1], &[Some("x"), None], there, Some(1)));
+    assert_eq!((bad_rows(&good).as_str(), good.batch.num_rows()), ("", 3));
+    assert_eq!((word(&good, 1).as_deref(), word(&good, 2)), (Some("x"), None));
+    let first = "0 `q` NULL_IN_REQUIRED the value is null, but the column is required";
+    let kept = decoded(&came([0, 0, -1], &[Some("x")], there, None));
+    assert_eq!((bad_rows(&kept).as_str(), kept.batch.num_rows()), (first, 2));
+    assert_eq!((word(&kept, 0).as_deref(), word(&kept, 1)), (Some("x"), None));
+    let empty = decoded(&came([0; 3], &[], [false; 3], None));
+    assert_eq!((bad_rows(&empty).as_str(), empty.batch.num_rows()), (first, 2));
+    assert_eq!((word(&empty, 0), word(&empty, 1)), (None, None));
+}
+
+/// One place where the values behind hidden nulls are taken beside one where they cannot be.
+#[test]
+fn hidden_nulls_of_lists_and_dictionaries_stand_beside_each_other() {
+    let nulls = || Some(NullBuffer::from(vec![true, false, true]));
+    let keys = Int8Array::new(vec![0, -1, 0].into(), nulls());
+    let words = DictionaryArray::new(keys, Arc::new(StringArray::from(vec!["x"])));
+    let items = Int32Array::from(vec![Some(1), None, Some(3)]);
+    // Below the list a record, whose nulls go and leave those of its field in sight.
+    let inner = |nullable| Fields::from(vec![Field::new("i", DataType::Int32, nullable)]);
+    let item = |nullable| Field::new("item", DataType::Struct(inner(nullable)), nullable);
+    let items = StructArray::new(inner(true), vec![Arc::new(items)], nulls());
+    let offsets = OffsetBuffer::from_lengths([1, 1, 1]);
+    let list = ListArray::new(Arc::new(item(true)), offsets, Arc::new(items), nulls());
+    let fields = |nullable| {
+        let list = DataType::List(Arc::new(item(nullable)));
+        let field = |name: &str, data_type| Field::new(name, data_type, nullable);
+        Fields::from(vec![field("d", words_type()), field("l", list)])
+    };
+    let record = StructArray::new(fields(true), vec![Arc::new(words), Arc::new(list)], nulls());
+    let declared = schema(vec![field("s", DataType::Struct(fields(false)))]);
+    let came = ipc_bare(&batch(vec![column("s", record)]));
+    let decoded = decode(declared, Carrier::ArrowIpc, came).unwrap();
+    assert_eq!((bad_rows(&decoded).as_str(), decoded.batch.num_rows()), ("", 3));
     decoded.batch.column(0).to_data().validate_full().unwrap();
 }
 
