@@ -488,8 +488,38 @@ async fn two_arrow_streams_in_one_file_are_not_taken_for_one() {
     let stream = std::fs::read(bench.path("x.arrows")).unwrap();
     let file = bench.file("two.arrows", [&stream[..], &stream].concat());
     let error = bench.send(&[&file], &[]).await.error.unwrap();
-    assert!(error.contains("two.arrows: is broken"), "{error}");
-    assert!(error.contains("bytes follow the end of the stream"), "{error}");
+    let expected = "two.arrows: is broken: bytes follow the end of the stream; if it holds several \
+                    streams, save each as a file of its own";
+    assert!(error.contains(expected), "{error}");
+}
+
+/// Arrow's reader takes up to three bytes of a next message for the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrow_stream_that_is_cut_off_is_not_taken_for_a_whole_one() {
+    let bench = Bench::new([]);
+    write(&bench.path("x.arrows"));
+    let stream = std::fs::read(bench.path("x.arrows")).unwrap();
+    let one = stream.len() - 8; // the end mark, which may be missing
+    for cut in [one - 1, one + 1, one + 3, one + 4, one + 7] {
+        let bench = Bench::new([]);
+        let file = bench.file("cut.arrows", &stream[..cut]);
+        let error = bench.send(&[&file], &[]).await.error.unwrap();
+        let expected = "cut.arrows: is broken: it ends in the middle of a message";
+        assert!(error.contains(expected), "{cut}: {error}");
+    }
+    let file = bench.file("cut.arrows", &stream[..one]);
+    assert_eq!(bench.send(&[&file], &[]).await.ended, Ended::Done);
+}
+
+/// What the footer calls a record batch is none: Arrow's reader ends there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrow_file_does_not_end_at_a_block_without_a_batch() {
+    let bench = Bench::new([]);
+    let input = include_bytes!("../../../fuzz/corpus/arrow/block-without-a-message");
+    let file = bench.file("x.arrow", input);
+    let error = bench.send(&[&file], &[]).await.error.unwrap();
+    let expected = "x.arrow: is broken: block 1 of its footer is no record batch";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,10 @@
 //! Arrow IPC: the file format (Feather version 2) and the stream format.
+//!
+//! A stream need not end with its end mark. One that is cut off exactly between two messages cannot
+//! be told from a whole one without the mark, and is taken for one; any other cut is a fault.
 use std::{
     fs::File,
-    io::{BufReader, Read as _, Seek as _},
+    io::{self, BufReader, ErrorKind, Read, Seek as _},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +22,7 @@ const FILE_MAGIC: &[u8] = b"ARROW1";
 /// and at the mark that ends a stream, and what stands behind would be lost without a word.
 enum Batches {
     File { reader: FileReader<BufReader<File>>, came: usize },
-    Stream(StreamReader<BufReader<File>>),
+    Stream(StreamReader<Unread>),
 }
 
 impl Batches {
@@ -30,21 +33,26 @@ impl Batches {
         }
     }
 
-    fn next(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        let broken = |what: String| Err(ArrowError::IpcError(what));
+    fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         match self {
             Self::File { reader, came } => {
-                let batch = reader.next().transpose()?;
+                let batch = reader.next().transpose().map_err(fault)?;
                 if batch.is_none() && *came < reader.num_batches() {
-                    return broken(format!("batch {} holds no rows", *came + 1));
+                    return Err(format!("block {} of its footer is no record batch", *came + 1));
                 }
                 *came += 1;
                 Ok(batch)
             }
             Self::Stream(reader) => {
-                let batch = reader.next().transpose()?;
-                if batch.is_none() && reader.get_mut().read(&mut [0])? > 0 {
-                    return broken("bytes follow the end of the stream".to_owned());
+                let batch = reader.next().transpose().map_err(fault)?;
+                let mut more =
+                    || reader.get_mut().read(&mut [0]).map_err(|error| error.to_string());
+                if batch.is_none() && more()? > 0 {
+                    return Err(
+                        "bytes follow the end of the stream; if it holds several streams, \
+                                save each as a file of its own"
+                            .to_owned(),
+                    );
                 }
                 Ok(batch)
             }
@@ -52,11 +60,45 @@ impl Batches {
     }
 }
 
+/// Reading faults say enough by themselves; Arrow's come with their kind.
+fn fault(error: ArrowError) -> String {
+    match error {
+        ArrowError::IoError(_, error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The bytes of a stream. Arrow's reader takes a file that ends within the length of a message for
+/// one that ends before it, as both are the same kind of error; here they are not.
+struct Unread(BufReader<File>);
+
+impl Read for Unread {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+
+    fn read_exact(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
+        let mut at_end = ErrorKind::UnexpectedEof;
+        while !bytes.is_empty() {
+            match self.0.read(bytes) {
+                Ok(0) => return Err(io::Error::new(at_end, "it ends in the middle of a message")),
+                Ok(count) => {
+                    bytes = &mut bytes[count..];
+                    at_end = ErrorKind::InvalidData;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 fn open_batches(path: &Path) -> Result<Batches, FileError> {
     let no_arrow = |error: &ArrowError| {
         FileError::new(path, format!("is not Arrow IPC, neither file nor stream: {error}"))
     };
-    let io = |error: &std::io::Error| FileError::io(path, error);
+    let io = |error: &io::Error| FileError::io(path, error);
     let mut file = open(path)?;
     let mut start = Vec::new();
     file.by_ref().take(FILE_MAGIC.len() as u64).read_to_end(&mut start).map_err(|e| io(&e))?;
@@ -67,7 +109,8 @@ fn open_batches(path: &Path) -> Result<Batches, FileError> {
         })?;
         return Ok(Batches::File { reader, came: 0 });
     }
-    let reader = StreamReader::try_new_buffered(file, None).map_err(|error| no_arrow(&error))?;
+    let bytes = Unread(BufReader::new(file));
+    let reader = StreamReader::try_new(bytes, None).map_err(|error| no_arrow(&error))?;
     Ok(Batches::Stream(reader))
 }
 

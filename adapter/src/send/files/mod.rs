@@ -294,6 +294,8 @@ impl Reader {
 }
 
 /// Reads from a file whose reader panics where the file is broken, so that the fault names it.
+/// What ends the process is beyond it: for a compressed Arrow file Arrow's reader asks for as much
+/// memory as the file says it needs, and where that is a lie there may not be so much.
 fn unbroken<T>(path: &Path, read: impl FnOnce() -> Result<T, FileError>) -> Result<T, FileError> {
     quiet::install();
     // Nobody reads on after an error, so nothing sees what the panic left half done.

@@ -28,10 +28,12 @@ fn plain_type(data_type: &DataType) -> DataType {
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
+        // The service knows no fixed-size lists of size 0.
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => DataType::List(plain_field(item)),
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, 0) => DataType::List(plain_field(item)),
         // Not a list: a null would keep its elements, which are null though they may not be.
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
         DataType::Struct(fields) => {
@@ -62,4 +64,36 @@ pub fn batch(
     }
     RecordBatch::try_new(schema.clone(), columns)
         .map_err(|error| FileError::new(path, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Array as _, FixedSizeListArray, Int64Array, cast::AsArray as _};
+    use arrow_buffer::NullBuffer;
+
+    use super::*;
+
+    #[test]
+    fn fixed_size_lists_of_nothing_become_lists() {
+        let item = || Arc::new(Field::new("item", DataType::Int64, false));
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        let none = Arc::new(Int64Array::from(Vec::<i64>::new()));
+        let lists = FixedSizeListArray::new(item(), 0, none, Some(nulls));
+        let field = Field::new("a", lists.data_type().clone(), true);
+        let came = Schema::new(vec![field]);
+        let plain = Arc::new(schema(&came));
+        assert_eq!(plain.field(0).data_type(), &DataType::List(item()));
+        let came = RecordBatch::try_new(Arc::new(came), vec![Arc::new(lists)]).unwrap();
+        let sent = batch(&came, &plain, Path::new("x.arrow")).unwrap();
+        let lists = sent.column(0).as_list::<i32>();
+        assert_eq!((lists.len(), lists.null_count(), lists.is_null(1)), (3, 1, true));
+        assert_eq!((lists.value_length(0), lists.value_length(2)), (0, 0));
+    }
+
+    #[test]
+    fn other_fixed_size_lists_stay() {
+        let item = Arc::new(Field::new("item", DataType::Int64, false));
+        let two = DataType::FixedSizeList(item, 2);
+        assert_eq!(plain_type(&two), two);
+    }
 }
