@@ -64,7 +64,7 @@ const KINDS: u8 = TIMESTAMP + 12;
 
 const UNITS: [TimeUnit; 4] =
     [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
-const ZONES: [Option<&str>; 3] = [None, Some("UTC"), Some("+02:00")];
+const ZONES: [Option<&str>; 4] = [None, Some("UTC"), Some("+02:00"), Some("")];
 const KEYS: [DataType; 8] = [
     DataType::Int8,
     DataType::Int16,

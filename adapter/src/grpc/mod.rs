@@ -14,7 +14,7 @@ mod error;
 mod once;
 mod opening;
 mod outbox;
-pub mod schema;
+pub mod schema; // for `fuzz` alone
 mod server;
 mod service;
 mod session;

@@ -5,14 +5,14 @@
 //! batch carries the count of rows up to its end as its position, so the service itself knows
 //! where to go on and nothing is kept here.
 mod args;
-pub mod files;
+pub mod files; // for `fuzz` alone
 mod identity;
 mod parts;
 mod report;
 mod sender;
 #[cfg(test)]
 mod tests;
-pub mod types;
+pub mod types; // for `fuzz` alone
 
 use std::{io, pin::Pin, time::Instant};
 
