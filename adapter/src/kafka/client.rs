@@ -40,7 +40,8 @@ pub struct Client {
     _bell: Arc<Bell>,
 }
 
-/// Wakes the thread that polls. Rung while nobody sleeps it ends the next sleep, so no ring is lost.
+/// Wakes the thread that polls: one thread may serve several producers, and waits for all of them
+/// at once. Rung while nobody sleeps it ends the next sleep, so no ring is lost.
 #[derive(Default)]
 pub struct Bell(OnceLock<Thread>);
 
@@ -117,8 +118,8 @@ impl Client {
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
-    pub fn new(
-        settings: &[(String, String)],
+    pub fn new<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
         topic: &str,
         bell: &Arc<Bell>,
     ) -> Result<(Arc<Self>, Poller), String> {
@@ -322,13 +323,6 @@ impl Poller {
             sys::rd_kafka_poll(self.client.handle, 0);
             &mut *self.client.reports
         }
-    }
-
-    /// Makes everything that was handed over leave now, and serves callbacks for a millisecond or
-    /// two, or until all of it is reported. What they leave is lent by the next poll.
-    pub fn flush(&mut self) {
-        // SAFETY: as in `poll`.
-        unsafe { sys::rd_kafka_flush(self.client.handle, 1) };
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Rows waiting in an output from which on lanes hold theirs back to fill Kafka batches.
-pub const PRESSURE_RECORDS: u64 = 512;
+const PRESSURE_RECORDS: u64 = 512;
 
 /// What a record costs in a Kafka batch beside its bytes, at most (magic 2: length, attributes,
 /// timestamp, offset, key and value lengths, header count).

@@ -1,8 +1,8 @@
 //! Kafka: takes encoded records for named partitions and settles each of them exactly once.
 //!
 //! The way of a batch here: [`budget`] (room) → [`receipt`] (a flight with a receipt for each
-//! record) → [`lane`] (the partition's queue, which paces the hand-over) → [`client`]
-//! (librdkafka) → reports → receipts → [`Ticket`]. [`sink`] holds them together for one output.
+//! record) → [`lane`] (the partition's queue, which paces the hand-over) → [`producers`] →
+//! [`client`] (librdkafka) → reports → receipts → [`Ticket`]. [`sink`] holds them together for one output.
 //!
 //! This module alone names librdkafka. Everything above it sees the seam [`Delivery`]: room,
 //! partitions, submit. A model of it settles records by hand in the tests of the stream.
@@ -23,10 +23,10 @@ use crate::partition::{Partitions, Routes};
 pub mod budget;
 pub mod cause;
 mod client;
-mod gate;
 mod lane;
 pub mod mock;
 mod poll;
+mod producers;
 pub mod reader;
 pub mod receipt;
 mod settings;

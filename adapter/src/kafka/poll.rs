@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     cause::Cause,
-    client::{Client, Failed, Fault, Poller, Reports},
+    client::{Failed, Fault, Reports},
     lane::Run,
+    producers::{Pollers, Producers},
     receipt::Settled,
     sink::{Broken, Inner, stopped},
 };
@@ -31,21 +32,17 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The poll thread. Returns how many records were given up.
-    pub(super) fn poll_loop(&self, mut poller: Poller) -> u64 {
+    pub(super) fn poll_loop(&self, mut pollers: Pollers) -> u64 {
         self.bell.wakes_this_thread();
         loop {
-            if self.hasty.swap(false, Ordering::SeqCst) && self.is_calm() {
-                // If somebody hands over just now, that one is in haste as well, or nobody is.
-                self.gate.closed(|| poller.flush());
-            }
-            let rebuild = self.serve(&mut poller);
+            let rebuild = self.serve(&mut pollers);
             if self.stopping.load(Ordering::SeqCst) {
-                return self.give_up(&mut poller);
+                return self.give_up(&mut pollers);
             }
-            if rebuild || poller.client().fatal().is_some() {
-                poller = self.rebuild(poller);
+            if rebuild || pollers.fatal().is_some() {
+                pollers = self.rebuild(pollers);
                 if self.stopping.load(Ordering::SeqCst) {
-                    return self.give_up(&mut poller);
+                    return self.give_up(&mut pollers);
                 }
             }
             let due = self.drive_all();
@@ -59,9 +56,14 @@ impl Inner {
         }
     }
 
-    /// Serves librdkafka once. True if the producer must be built anew.
-    fn serve(&self, poller: &mut Poller) -> bool {
-        let reports = poller.poll();
+    /// Serves librdkafka once. True if the producers must be built anew.
+    fn serve(&self, pollers: &mut Pollers) -> bool {
+        let mut rebuild = false;
+        pollers.poll(|reports| rebuild |= self.take_reports(reports));
+        rebuild
+    }
+
+    fn take_reports(&self, reports: &mut Reports) -> bool {
         let now = Instant::now();
         let mut rebuild = false;
         for fault in reports.errors.drain(..) {
@@ -101,26 +103,26 @@ impl Inner {
     }
 
     /// A producer after a fatal error takes nothing more: fail what it has, and make another.
-    fn rebuild(&self, mut poller: Poller) -> Poller {
-        let pause = self.broke(poller.client().fatal());
+    fn rebuild(&self, mut pollers: Pollers) -> Pollers {
+        let pause = self.broke(pollers.fatal());
         self.halted.store(true, Ordering::SeqCst);
         // Purged records are reported at once; the old producer must not go before that.
-        while !self.drain_purged(&mut poller) {
+        while !self.drain_purged(&mut pollers) {
             if self.stopping.load(Ordering::SeqCst) {
-                return poller;
+                return pollers;
             }
             tracing::error!(output = self.settings.alias, "purged records are not reported yet");
         }
         let end = Instant::now() + pause;
-        let (client, fresh) = loop {
+        let (producers, fresh) = loop {
             if self.stopping.load(Ordering::SeqCst) {
-                return poller;
+                return pollers;
             }
             if Instant::now() < end {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
-            match Client::new(&self.settings.librdkafka, &self.settings.topic, &self.bell) {
+            match Producers::new(&self.settings.recipe, &self.bell) {
                 Ok(made) => break made,
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
@@ -128,11 +130,11 @@ impl Inner {
                 }
             }
         };
-        *self.client.write().expect("nothing panics in it") = client;
+        *self.producers.write().expect("nothing panics in it") = producers;
         self.halted.store(false, Ordering::SeqCst);
         self.kick();
         // Destroying a producer waits for its threads, which may be resolving a name.
-        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(poller));
+        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(pollers));
         drop(old);
         fresh
     }
@@ -142,7 +144,7 @@ impl Inner {
     fn broke(&self, fault: Option<Fault>) -> Duration {
         let cause = match fault {
             Some(fault) => {
-                let (_, cause) = Cause::of_record(fault.code, &self.settings.topic);
+                let (_, cause) = Cause::of_record(fault.code, &self.settings.recipe.topic);
                 Cause::new(cause.code, format!("{} ({})", cause.text, fault.text))
             }
             None => Cause::new("PRODUCER_FAILED", "the producer failed and is built anew"),
@@ -175,27 +177,27 @@ impl Inner {
     }
 
     /// Fails everything that librdkafka has and takes the reports. False if some did not come.
-    fn drain_purged(&self, poller: &mut Poller) -> bool {
+    fn drain_purged(&self, pollers: &mut Pollers) -> bool {
         // Whoever was handing over when the halt began is through when its lane is free.
         for lane in self.lanes().iter() {
             drop(lane.lock());
         }
-        poller.client().purge();
+        pollers.purge();
         let end = Instant::now() + PURGE_TIMEOUT;
         while self.status.flying.load(Ordering::Acquire) > 0 && Instant::now() < end {
-            self.serve(poller);
+            self.serve(pollers);
             thread::park_timeout(Duration::from_millis(10));
         }
         self.status.flying.load(Ordering::Acquire) == 0
     }
 
     /// The sink stops: what is not settled is unknown, or surely not written and as good as that.
-    fn give_up(&self, poller: &mut Poller) -> u64 {
+    fn give_up(&self, pollers: &mut Pollers) -> u64 {
         self.halted.store(true, Ordering::SeqCst);
         self.gave_up.store(true, Ordering::SeqCst);
         let unsettled = self.status.in_flight();
         if unsettled > 0 {
-            self.drain_purged(poller);
+            self.drain_purged(pollers);
             let cause = stopped();
             for lane in self.lanes().iter() {
                 let runs = lane.evacuate(&mut lane.lock());

@@ -1,20 +1,16 @@
 //! From an output of the job file to librdkafka's settings.
 use std::{collections::BTreeMap, time::Duration};
 
-use super::lane::Pace;
+use super::{lane::Pace, producers::Recipe};
 use crate::job::{Acks, Compression, ErrorPolicy, Output, Secret, SecretError, Security};
-
-/// How long librdkafka waits for a batch that is being handed over to be complete. Its broker
-/// thread wakes with the first record of a hand-over; without this pause it would send what is
-/// there by then and leave the rest behind a request in flight, where an idempotent producer spins
-/// until that is answered. Handing 3,000 records over takes about this long. The output's own
-/// linger is the lanes' business.
-const HAND_OVER_MAX: Duration = Duration::from_micros(500);
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does not fit makes the
 /// next one: a hand-over that left in two requests would busy-wait on the first, and a verdict on
 /// the first would let the second overtake it.
 const HAND_OVER_RECORDS_MAX: u32 = 4_000;
+
+/// librdkafka allows no shorter time for making a connection.
+const SETUP_MIN: Duration = Duration::from_secs(1);
 
 /// librdkafka must never be the one that refuses a record for its size: the topic's limit is
 /// known and judged before. Its own largest value is 10^9.
@@ -24,16 +20,14 @@ pub const MESSAGE_BYTES_MAX: u32 = 104_857_600;
 pub struct Settings {
     /// The output's alias, for logs.
     pub alias: String,
-    /// The topic.
-    pub topic: String,
     /// How batches are made.
     pub pace: Pace,
     /// Rows that the broker refuses for good are set aside instead of waiting.
     pub drop_blamed: bool,
     /// Between looks at partitions and leaders.
     pub metadata_refresh: Duration,
-    /// Names and values for librdkafka. May hold a password: never shown.
-    pub(super) librdkafka: Vec<(String, String)>,
+    /// What its producers are made of.
+    pub(super) recipe: Recipe,
 }
 
 impl Settings {
@@ -57,7 +51,6 @@ impl Settings {
         let (codec, level) = compression(&output.compression);
         set("compression.type", &codec);
         set("compression.level", &level);
-        set("linger.ms", &ms(HAND_OVER_MAX));
         let records_max = output.batching.rows.min(HAND_OVER_RECORDS_MAX);
         // A hand-over of this many leaves at once.
         set("batch.num.messages", &records_max);
@@ -69,10 +62,17 @@ impl Settings {
         set("message.timeout.ms", &0);
         // A frozen broker is given up after this, whatever `request.timeout.ms` says.
         set("socket.timeout.ms", &ms(output.socket_timeout));
+        // Nor does a connection that is made while the broker is silent outlast its silence.
+        let setup = output.socket_timeout.max(SETUP_MIN);
+        set("socket.connection.setup.timeout.ms", &ms(setup));
+        set("api.version.request.timeout.ms", &ms(output.socket_timeout));
         set("reconnect.backoff.max.ms", &2000);
         set("topic.metadata.propagation.max.ms", &ms(output.topic_missing_after));
         set("topic.metadata.refresh.interval.ms", &ms(output.metadata_refresh));
         set("socket.nagle.disable", &true);
+        // Azure's load balancers drop what is idle for four minutes, and tell nobody.
+        set("socket.keepalive.enable", &true);
+        set("connections.max.idle.ms", &180_000);
         set("log_level", &6);
         for (name, value) in &output.librdkafka {
             set(name, value);
@@ -86,7 +86,6 @@ impl Settings {
         }
         Ok(Self {
             alias: output.alias.to_string(),
-            topic: output.topic.to_string(),
             pace: Pace {
                 linger: output.batching.linger,
                 records_max,
@@ -94,7 +93,11 @@ impl Settings {
             },
             drop_blamed: output.error_policy == ErrorPolicy::Drop,
             metadata_refresh: output.metadata_refresh,
-            librdkafka: map.into_iter().collect(),
+            recipe: Recipe {
+                settings: map.into_iter().collect(),
+                topic: output.topic.to_string(),
+                answered: output.acks != Acks::Zero,
+            },
         })
     }
 }

@@ -18,9 +18,9 @@ use super::{
     Counts, Delivery,
     budget::{Permit, Share},
     cause::{Cause, Fate, is_missing_topic},
-    client::{Bell, Client, Failed, Fault},
-    gate::Gate,
-    lane::{Lane, Load, Next, PRESSURE_RECORDS, Pace, Run},
+    client::{Bell, Failed, Fault},
+    lane::{Lane, Load, Next, Pace, Run},
+    producers::Producers,
     receipt::{Encoded, Flight, Ticket},
     settings::{MESSAGE_BYTES_MAX, Settings},
     status::{Health, Status},
@@ -38,15 +38,12 @@ pub(super) struct Inner {
     pub(super) share: Share,
     // Before the lanes: fields are dropped in this order, and librdkafka may read the flights
     // that the lanes hold until it is destroyed.
-    pub(super) client: RwLock<Arc<Client>>,
+    pub(super) producers: RwLock<Arc<Producers>>,
     pub(super) lanes: RwLock<Arc<[Arc<Lane>]>>,
     /// The largest Kafka batch, as the output and the topic allow.
     pub(super) batch_bytes_max: AtomicU64,
     /// Wakes the poll thread.
     pub(super) bell: Arc<Bell>,
-    pub(super) gate: Gate,
-    /// What was handed over last is to leave at once.
-    pub(super) hasty: AtomicBool,
     pub(super) record_bytes_max: AtomicUsize,
     pub(super) partitions: watch::Sender<Option<Arc<Partitions>>>,
     pub(super) status: Status,
@@ -94,17 +91,15 @@ impl Sink {
     /// If librdkafka refuses a setting or cannot start.
     pub fn start(settings: Settings, share: Share) -> Result<Self, String> {
         let bell = Arc::<Bell>::default();
-        let (client, poller) = Client::new(&settings.librdkafka, &settings.topic, &bell)?;
+        let (producers, pollers) = Producers::new(&settings.recipe, &bell)?;
         // Until the topic's limit is known the broker judges.
         let record_bytes_max = MESSAGE_BYTES_MAX as usize;
         let inner = Arc::new(Inner {
             share,
-            client: RwLock::new(client),
+            producers: RwLock::new(producers),
             lanes: RwLock::new(Arc::new([])),
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
-            gate: Gate::default(),
-            hasty: AtomicBool::new(false),
             record_bytes_max: AtomicUsize::new(record_bytes_max),
             partitions: watch::Sender::new(None),
             status: Status::new(),
@@ -128,7 +123,7 @@ impl Sink {
             format!("kafka-{alias}"),
             Box::new(move || {
                 let _guard = AbortOnPanic;
-                let unsettled = polling.poll_loop(poller);
+                let unsettled = polling.poll_loop(pollers);
                 let _ = stopped.send(unsettled);
             }),
         )?;
@@ -224,8 +219,8 @@ impl Delivery for Sink {
 }
 
 impl Inner {
-    pub(super) fn client(&self) -> Arc<Client> {
-        self.client.read().expect("nothing panics in it").clone()
+    pub(super) fn producers(&self) -> Arc<Producers> {
+        self.producers.read().expect("nothing panics in it").clone()
     }
 
     pub(super) fn lanes(&self) -> Arc<[Arc<Lane>]> {
@@ -235,12 +230,6 @@ impl Inner {
     /// How batches are made now.
     fn pace(&self) -> Pace {
         Pace { bytes_max: self.batch_bytes_max.load(Ordering::Relaxed), ..self.settings.pace }
-    }
-
-    /// Little is on its way, so a pause that fills Kafka batches is for nothing.
-    pub(super) fn is_calm(&self) -> bool {
-        let Load { waiting, flying } = self.load();
-        waiting + flying < PRESSURE_RECORDS
     }
 
     fn load(&self) -> Load {
@@ -262,26 +251,16 @@ impl Inner {
             if self.halted.load(Ordering::SeqCst) {
                 return None;
             }
-            let Some(passage) = self.gate.pass() else {
-                // The poll thread flushes, and looks at every lane afterwards.
-                self.bell.ring();
-                return None;
-            };
             let handed = match lane.take(queue, &self.pace(), self.load(), now) {
                 Ok(handed) => handed,
                 Err(Next::At(time)) => return Some(time),
                 Err(Next::Event) => return None,
             };
-            let refused = lane.hand_over(queue, &self.client());
-            drop(passage);
+            let refused = lane.hand_over(queue, self.producers().of(handed));
             // In this order the sum never misses a record: `close` waits for it to be zero.
             self.status.flying.fetch_add(u64::from(handed), Ordering::AcqRel);
             self.status.waiting.fetch_sub(u64::from(handed), Ordering::AcqRel);
             if refused.is_empty() {
-                if self.is_calm() {
-                    self.hasty.store(true, Ordering::SeqCst);
-                    self.bell.ring();
-                }
                 return None;
             }
             // librdkafka did not take them: as good as reported. If the producer is broken the
@@ -306,7 +285,7 @@ impl Inner {
         let judged: Vec<_> = failed
             .iter()
             .map(|failed| {
-                let (fate, cause) = Cause::of_record(failed.code, &self.settings.topic);
+                let (fate, cause) = Cause::of_record(failed.code, &self.settings.recipe.topic);
                 // What a stop purges says nothing about the broker.
                 let purged = stopping && fate == Fate::Rebuild;
                 (failed, fate, if purged { stopped() } else { cause })

@@ -88,7 +88,7 @@ impl Inner {
     /// ready.
     fn refresh_topic(&self, ask_limit: bool, missed: &mut bool) -> bool {
         let was_missed = std::mem::take(missed);
-        let leaders = self.client().leaders(METADATA_TIMEOUT);
+        let leaders = self.producers().leaders(METADATA_TIMEOUT);
         match leaders {
             Ok(leaders) if leaders.contains(&true) => {
                 *self.last_fault.lock().expect("nothing panics in it") = None;
@@ -131,7 +131,7 @@ impl Inner {
                     return false;
                 }
                 let cause = if nobody_answers { self.likely_cause(fault) } else { fault };
-                self.trouble(Cause::of_fault(&cause, &self.settings.topic), nobody_answers);
+                self.trouble(Cause::of_fault(&cause, &self.settings.recipe.topic), nobody_answers);
                 false
             }
         }
@@ -202,8 +202,10 @@ impl Inner {
 
     /// Learns the topic's size limit.
     fn refresh_limit(&self) {
-        let limit = self.client().message_bytes_max(&self.settings.topic, LIMIT_TIMEOUT);
-        let Some(limit) = limit else { return };
+        let (producers, topic) = (self.producers(), &self.settings.recipe.topic);
+        let Some(limit) = producers.message_bytes_max(topic, LIMIT_TIMEOUT) else {
+            return;
+        };
         let record = limit.saturating_sub(BATCH_OVERHEAD_BYTES).max(1);
         self.record_bytes_max.store(record as usize, Ordering::Relaxed);
         let batch = self.settings.pace.bytes_max.min(record);

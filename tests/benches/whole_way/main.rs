@@ -18,6 +18,7 @@ mod latency;
 mod measure;
 mod sender;
 mod series;
+mod slow;
 mod throughput;
 mod work;
 
@@ -26,8 +27,12 @@ use std::env;
 type Series = fn(&series::Bench);
 
 /// The series, in the order in which they run.
-const SERIES: [(&str, Series); 3] =
-    [("cost", cost::cost), ("flat", flat::flat), ("latency", latency::latency)];
+const SERIES: [(&str, Series); 4] = [
+    ("cost", cost::cost),
+    ("flat", flat::flat),
+    ("latency", latency::latency),
+    ("slow", slow::slow),
+];
 
 fn main() {
     // cargo itself adds `--bench`.

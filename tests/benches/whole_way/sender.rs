@@ -2,6 +2,7 @@
 //! allows.
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -115,6 +116,38 @@ impl Sender {
         while !self.unacknowledged.is_empty() {
             self.answer().await;
         }
+    }
+
+    /// Sends a batch every `interval` until `end`, or as soon as the credit allows. The times to
+    /// the acknowledgements, in milliseconds.
+    pub async fn send_paced(
+        mut self,
+        batches: Arc<Vec<(u32, Bytes)>>,
+        interval: Duration,
+        end: Instant,
+    ) -> (u64, Vec<f64>) {
+        let (mut rows_sent, mut times) = (0, Vec::new());
+        let mut due = Instant::now();
+        for (count, rows) in batches.iter().cycle() {
+            if Instant::now() >= end {
+                break;
+            }
+            while Instant::now() < due || !self.has_room(rows.len() as u64 + 64) {
+                let wait = if self.has_room(rows.len() as u64 + 64) { due } else { end };
+                let answer = tokio::time::timeout_at(wait.into(), self.answer()).await;
+                times.extend(answer.into_iter().flatten());
+                if Instant::now() >= end {
+                    break;
+                }
+            }
+            self.send(rows);
+            rows_sent += u64::from(*count);
+            due = (due + interval).max(Instant::now() - 10 * interval);
+        }
+        while !self.unacknowledged.is_empty() {
+            times.extend(self.answer().await);
+        }
+        (rows_sent, times.iter().map(|time: &Duration| time.as_secs_f64() * 1e3).collect())
     }
 
     /// Sends one batch after the other, each when the one before is acknowledged and `pause` has

@@ -112,13 +112,24 @@ impl Bench {
 
     /// Starts a service with an output for each topic, all ready.
     pub fn service(&self, topics: &[Topic], memory: &str, more: &str) -> Service {
-        let bootstrap = self.broker.bootstrap();
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        self.service_at(&self.broker.bootstrap(), &names, memory, more)
+    }
+
+    /// The same for topics of any broker.
+    pub fn service_at(
+        &self,
+        bootstrap: &str,
+        topics: &[&str],
+        memory: &str,
+        more: &str,
+    ) -> Service {
         let outputs: Vec<String> =
-            topics.iter().map(|topic| output(&topic.name, &bootstrap, &topic.name, more)).collect();
+            topics.iter().map(|topic| output(topic, bootstrap, topic, more)).collect();
         let service = Service::start(&job_within(memory, &outputs));
         let engine = Engine::connect(&service);
         for topic in topics {
-            engine.wait_ready(&topic.name);
+            engine.wait_ready(topic);
         }
         service
     }

@@ -1,0 +1,107 @@
+//! The producers of a sink: one for hand-overs of many records, one for those of a single record.
+//!
+//! A hand-over must leave as one request (see [`super::lane`]). librdkafka's broker thread wakes
+//! with its first record, so a producer for many records has to pause before it sends, and it
+//! counts pauses in whole milliseconds. A record that goes alone needs no pause: its producer
+//! sends at once, and its acknowledgement comes 1 ms earlier. A lane has one hand-over away at
+//! a time, and the next goes when the brokers have answered for it, so the two never overtake each
+//! other in a partition. With `acks: Zero` nobody answers, and one producer sends all.
+//!
+//! Ending this pause by flushing, from the thread that polls, was tried instead: it costs two more
+//! switches between threads, 0.2 ms of the millisecond that is to be gained.
+use std::{sync::Arc, time::Duration};
+
+use super::client::{Bell, Client, Fault, Leaders, Poller, Reports};
+
+/// How long librdkafka waits for a batch that is being handed over to be complete: without this
+/// pause it would send what is there when it wakes and leave the rest behind a request in flight,
+/// where an idempotent producer spins until that is answered. Handing 3,000 records over takes
+/// about this long. The output's own linger is the lanes' business.
+const HAND_OVER_MAX: Duration = Duration::from_micros(500);
+
+/// What the producers are made of.
+pub struct Recipe {
+    /// Names and values for librdkafka, but for the linger. May hold a password: never shown.
+    pub settings: Vec<(String, String)>,
+    /// The topic.
+    pub topic: String,
+    /// Brokers answer for what they are sent.
+    pub answered: bool,
+}
+
+/// The producers; to be used from any thread.
+pub struct Producers {
+    many: Arc<Client>,
+    single: Option<Arc<Client>>,
+}
+
+/// The right to poll them.
+pub struct Pollers(Vec<Poller>);
+
+impl Producers {
+    /// Makes them. The bell rings when there is something to poll.
+    ///
+    /// # Errors
+    /// Names the setting that librdkafka refuses, never its value.
+    pub fn new(recipe: &Recipe, bell: &Arc<Bell>) -> Result<(Arc<Self>, Pollers), String> {
+        let make = |linger: Duration| {
+            let linger_ms = (linger.as_micros() as f64 / 1000.0).to_string();
+            let settings = recipe.settings.iter().map(|(name, value)| (&**name, &**value));
+            let settings = settings.chain([("linger.ms", &*linger_ms)]);
+            Client::new(settings, &recipe.topic, bell)
+        };
+        let (many, poller) = make(HAND_OVER_MAX)?;
+        let mut pollers = vec![poller];
+        let mut single = None;
+        if recipe.answered {
+            let (client, poller) = make(Duration::ZERO)?;
+            pollers.push(poller);
+            single = Some(client);
+        }
+        Ok((Arc::new(Self { many, single }), Pollers(pollers)))
+    }
+
+    /// The producer for a hand-over of so many records.
+    pub fn of(&self, records: u32) -> &Client {
+        self.single.as_ref().filter(|_| records == 1).unwrap_or(&self.many)
+    }
+
+    /// Asks the brokers for the topic's partitions, through each producer: each refuses records
+    /// for a partition that it has not heard of, and rows pass only if each has its connections.
+    ///
+    /// # Errors
+    /// The fault of a request or of the topic.
+    pub fn leaders(&self, timeout: Duration) -> Result<Leaders, Fault> {
+        let mut leaders = self.many.leaders(timeout)?;
+        if let Some(single) = &self.single {
+            leaders.truncate(single.leaders(timeout)?.len());
+        }
+        Ok(leaders)
+    }
+
+    /// Asks the brokers for the topic's `max.message.bytes`. `None` if they do not tell.
+    pub fn message_bytes_max(&self, topic: &str, timeout: Duration) -> Option<u64> {
+        self.many.message_bytes_max(topic, timeout)
+    }
+}
+
+impl Pollers {
+    /// Serves the callbacks of all, without waiting, and lends `serve` what they left.
+    pub fn poll(&mut self, mut serve: impl FnMut(&mut Reports)) {
+        for poller in &mut self.0 {
+            serve(poller.poll());
+        }
+    }
+
+    /// The error after which they are of no more use, if there was one.
+    pub fn fatal(&self) -> Option<Fault> {
+        self.0.iter().find_map(|poller| poller.client().fatal())
+    }
+
+    /// Makes librdkafka fail everything that it holds; the reports follow at once.
+    pub fn purge(&self) {
+        for poller in &self.0 {
+            poller.client().purge();
+        }
+    }
+}
