@@ -70,7 +70,8 @@ pub async fn serve_stream(
     let Some(credit) = credit.or_else(|| shared.credits.open()) else {
         return outbox.end(Err(too_many(shared))).await;
     };
-    let terms = Terms { message_bytes_max: terms.message_bytes_max.min(credit.bytes()), ..terms };
+    let message_bytes_max = terms.message_bytes_max.min(credit.set_aside_bytes());
+    let terms = Terms { message_bytes_max, ..terms };
     let incoming = tokio_stream::iter(early.into_iter().map(Ok)).chain(incoming);
     Session::new(terms, lease, credit, outbox, incoming, shared).run(open.acknowledged).await;
 }

@@ -66,7 +66,6 @@ pub struct Session<I> {
     work: Option<Work>,
     in_flight: VecDeque<InFlight>,
     unacknowledged_bytes: u64,
-    peak_bytes: u64,
     /// A batch of this stream may be written or not: what is behind it moves the writer no more.
     unknown: bool,
     draining: watch::Receiver<Option<Instant>>,
@@ -151,7 +150,6 @@ where
             work: None,
             in_flight: VecDeque::new(),
             unacknowledged_bytes: 0,
-            peak_bytes: 0,
             unknown: false,
             draining: shared.draining(),
             closes: None,
@@ -300,7 +298,8 @@ where
     fn enqueue(&mut self, mut batch: Batch, wire_bytes: u64) -> End {
         let batches = self.pending.len() + self.in_flight.len() + usize::from(self.work.is_some());
         let bytes = self.unacknowledged_bytes + wire_bytes;
-        let bytes_max = self.credit.bytes();
+        // The window is what serves the engine; the memory behind it is what must hold.
+        let bytes_max = self.credit.set_aside_bytes();
         if batches > 0 && (bytes > bytes_max || batches as u32 >= CREDIT_BATCHES) {
             let batches_max = CREDIT_BATCHES;
             return Err(CallError::CreditExceeded { bytes, bytes_max, batches_max });
@@ -314,7 +313,7 @@ where
             CallError::InvalidMessage("INVALID_BATCH", "batch.timeout", what)
         })?;
         self.unacknowledged_bytes = bytes;
-        self.peak_bytes = self.peak_bytes.max(bytes);
+        self.credit.used(bytes);
         let since = Instant::now();
         // A time beyond what a clock can hold is as good as none.
         let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
@@ -424,11 +423,8 @@ where
         }
         first.aside.add_refused(outcome.rejected);
         self.lease.progress().durable(sequence, first.position.take());
-        // Growing only on demand leaves the pool to those who need it: the engine uses what it has,
-        // and its batches do not wait for room. More of those that do would only wait longer.
-        let waiting = !self.pending.is_empty() || self.work.is_some();
-        let wanted = !waiting && self.peak_bytes * 2 > self.credit.bytes();
-        let grown = wanted && self.credit.grow();
+        let prompt_within = self.terms.output.kafka.prompt_within();
+        let grown = self.credit.settled(first.wire_bytes, first.since.elapsed(), prompt_within);
         let credit = grown.then(|| credit(&self.credit));
         let aside = rejected(sequence, &first.aside);
         self.outbox.acknowledge(sequence, credit, aside, first.aside.total);

@@ -90,6 +90,8 @@ pub struct Finished {
     pub rebuild: bool,
     /// Why records wait now, if they do.
     pub held: Option<Cause>,
+    /// How long the batch was away, if all of it is reported and stored.
+    pub took: Option<Duration>,
 }
 
 /// The queue of one partition.
@@ -112,6 +114,8 @@ pub struct Queue {
     /// Holds every flight of the batch that librdkafka has, until all of it is reported.
     flying: Vec<Arc<Flight>>,
     flying_records: u32,
+    /// When the batch went.
+    flying_since: Option<Instant>,
     unreported: u32,
     failed: Vec<(u32, Arc<Flight>, Fate, Cause, bool)>,
     /// Records of a batch while a verdict is being narrowed down.
@@ -175,6 +179,7 @@ impl Lane {
         queue.fill(pace, now);
         let taken = queue.hand_over.len() as u32;
         queue.flying_records = taken;
+        queue.flying_since = Some(now);
         queue.unreported = taken;
         self.publish(queue);
         Ok(taken)
@@ -315,6 +320,7 @@ impl Queue {
         failed.sort_by_cached_key(|(record, flight, ..)| (place(flight), *record));
         if failed.is_empty() {
             self.passed();
+            finished.took = self.flying_since.map(|since| now.saturating_duration_since(since));
         }
         let mut again = Vec::new();
         let blamed = failed.iter().any(|(_, _, fate, ..)| *fate == Fate::Blamed);

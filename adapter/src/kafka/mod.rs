@@ -2,7 +2,8 @@
 //!
 //! The way of a batch here: [`budget`] (room) → [`receipt`] (a flight with a receipt for each
 //! record) → [`lane`] (the partition's queue, which paces the hand-over) → [`producers`] →
-//! [`client`] (librdkafka) → reports → receipts → [`Ticket`]. [`sink`] holds them together for one output.
+//! [`client`] (librdkafka) → reports → receipts → [`Ticket`]. [`sink`] holds them together for one
+//! output.
 //!
 //! This module alone names librdkafka. Everything above it sees the seam [`Delivery`]: room,
 //! partitions, submit. A model of it settles records by hand in the tests of the stream.
@@ -14,7 +15,7 @@
 //!   record as a time-out only. The cause is in the error callback, and is confirmed by asking
 //!   for the topic's metadata, since the callback also raises false alarms.
 //! - Dropping a librdkafka producer purges its records, so a sink is closed, not dropped.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -29,6 +30,7 @@ mod poll;
 mod producers;
 pub mod reader;
 pub mod receipt;
+mod round_trip;
 mod settings;
 mod sink;
 pub mod status;
@@ -60,6 +62,10 @@ pub trait Delivery: Send + Sync + 'static {
     /// Hands records over. Does not wait: the room is the permission. Every record settles; the
     /// ticket tells the outcome.
     fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket;
+
+    /// An acknowledgement that comes within this time has waited for the brokers and in no queue
+    /// of ours: the linger and a few round trips.
+    fn prompt_within(&self) -> Duration;
 
     /// State of the output, and why rows wait if they do.
     fn health(&self) -> Health;

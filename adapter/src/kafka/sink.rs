@@ -22,6 +22,7 @@ use super::{
     lane::{Lane, Load, Next, Pace, Run},
     producers::Producers,
     receipt::{Encoded, Flight, Ticket},
+    round_trip::RoundTrip,
     settings::{MESSAGE_BYTES_MAX, Settings},
     status::{Health, Status},
 };
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     pub(super) record_bytes_max: AtomicUsize,
     pub(super) partitions: watch::Sender<Option<Arc<Partitions>>>,
     pub(super) status: Status,
+    pub(super) round_trip: RoundTrip,
     /// Nothing is handed over: the producer is being built anew, or the sink stops.
     pub(super) halted: AtomicBool,
     pub(super) stopping: AtomicBool,
@@ -66,6 +68,10 @@ pub(super) struct Broken {
     pub(super) at: Instant,
     pub(super) pause: Duration,
 }
+
+/// Round trips of an acknowledgement that waits for nothing else: rows wait for the batch before
+/// theirs and for their own, and round trips differ.
+const PROMPT_ROUND_TRIPS: u32 = 3;
 
 /// A thread that panics takes the process with it: without it nothing would settle any more, in
 /// silence.
@@ -103,6 +109,7 @@ impl Sink {
             record_bytes_max: AtomicUsize::new(record_bytes_max),
             partitions: watch::Sender::new(None),
             status: Status::new(),
+            round_trip: RoundTrip::new(),
             halted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             gave_up: AtomicBool::new(false),
@@ -204,6 +211,11 @@ impl Delivery for Sink {
         ticket
     }
 
+    fn prompt_within(&self) -> Duration {
+        let round_trip = self.inner.round_trip.least().unwrap_or_default();
+        self.inner.settings.pace.linger + PROMPT_ROUND_TRIPS * round_trip
+    }
+
     fn health(&self) -> Health {
         self.inner.status.health()
     }
@@ -296,6 +308,9 @@ impl Inner {
         let finished = lane.report(queue, reported, &judged, self.settings.drop_blamed, now);
         let again = u64::from(lane.waiting()).saturating_sub(again_before);
         let delivered = u64::from(reported) - failed.len() as u64;
+        if let Some(took) = finished.took {
+            self.round_trip.record(took, now);
+        }
         let status = &self.status;
         status.delivered.fetch_add(delivered, Ordering::Relaxed);
         status.rejected.fetch_add(finished.rejected, Ordering::Relaxed);

@@ -17,7 +17,7 @@ async fn opened_tells_where_to_go_on_and_what_holds() {
     assert_eq!((opened.resume_after, opened.position.clone()), (0, None));
     let (credit, limits) = (opened.credit.unwrap(), opened.limits.unwrap());
     // Half of the pool in equal floors for eight streams.
-    assert_eq!((credit.bytes, credit.batches), (4 << 20, 256));
+    assert_eq!((credit.bytes, credit.batches), (256 << 10, 256));
     assert_eq!(limits.message_bytes_max, 1 << 20);
     assert_eq!(limits.batch_rows_max, 1_000_000);
     assert_eq!(limits.position_bytes_max, 1024);

@@ -105,10 +105,11 @@ async fn a_client_that_does_not_read_gets_no_pile_of_heartbeats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stalled_writers_stall_no_other_on_their_connection() {
     const STALLED: usize = 9;
+    const FLOOR_BYTES: u64 = 10 << 20;
     let setup = Setup {
         outputs: &["a", "dead"],
         streams_max: STALLED + 3,
-        credit_bytes: 240 << 20, // floors of 10 MiB
+        credit_bytes: 2 * FLOOR_BYTES * (STALLED as u64 + 3),
         memory_bytes: 128 << 20,
         ..Setup::default()
     };
@@ -127,7 +128,9 @@ async fn stalled_writers_stall_no_other_on_their_connection() {
         let open = Open { output: "dead".into(), ..open(&format!("dead-{writer}")) };
         let (stream, opened) = engine.open_with(open).await;
         stream.schema(text.clone()).await;
-        sent = opened.credit.unwrap().bytes / (megabyte.len() as u64 + 100);
+        // More than the window that they are told, but not more than there is memory for them.
+        assert!(opened.credit.unwrap().bytes < FLOOR_BYTES);
+        sent = FLOOR_BYTES / (megabyte.len() as u64 + 100);
         for sequence in 1..=sent {
             stream.batch(json(sequence, megabyte.clone())).await;
         }

@@ -2,7 +2,7 @@
 //! what became of it.
 use std::{
     sync::{Arc, Mutex, MutexGuard},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use kafka_output::{
@@ -159,6 +159,10 @@ impl Delivery for ModelKafka {
 
     fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
+    }
+
+    fn prompt_within(&self) -> Duration {
+        Duration::ZERO // there is no round trip
     }
 
     fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket {

@@ -88,7 +88,7 @@ fn one(bench: &Bench, case: &Case) -> Run {
         By::Floor => {
             let run = bench.floor(&Order {
                 bootstrap: bench.broker.bootstrap(),
-                topic: topics[0].name.clone(),
+                topics: vec![topics[0].name.clone()],
                 partitions: PARTITIONS as usize,
                 codec: case.codec.to_lowercase(),
                 linger_ms: "20".to_owned(),
@@ -101,7 +101,7 @@ fn one(bench: &Bench, case: &Case) -> Run {
                 "partitioning: {{ turn: {{ rows: {} }} }}, compression: {{ type: {} }}",
                 case.turn, case.codec
             );
-            through_service(bench, &topics, WRITERS, MEMORY, &more)
+            through_service(bench, &topics, WRITERS, MEMORY, &more, bench.passes)
         }
     };
     Run { records_per_batch: topics[0].check(sent), ..run }

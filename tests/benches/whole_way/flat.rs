@@ -1,68 +1,111 @@
 //! Whether the cost of a row depends on how many writers, outputs and partitions there are.
 use super::{
+    floor::{Order, Task},
     measure::spread,
     series::{Bench, Run, Topic},
-    throughput::through_service,
+    throughput::{BATCH_ROWS, through_service},
 };
 
 /// Writers, outputs, partitions of each output. The first is what the others are compared with.
-const SHAPES: [(usize, usize, i32); 9] = [
-    (2, 1, 12),
-    (1, 1, 12),
-    (20, 1, 12),
-    (200, 1, 12),
-    (20, 5, 12),
-    (20, 20, 12),
-    (2, 1, 3),
-    (2, 1, 60),
-    (2, 1, 300),
+const SHAPES: [Shape; 9] = [
+    Shape(2, 1, 12),
+    Shape(1, 1, 12),
+    Shape(20, 1, 12),
+    Shape(200, 1, 12),
+    Shape(20, 5, 12),
+    Shape(20, 20, 12),
+    Shape(2, 1, 3),
+    Shape(2, 1, 60),
+    Shape(2, 1, 300),
 ];
 
 /// The default of the job file.
 const MEMORY: &str = "512 MiB";
 
+/// Rows of a turn: the default of the job file.
+const TURN: usize = 1_000;
+
+/// Longer runs than those of other tables: memory and connections that 20 outputs touch for the
+/// first time are a cost of the start, not of a row.
+const PASSES_FACTOR: u64 = 2;
+
+#[derive(Clone, Copy, PartialEq)]
+struct Shape(usize, usize, i32);
+
+/// A round: the shape through the service, and as many topics through bare producers.
+struct Pair {
+    service: Run,
+    floor: Run,
+}
+
 /// The table of shapes.
 pub fn flat(bench: &Bench) {
-    println!("\nJSON, default turn, memory {MEMORY}: cost of a row by shape\n");
-    let wanted = |(w, o, p): &(usize, usize, i32)| bench.wants(&format!("{w},{o},{p}"));
+    let passes = bench.passes * PASSES_FACTOR;
+    println!("\nJSON, default turn, memory {MEMORY}, {passes} passes: cost of a row by shape, and");
+    println!("beside it that of bare producers, one for each output; median (least to most)\n");
+    let wanted = |Shape(w, o, p): &Shape| bench.wants(&format!("{w},{o},{p}"));
     let shapes: Vec<_> = SHAPES.into_iter().filter(wanted).collect();
-    let mut runs: Vec<Vec<Run>> = shapes.iter().map(|_| Vec::new()).collect();
+    let mut rounds: Vec<Vec<Pair>> = shapes.iter().map(|_| Vec::new()).collect();
     for _ in 0..bench.rounds {
-        for (shape, runs) in shapes.iter().zip(&mut runs) {
-            runs.push(one(bench, *shape));
+        for (shape, rounds) in shapes.iter().zip(&mut rounds) {
+            let (service, floor) = (service(bench, *shape, passes), floor(bench, *shape, passes));
+            rounds.push(Pair { service, floor });
         }
     }
     println!(
-        "{:>7} {:>7} {:>10} {:>22} {:>8} {:>9} {:>7} {:>5} {:>7}",
+        "{:>7} {:>7} {:>10} {:>22} {:>7} {:>6} {:>7} {:>9} {:>6} {:>4} {:>6}",
         "writers",
         "outputs",
         "partitions",
         "CPU s/M rows",
-        "× first",
+        "x first",
+        "floor",
+        "x floor",
         "rows/s",
         "rec/b",
         "MiB",
         "others"
     );
-    for ((writers, outputs, partitions), of_shape) in shapes.iter().zip(&runs) {
-        let (cost, least, most) = spread(of_shape.iter().map(Run::cost));
-        let ratios = of_shape.iter().zip(&runs[0]).map(|(run, first)| run.cost() / first.cost());
-        let of = |value: fn(&Run) -> f64| spread(of_shape.iter().map(value)).0;
+    for (Shape(writers, outputs, partitions), pairs) in shapes.iter().zip(&rounds) {
+        let of = |value: fn(&Pair) -> f64| spread(pairs.iter().map(value));
+        let (cost, least, most) = of(|pair| pair.service.cost());
+        let first = pairs.iter().zip(&rounds[0]);
+        let ratios = first.map(|(pair, first)| pair.service.cost() / first.service.cost());
         println!(
             "{writers:>7} {outputs:>7} {partitions:>10} {cost:>7.3} ({least:.3} to {most:.3}) \
-             {:>8.2} {:>9.0} {:>7.0} {:>5.0} {:>6.0}%",
+             {:>7.2} {:>6.3} {:>7.2} {:>9.0} {:>6.0} {:>4.0} {:>5.0}%",
             spread(ratios).0,
-            of(|run| run.rows as f64 / run.seconds),
-            of(|run| run.records_per_batch),
-            spread(of_shape.iter().map(|run| run.peak_mib)).2,
-            spread(of_shape.iter().map(|run| run.others_percent)).2,
+            of(|pair| pair.floor.cost()).0,
+            of(|pair| pair.service.cost() / pair.floor.cost()).0,
+            of(|pair| pair.service.rows as f64 / pair.service.seconds).0,
+            of(|pair| pair.service.records_per_batch).0,
+            of(|pair| pair.service.peak_mib).2,
+            of(|pair| pair.service.others_percent.max(pair.floor.others_percent)).2,
         );
     }
 }
 
-fn one(bench: &Bench, (writers, outputs, partitions): (usize, usize, i32)) -> Run {
+fn service(bench: &Bench, Shape(writers, outputs, partitions): Shape, passes: u64) -> Run {
     let topics: Vec<Topic> = (0..outputs).map(|_| bench.topic(partitions)).collect();
-    let (run, sent) = through_service(bench, &topics, writers, MEMORY, "");
+    let (run, sent) = through_service(bench, &topics, writers, MEMORY, "", passes);
+    check(run, &topics, sent)
+}
+
+fn floor(bench: &Bench, Shape(_, outputs, partitions): Shape, passes: u64) -> Run {
+    let topics: Vec<Topic> = (0..outputs).map(|_| bench.topic(partitions)).collect();
+    let run = bench.floor(&Order {
+        bootstrap: bench.broker.bootstrap(),
+        topics: topics.iter().map(|topic| topic.name.clone()).collect(),
+        partitions: partitions as usize,
+        codec: "none".to_owned(),
+        linger_ms: "20".to_owned(),
+        task: Task::Send { passes, batch_rows: BATCH_ROWS, turn: TURN },
+    });
+    check(run, &topics, run.rows / passes * (passes + 1))
+}
+
+/// Checks that all of it is stored, and counts the records of a Kafka batch.
+fn check(run: Run, topics: &[Topic], sent: u64) -> Run {
     let stored: Vec<(u64, u64)> = topics.iter().map(Topic::stored).collect();
     let sum = |of: fn(&(u64, u64)) -> u64| stored.iter().map(of).sum::<u64>();
     let (records, batches) = (sum(|stored| stored.0), sum(|stored| stored.1));

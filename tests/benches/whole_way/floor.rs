@@ -31,7 +31,8 @@ static WAITING: OnceLock<Thread> = OnceLock::new();
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub bootstrap: String,
-    pub topic: String,
+    /// A producer of its own for each.
+    pub topics: Vec<String>,
     pub partitions: usize,
     pub codec: String,
     pub linger_ms: String,
@@ -41,7 +42,8 @@ pub struct Order {
 /// Throughput, or one record after the other.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Task {
-    /// So many passes of the table; the partition changes after `turn` records.
+    /// So many passes of the table, a batch to one topic after the other; the partition of a topic
+    /// changes after `turn` records of it.
     Send { passes: u64, batch_rows: usize, turn: usize },
     /// So many records, each when the one before is acknowledged and `pause_us` have passed.
     Wait { count: usize, pause_us: u64 },
@@ -71,15 +73,15 @@ unsafe impl Send for Producer {}
 pub fn run(order: &str) {
     let order: Order = serde_json::from_str(order).expect("an order is JSON");
     let encoded = Work::load().encoded();
-    let producer = Producer::new(&order);
+    let producers: Vec<_> = order.topics.iter().map(|topic| Producer::new(&order, topic)).collect();
     let done = match order.task {
         Task::Send { passes, batch_rows, turn } => {
             // One pass goes before those that count, as with the service.
-            send(producer, &encoded, order.partitions, 1, batch_rows, turn);
-            send(producer, &encoded, order.partitions, passes, batch_rows, turn)
+            send(&producers, &encoded, order.partitions, 1, batch_rows, turn);
+            send(&producers, &encoded, order.partitions, passes, batch_rows, turn)
         }
         Task::Wait { count, pause_us } => {
-            wait(producer, &encoded, order.partitions, count, Duration::from_micros(pause_us))
+            wait(producers[0], &encoded, order.partitions, count, Duration::from_micros(pause_us))
         }
     };
     println!("{}", serde_json::to_string(&done).expect("plain numbers"));
@@ -88,7 +90,7 @@ pub fn run(order: &str) {
 }
 
 impl Producer {
-    fn new(order: &Order) -> Self {
+    fn new(order: &Order, topic: &str) -> Self {
         let settings = [
             ("bootstrap.servers", order.bootstrap.as_str()),
             ("acks", "all"),
@@ -123,8 +125,7 @@ impl Producer {
             let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
             let handle = sys::rd_kafka_new(kind, conf, error.as_mut_ptr(), error.len());
             assert!(!handle.is_null(), "{:?}", CStr::from_ptr(error.as_ptr()));
-            let topic =
-                sys::rd_kafka_topic_new(handle, c(&order.topic).as_ptr(), std::ptr::null_mut());
+            let topic = sys::rd_kafka_topic_new(handle, c(topic).as_ptr(), std::ptr::null_mut());
             // Connects before the clock runs.
             let mut metadata = std::ptr::null();
             sys::rd_kafka_metadata(handle, 0, topic, &raw mut metadata, 10_000);
@@ -193,7 +194,7 @@ fn message(encoded: &Encoded, index: usize) -> sys::rd_kafka_message_t {
 }
 
 fn send(
-    producer: Producer,
+    producers: &[Producer],
     encoded: &Encoded,
     partitions: usize,
     passes: u64,
@@ -204,9 +205,14 @@ fn send(
     let (cpu_before, start) = (cpu(process::id()), Instant::now());
     let before = DELIVERED.load(Ordering::Acquire);
     let mut messages: Vec<Vec<sys::rd_kafka_message_t>> = vec![Vec::new(); partitions];
-    for first in (0..rows).step_by(batch_rows) {
+    // Records that each topic has had.
+    let mut sent = vec![0; producers.len()];
+    for (batch, first) in (0..rows).step_by(batch_rows).enumerate() {
+        let index = batch % producers.len();
+        let (producer, sent) = (producers[index], &mut sent[index]);
         for row in first..rows.min(first + batch_rows) {
-            messages[row / turn % partitions].push(message(encoded, row));
+            messages[*sent / turn % partitions].push(message(encoded, row));
+            *sent += 1;
         }
         for (partition, messages) in messages.iter_mut().enumerate() {
             producer.produce(partition, messages);

@@ -53,7 +53,7 @@ fn floor(bench: &Bench) -> Run {
     let topic = bench.topic(PARTITIONS);
     bench.floor(&Order {
         bootstrap: bench.broker.bootstrap(),
-        topic: topic.name.clone(),
+        topics: vec![topic.name.clone()],
         partitions: PARTITIONS as usize,
         codec: "none".to_owned(),
         linger_ms: "0".to_owned(),

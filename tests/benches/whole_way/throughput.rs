@@ -9,7 +9,7 @@ use super::{
 /// Rows of a batch.
 pub const BATCH_ROWS: usize = 1_000;
 
-/// All passes through a service, over `writers` streams that share the topics evenly. One pass goes
+/// So many passes through a service, over `writers` streams that share the topics evenly. One pass goes
 /// before those that count: the first rows find connections and memory that are not there yet.
 /// Returns the rows that counted, and how many all were.
 pub fn through_service(
@@ -18,6 +18,7 @@ pub fn through_service(
     writers: usize,
     memory: &str,
     more: &str,
+    passes: u64,
 ) -> (Run, u64) {
     let service = bench.service(topics, memory, more);
     let batches = bench.work.batches(BATCH_ROWS);
@@ -33,7 +34,7 @@ pub fn through_service(
     });
     let warm = send(bench, &mut senders, &batches, 1);
     let run = bench.measure(&service, || {
-        let rows = send(bench, &mut senders, &batches, bench.passes);
+        let rows = send(bench, &mut senders, &batches, passes);
         Run { rows, ..Run::default() }
     });
     (run, warm + run.rows)
