@@ -2,7 +2,8 @@
 //!
 //! It knows nothing of what it carries. Both ends keep their own connections, so whatever is done
 //! here looks to each like its own network: slow, narrow, in small pieces, silent in one or both
-//! directions, cut with a reset, or closed to newcomers. Brokers advertise a proxy as their
+//! directions, cut with a reset, forgotten, or closed to newcomers. What an end does to its
+//! connection the other sees: a close is a close, a reset is a reset. Brokers advertise a proxy as their
 //! address ([`crate::kafka::Cluster::start_behind`]); an engine is given one instead of the
 //! service's address.
 
@@ -26,12 +27,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::engine::runtime;
+use crate::{
+    engine::runtime,
+    kafka::{PROXY_PORT, free_host},
+};
 
 /// Read at once.
 const PIECE_BYTES: usize = 16 << 10;
 /// Pieces on their way; with a delay they bound the throughput to 4 MiB each delay.
 const PIECES: usize = 256;
+/// How often another address is tried when somebody takes ours between the look and the start.
+const ADDRESS_ATTEMPTS: usize = 5;
 /// A narrow way sends this often.
 const NARROW_STEP: Duration = Duration::from_millis(20);
 
@@ -87,6 +93,8 @@ struct State {
     terms: [Terms; 2],
     /// How often all connections were reset.
     resets: u64,
+    /// How often all connections were forgotten.
+    forgets: u64,
     /// How often they were told to be reset when the next bytes come this way.
     resets_on_next: [u64; 2],
 }
@@ -94,7 +102,9 @@ struct State {
 #[derive(Debug, Default)]
 struct Counts {
     connections: AtomicUsize,
+    resets: AtomicU64,
     bytes: [AtomicU64; 2],
+    pieces: [AtomicU64; 2],
 }
 
 /// The connection is to be reset.
@@ -105,10 +115,11 @@ impl Proxy {
     /// before it starts. Who comes before that is sent away.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// When there is no free address.
     pub fn start() -> Self {
-        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("some port is free");
+        // Away from the ports that the system hands out: while the door is shut nobody gets it.
+        let bind = |_| runtime().block_on(TcpListener::bind((free_host(), PROXY_PORT))).ok();
+        let listener = (0..ADDRESS_ATTEMPTS).find_map(bind).expect("an address is free");
         let address = listener.local_addr().expect("a listener has an address");
         let (state, seen) = watch::channel(State::default());
         let counts = Arc::<Counts>::default();
@@ -159,6 +170,12 @@ impl Proxy {
         self.change(|state| state.resets_on_next[way as usize] += 1);
     }
 
+    /// Forgets all living connections, as a balancer or a firewall does: what is sent on them goes
+    /// nowhere, nobody is told, and newcomers are carried.
+    pub fn forget(&self) {
+        self.change(|state| state.forgets += 1);
+    }
+
     /// Unplugs the target: living connections are silent, newcomers get no answer.
     pub fn unplug(&self) {
         self.change(|state| {
@@ -175,6 +192,16 @@ impl Proxy {
     /// Connections that live.
     pub fn connections(&self) -> usize {
         self.counts.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that were reset, by the proxy or by one of their ends.
+    pub fn connections_reset(&self) -> u64 {
+        self.counts.resets.load(Ordering::SeqCst)
+    }
+
+    /// Pieces in which [`Proxy::carried_bytes`] were carried.
+    pub fn carried_pieces(&self, way: Way) -> u64 {
+        self.counts.pieces[way as usize].load(Ordering::SeqCst)
     }
 
     /// Bytes that were carried one way since the start.
@@ -221,7 +248,9 @@ async fn serve(
         };
         tokio::select! {
             accepted = accepted => if let Ok((client, _)) = accepted {
-                tokio::spawn(connection(client, state.clone(), counts.clone()));
+                // Whatever is done from here on, this connection lives.
+                let born = state.borrow().clone();
+                tokio::spawn(connection(client, born, state.clone(), counts.clone()));
             },
             changed = state.changed() => if changed.is_err() { return },
         }
@@ -229,31 +258,44 @@ async fn serve(
 }
 
 /// One connection, from its beginning to its end.
-async fn connection(mut client: TcpStream, state: watch::Receiver<State>, counts: Arc<Counts>) {
+async fn connection(
+    mut client: TcpStream,
+    born: State,
+    state: watch::Receiver<State>,
+    counts: Arc<Counts>,
+) {
     let _living = Living::new(&counts);
-    let State { target, door, resets, .. } = state.borrow().clone();
-    let mut seen = state.clone();
+    let (mut resets, mut forgets) = (state.clone(), state.clone());
     let reset = async {
         // An error: the proxy is gone, and its connections go with it.
-        let _ = seen.wait_for(|state| state.resets > resets).await;
+        let _ = resets.wait_for(|state| state.resets > born.resets).await;
         Err(Reset)
+    };
+    let forgotten = async {
+        if forgets.wait_for(|state| state.forgets > born.forgets).await.is_err() {
+            std::future::pending().await
+        }
     };
     let mut server = None;
     let ended = tokio::select! {
         ended = reset => ended,
         ended = async {
-            if door == Door::Silent {
-                // Bytes are taken, as by a host that has them acknowledged and then dies.
-                let mut unheard = vec![0; PIECE_BYTES];
-                while let Ok(1..) = client.read(&mut unheard).await {}
-                return Ok(());
+            match (born.door, born.target) {
+                (Door::Silent, _) => unheard(&mut client).await,
+                (Door::Shut, _) | (Door::Open, None) => Err(Reset),
+                (Door::Open, Some(target)) => {
+                    let connected = TcpStream::connect(target).await.map_err(|_| Reset)?;
+                    tokio::select! {
+                        ended = carry(&mut client, server.insert(connected), &state, &born, &counts)
+                            => ended,
+                        () = forgotten => unheard(&mut client).await,
+                    }
+                }
             }
-            let Some(target) = target else { return Err(Reset) };
-            let connected = TcpStream::connect(target).await.map_err(|_| Reset)?;
-            carry(&mut client, server.insert(connected), &state, &counts).await
         } => ended,
     };
     if ended.is_err() {
+        counts.resets.fetch_add(1, Ordering::SeqCst);
         for end in [Some(client), server].into_iter().flatten() {
             // It fails only on a connection that is gone already.
             let _ = end.set_zero_linger();
@@ -261,19 +303,27 @@ async fn connection(mut client: TcpStream, state: watch::Receiver<State>, counts
     }
 }
 
+/// Takes bytes until their source has closed, as a host does that has them acknowledged and dies.
+async fn unheard(source: &mut TcpStream) -> Result<(), Reset> {
+    let mut unheard = vec![0; PIECE_BYTES];
+    while let Ok(1..) = source.read(&mut unheard).await {}
+    Ok(())
+}
+
 /// Carries bytes both ways until both ends have closed.
 async fn carry(
     client: &mut TcpStream,
     server: &mut TcpStream,
     state: &watch::Receiver<State>,
+    born: &State,
     counts: &Counts,
 ) -> Result<(), Reset> {
     // It fails only on a connection that is gone already.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let there = one_way(from_client, to_server, Way::There, state.clone(), counts);
-    let back = one_way(from_server, to_client, Way::Back, state.clone(), counts);
+    let there = one_way(from_client, to_server, Way::There, state.clone(), born, counts);
+    let back = one_way(from_server, to_client, Way::Back, state.clone(), born, counts);
     tokio::try_join!(there, back).map(drop)
 }
 
@@ -283,19 +333,22 @@ async fn one_way(
     to: WriteHalf<'_>,
     way: Way,
     state: watch::Receiver<State>,
+    born: &State,
     counts: &Counts,
 ) -> Result<(), Reset> {
     let (pieces, queue) = mpsc::channel(PIECES);
     let read = async move {
         let mut buffer = vec![0; PIECE_BYTES];
-        while let Ok(size @ 1..) = from.read(&mut buffer).await {
-            if pieces.send((Instant::now(), buffer[..size].to_vec())).await.is_err() {
-                break;
+        loop {
+            let size = from.read(&mut buffer).await.map_err(|_| Reset)?;
+            let piece = (Instant::now(), buffer[..size].to_vec());
+            if size == 0 || pieces.send(piece).await.is_err() {
+                return Ok(());
             }
         }
-        Ok(())
     };
-    tokio::try_join!(read, write(queue, to, way, state, counts)).map(drop)
+    let resets_on_next = born.resets_on_next[way as usize];
+    tokio::try_join!(read, write(queue, to, way, state, resets_on_next, counts)).map(drop)
 }
 
 /// Writes what comes out of the queue, under the terms that hold at that moment.
@@ -304,9 +357,9 @@ async fn write(
     mut to: WriteHalf<'_>,
     way: Way,
     mut state: watch::Receiver<State>,
+    resets_on_next: u64,
     counts: &Counts,
 ) -> Result<(), Reset> {
-    let resets_on_next = state.borrow().resets_on_next[way as usize];
     let (mut passed_bytes, mut free_at) = (0, Instant::now());
     while let Some((came, piece)) = queue.recv().await {
         if state.borrow().resets_on_next[way as usize] > resets_on_next {
@@ -328,15 +381,14 @@ async fn write(
             let slice = terms.slice_bytes.unwrap_or(usize::MAX).max(1);
             let (head, tail) = rest.split_at(rest.len().min(slice).min(step).min(until_cut));
             sleep_until((came + terms.delay).max(free_at)).await;
-            if to.write_all(head).await.is_err() {
-                return Ok(());
-            }
+            to.write_all(head).await.map_err(|_| Reset)?;
             if let Some(rate) = terms.bytes_per_s {
                 let took = Duration::from_secs_f64(head.len() as f64 / f64::from(rate.max(1)));
                 free_at = free_at.max(Instant::now()) + took;
             }
             passed_bytes += head.len() as u64;
             counts.bytes[way as usize].fetch_add(head.len() as u64, Ordering::SeqCst);
+            counts.pieces[way as usize].fetch_add(1, Ordering::SeqCst);
             rest = tail;
         }
     }
@@ -431,9 +483,11 @@ mod tests {
         proxy.spoil_both(Terms { delay, ..Terms::default() });
         assert!(there_and_back(&mut stream, 10) >= 2 * delay);
         let slices = Terms { slice_bytes: Some(100), ..Terms::default() };
+        let pieces = proxy.carried_pieces(Way::There);
         proxy.spoil_both(Terms { bytes_per_s: Some(20_000), ..slices });
         // 10,000 bytes at 20,000 a second; the first slice goes at once.
         assert!(there_and_back(&mut stream, 10_000) >= Duration::from_millis(450));
+        assert!(proxy.carried_pieces(Way::There) >= pieces + 100);
         proxy.heal();
         assert!(there_and_back(&mut stream, 10_000) < Duration::from_millis(300));
     }
@@ -464,6 +518,7 @@ mod tests {
         there_and_back(&mut stream, 10);
         proxy.reset();
         assert_eq!(ended(&mut stream), Err(ErrorKind::ConnectionReset));
+        assert_eq!(proxy.connections_reset(), 1);
 
         let mut stream = connect(&proxy);
         there_and_back(&mut stream, 10);
@@ -481,6 +536,38 @@ mod tests {
         let end = iter::repeat_with(|| ended(&mut stream)).find(|end| *end != Ok(2));
         assert_eq!(end, Some(Err(ErrorKind::ConnectionReset)));
         assert_eq!(proxy.carried_bytes(Way::There), before + 22);
+    }
+
+    #[test]
+    fn a_forgotten_connection_is_silent_and_the_next_is_carried() {
+        let proxy = echo();
+        let mut stream = connect(&proxy);
+        there_and_back(&mut stream, 10);
+        proxy.forget();
+        stream.write_all(b"hello?").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let heard = stream.read(&mut [0; 10]).map_err(|error| error.kind());
+        assert_eq!(heard, Err(ErrorKind::WouldBlock));
+        there_and_back(&mut connect(&proxy), 10);
+        assert_eq!(proxy.carried_bytes(Way::There), 20);
+        proxy.reset();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let heard = stream.read(&mut [0; 10]).map_err(|error| error.kind());
+        assert_eq!(heard, Err(ErrorKind::ConnectionReset), "it lives until it is ended");
+    }
+
+    #[test]
+    fn a_reset_of_one_end_is_a_reset_at_the_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy::to(listener.local_addr().unwrap());
+        let mut client = connect(&proxy);
+        let (server, _) = listener.accept().unwrap();
+        client.write_all(b"never read").unwrap();
+        wait_until("it has arrived", DEADLINE, || proxy.carried_bytes(Way::There) == 10);
+        drop(server); // with bytes unread: the system resets the connection
+        let end = client.read(&mut [0; 10]).map_err(|error| error.kind());
+        assert_eq!(end, Err(ErrorKind::ConnectionReset));
+        wait_until("it is counted", DEADLINE, || proxy.connections_reset() == 1);
     }
 
     #[test]

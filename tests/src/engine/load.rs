@@ -43,11 +43,12 @@ pub fn rows(writer: &str, numbers: Range<u64>, pad: &str) -> String {
     lines
 }
 
-/// A writer that sends batches until it is told to stop, or the service closes.
+/// A writer that sends batches until it is told to stop, or the service closes. Dropping it ends
+/// its thread, whatever is on its way.
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
-    thread: JoinHandle<Sent>,
+    thread: Option<JoinHandle<Sent>>,
 }
 
 /// How a load sends.
@@ -98,6 +99,8 @@ pub struct Heard {
 #[derive(Debug)]
 struct Shared {
     stop: AtomicBool,
+    dropped: AtomicBool,
+    streams_ended: AtomicU64,
     rows_sent: AtomicU64,
     rows_durable: AtomicU64,
     log: Mutex<Log>,
@@ -126,6 +129,23 @@ impl Sent {
             unanswered: Vec::new(),
             end: None,
         }
+    }
+
+    /// The log for a check after the service has died: each time with these rows on their way,
+    /// which may be there again. That streams have ended otherwise excuses nothing, since a
+    /// service that lives recognises what comes again.
+    #[must_use]
+    pub fn died_with(self, unanswered: &[Range<u64>]) -> Self {
+        Self { unanswered: unanswered.to_vec(), ..self }
+    }
+
+    /// Checks that no stream has ended.
+    ///
+    /// # Panics
+    /// When one has.
+    #[track_caller]
+    pub fn assert_unbroken(&self) {
+        assert!(self.end.is_none() && self.unanswered.is_empty(), "no stream ends: {self:?}");
     }
 
     /// The same rows filled with something.
@@ -189,6 +209,8 @@ impl Load {
     fn spawn(stream: Stream, again: Option<Again>, writer: &str, pace: Pace) -> Self {
         let shared = Arc::new(Shared {
             stop: AtomicBool::default(),
+            dropped: AtomicBool::default(),
+            streams_ended: AtomicU64::default(),
             rows_sent: AtomicU64::default(),
             rows_durable: AtomicU64::default(),
             log: Mutex::new(Log::new()),
@@ -202,12 +224,17 @@ impl Load {
             on_their_way: VecDeque::new(),
             unanswered: Vec::new(),
         };
-        Self { shared, thread: thread::spawn(|| run.run()) }
+        Self { shared, thread: Some(thread::spawn(|| run.run())) }
     }
 
     /// Rows that are sent by now.
     pub fn rows_sent(&self) -> u64 {
         self.shared.rows_sent.load(Ordering::SeqCst)
+    }
+
+    /// Streams that have ended by now, for whatever reason.
+    pub fn streams_ended(&self) -> u64 {
+        self.shared.streams_ended.load(Ordering::SeqCst)
     }
 
     /// Rows that are acknowledged by now.
@@ -243,7 +270,7 @@ impl Load {
     /// Stops sending, waits until everything sent is durable, and tells what it was.
     ///
     /// # Panics
-    /// When the load has failed, or that takes longer than the deadline.
+    /// When the load has failed, or nothing more becomes durable for as long as the deadline.
     pub fn stop(self) -> Sent {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.join()
@@ -253,8 +280,15 @@ impl Load {
     ///
     /// # Panics
     /// When the load has failed.
-    pub fn join(self) -> Sent {
-        self.thread.join().expect("the load has not failed")
+    pub fn join(mut self) -> Sent {
+        let thread = self.thread.take().expect("only this and the drop take it");
+        thread.join().expect("the load has not failed")
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.dropped.store(true, Ordering::SeqCst);
     }
 }
 
@@ -281,11 +315,23 @@ impl Run {
         let Pace { batch_rows, pause } = self.pace;
         self.stream.declare(&COLUMNS);
         let (mut draining, mut end, mut idle_since) = (false, None, Instant::now());
-        while end.is_none() {
+        let mut last = (self.stream.durable_through, Instant::now());
+        while end.is_none() && !self.is_dropped() {
             let stop = self.shared.stop.load(Ordering::SeqCst);
-            if stop && self.stream.durable_through == self.stream.sent {
+            let (through, sent, writer) =
+                (self.stream.durable_through, self.stream.sent, &self.writer);
+            if stop && through == sent {
                 break;
             }
+            if !stop || through != last.0 {
+                last = (through, Instant::now());
+            }
+            // However often the service says that they wait.
+            assert!(
+                last.1.elapsed() < DEADLINE,
+                "{writer}: of batches {} to {sent} none became durable for {DEADLINE:?}",
+                through + 1
+            );
             let mut wait = LOOK_EVERY;
             let may_send = !stop && !draining && self.send();
             if may_send {
@@ -304,6 +350,7 @@ impl Run {
                     Answer::Ack(_) => self.acknowledged(),
                     Answer::Draining(_) => draining = true,
                     Answer::Ended(ended) => {
+                        self.shared.streams_ended.fetch_add(1, Ordering::SeqCst);
                         end = Some(ended);
                         break;
                     }
@@ -319,10 +366,10 @@ impl Run {
             let writer = &self.writer;
             assert!(idle_since.elapsed() < DEADLINE, "{writer} hears nothing for {DEADLINE:?}");
         }
-        let Self { stream, writer, unanswered, .. } = self;
+        let Self { stream, writer, unanswered, shared, .. } = self;
         Sent {
             writer,
-            rows_sent: stream.sent * batch_rows,
+            rows_sent: shared.rows_sent.load(Ordering::SeqCst),
             rows_durable: stream.durable_through * batch_rows,
             rows_gone: 0,
             batch_rows,
@@ -333,6 +380,10 @@ impl Run {
         }
     }
 
+    fn is_dropped(&self) -> bool {
+        self.shared.dropped.load(Ordering::SeqCst)
+    }
+
     /// Sends the next batch if the credit allows it.
     fn send(&mut self) -> bool {
         let batch_rows = self.pace.batch_rows;
@@ -340,7 +391,8 @@ impl Run {
         let lines = rows(&self.writer, first..first + batch_rows, PAD);
         let may_send = self.stream.may_send(lines.len() as u64);
         if may_send {
-            self.shared.rows_sent.store(first + batch_rows, Ordering::SeqCst);
+            // A stream that was opened again goes back; what was sent stays sent.
+            self.shared.rows_sent.fetch_max(first + batch_rows, Ordering::SeqCst);
             let sequence = self.stream.send(lines);
             self.on_their_way.push_back((sequence, Instant::now()));
         }
@@ -379,6 +431,7 @@ impl Run {
             });
             match opened {
                 Ok(stream) => break stream,
+                Err(_) if self.is_dropped() => return false,
                 Err(error) => assert!(start.elapsed() < DEADLINE, "{address}: {error}"),
             }
             thread::sleep(RECONNECT_EVERY);

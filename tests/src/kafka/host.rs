@@ -16,6 +16,8 @@ pub(super) const SASL_PORT: u16 = 19_096;
 /// The port behind a broker's proxy; those of a cluster's other brokers follow. A cluster has no
 /// users, so it may take their port.
 pub(super) const PROXIED_PORT: u16 = 19_095;
+/// The port of a [`crate::proxy::Proxy`], which has an address of its own.
+pub(crate) const PROXY_PORT: u16 = 19_098;
 /// The controller's port.
 pub(super) const CONTROLLER_PORT: u16 = 19_099;
 
@@ -23,7 +25,7 @@ pub(super) const CONTROLLER_PORT: u16 = 19_099;
 ///
 /// # Panics
 /// When a thousand addresses in a row are taken.
-pub(super) fn free_host() -> Ipv4Addr {
+pub(crate) fn free_host() -> Ipv4Addr {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let mut candidates = (0..1_000).map(|_| {
         // 64 numbers for each process before it meets those of the next process id.

@@ -16,6 +16,7 @@ mod wire;
 pub use admin::{Admin, unique_topic};
 pub use broker::{Broker, BrokerOptions, SharedBroker, shared_broker};
 pub use cluster::{Cluster, ClusterOptions};
+pub(crate) use host::{PROXY_PORT, free_host};
 pub use prepare::{Kafka, prepare};
 pub use wire::{Metadata, Partition, Topic};
 
