@@ -260,6 +260,8 @@ impl fmt::Display for Findings {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::segments::Codec;
 
@@ -392,7 +394,7 @@ mod tests {
     #[should_panic(expected = "a: batch 1: 2, for no reason")]
     fn a_row_is_there_once_more_at_most_for_each_death() {
         let [a, b] = sent();
-        at_least_once(&stored_again([3, 3]), &[a.died_with(&[0..10]), b]);
+        at_least_once(&stored_again([3, 3]), &[a.died_with(&[Range { start: 0, end: 10 }]), b]);
     }
 
     #[test]
@@ -404,7 +406,7 @@ mod tests {
     #[test]
     fn a_death_excuses_two_steps_back_in_each_partition_and_no_more() {
         let [a, b] = sent();
-        let sent = [a.died_with(&[0..50]), b];
+        let sent = [a.died_with(&[Range { start: 0, end: 50 }]), b];
         assert_eq!(at_least_once(&stored_again([4, 3]), &sent), 2);
         let thrice = || at_least_once(&stored_again([4, 3, 2]), &sent);
         assert!(std::panic::catch_unwind(thrice).is_err());

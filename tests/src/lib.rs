@@ -33,3 +33,8 @@ pub mod service;
 pub mod tools;
 pub mod usage;
 pub mod wait;
+
+/// Whether tests take minutes where seconds say the most: `KAFKA_OUTPUT_LONG=1`.
+pub fn is_long() -> bool {
+    std::env::var_os("KAFKA_OUTPUT_LONG").is_some()
+}

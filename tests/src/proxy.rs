@@ -273,7 +273,7 @@ async fn connection(
     };
     let forgotten = async {
         if forgets.wait_for(|state| state.forgets > born.forgets).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     let mut server = None;
