@@ -35,6 +35,11 @@ impl Cause {
         Self { code, text: text.into() }
     }
 
+    /// Rows wait, and nothing is known to be wrong.
+    pub fn slow() -> Self {
+        Self::new("BROKER_SLOW", "the brokers have not acknowledged this batch yet")
+    }
+
     /// What the failure of a record of `topic` means.
     pub fn of_record(code: Code, topic: &str) -> (Fate, Self) {
         let (fate, stable, advice) = verdict(code);

@@ -83,7 +83,27 @@ pub struct Fault {
 }
 
 /// The partitions of the topic: for each whether it has a leader.
-pub type Leaders = Vec<bool>;
+pub type Partitions = Vec<Partition>;
+
+/// A partition as the brokers tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// It has a leader.
+    pub has_leader: bool,
+    /// How many replicas it should have.
+    pub replicas: u32,
+    /// How many of them are in sync.
+    pub in_sync: u32,
+}
+
+/// What a topic's settings demand; `None` where the brokers do not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopicLimits {
+    /// `max.message.bytes`.
+    pub message_bytes_max: Option<u64>,
+    /// `min.insync.replicas`.
+    pub in_sync_min: Option<u32>,
+}
 
 /// Messages for one hand-over, kept to be used again.
 #[derive(Default)]
@@ -203,7 +223,7 @@ impl Client {
     ///
     /// # Errors
     /// The fault of the request or of the topic.
-    pub fn leaders(&self, timeout: Duration) -> Result<Leaders, Fault> {
+    pub fn partitions(&self, timeout: Duration) -> Result<Partitions, Fault> {
         let mut metadata = ptr::null();
         // SAFETY: the out pointer is valid; the metadata is read before it is destroyed, and
         // librdkafka's counts describe its arrays.
@@ -224,13 +244,18 @@ impl Client {
                 Some(topic) if topic_code(topic) != NO_ERROR => Err(Fault::of(topic_code(topic))),
                 Some(topic) => {
                     let partitions = slice(topic.partitions, topic.partition_cnt);
-                    let mut leaders = vec![false; partitions.len()];
+                    let unknown = Partition { has_leader: false, replicas: 0, in_sync: 0 };
+                    let mut found = vec![unknown; partitions.len()];
                     for partition in partitions {
-                        if let Some(leader) = leaders.get_mut(partition.id as usize) {
-                            *leader = partition.leader >= 0;
+                        if let Some(found) = found.get_mut(partition.id as usize) {
+                            *found = Partition {
+                                has_leader: partition.leader >= 0,
+                                replicas: partition.replica_cnt.max(0) as u32,
+                                in_sync: partition.isr_cnt.max(0) as u32,
+                            };
                         }
                     }
-                    Ok(leaders)
+                    Ok(found)
                 }
             };
             sys::rd_kafka_metadata_destroy(metadata);
@@ -238,8 +263,8 @@ impl Client {
         }
     }
 
-    /// Asks the brokers for the topic's `max.message.bytes`. `None` if they do not tell.
-    pub fn message_bytes_max(&self, topic: &str, timeout: Duration) -> Option<u64> {
+    /// Asks the brokers for what the topic's settings demand.
+    pub fn limits(&self, topic: &str, timeout: Duration) -> TopicLimits {
         // SAFETY: each object is made, used and destroyed here; the strings of the result are
         // read before the event that owns them is destroyed.
         unsafe {
@@ -258,11 +283,11 @@ impl Client {
             let queue = sys::rd_kafka_queue_new(self.handle);
             sys::rd_kafka_DescribeConfigs(self.handle, &raw mut resource, 1, options, queue);
             let event = sys::rd_kafka_queue_poll(queue, ms.saturating_add(100));
-            let mut found = None;
+            let mut found = TopicLimits::default();
             if !event.is_null() {
                 let result = sys::rd_kafka_event_DescribeConfigs_result(event);
                 if !result.is_null() {
-                    found = message_bytes_of(result);
+                    found = limits_of(result);
                 }
                 sys::rd_kafka_event_destroy(event);
             }
@@ -383,20 +408,23 @@ fn unknown_topic() -> Code {
     sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code
 }
 
-unsafe fn message_bytes_of(result: *const sys::rd_kafka_DescribeConfigs_result_t) -> Option<u64> {
-    let mut count = 0;
+unsafe fn limits_of(result: *const sys::rd_kafka_DescribeConfigs_result_t) -> TopicLimits {
+    let (mut count, mut limits) = (0, TopicLimits::default());
     // SAFETY: the caller's result is valid, and librdkafka's counts describe its arrays.
     unsafe {
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
-        let resource = *slice(resources, count as c_int).first()?;
-        let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);
-        let entries = slice(entries, count as c_int);
-        let entry = entries.iter().find(|entry| {
-            CStr::from_ptr(sys::rd_kafka_ConfigEntry_name(**entry)) == c"max.message.bytes"
-        })?;
-        let value = sys::rd_kafka_ConfigEntry_value(*entry);
-        if value.is_null() { None } else { string(value).parse().ok() }
+        let Some(resource) = slice(resources, count as c_int).first() else { return limits };
+        let entries = sys::rd_kafka_ConfigResource_configs(*resource, &raw mut count);
+        for entry in slice(entries, count as c_int) {
+            let value = string(sys::rd_kafka_ConfigEntry_value(*entry));
+            match CStr::from_ptr(sys::rd_kafka_ConfigEntry_name(*entry)).to_bytes() {
+                b"max.message.bytes" => limits.message_bytes_max = value.parse().ok(),
+                b"min.insync.replicas" => limits.in_sync_min = value.parse().ok(),
+                _ => {}
+            }
+        }
     }
+    limits
 }
 
 unsafe extern "C" fn on_report(

@@ -72,6 +72,12 @@ pub trait Delivery: Send + Sync + 'static {
 
     /// What became of records so far.
     fn counts(&self) -> Counts;
+
+    /// Why rows wait for long although the output is ready, as far as is known. The brokers are
+    /// asked anew, so that more may be known the next time.
+    fn why_slow(&self) -> Cause {
+        Cause::slow()
+    }
 }
 
 /// Records of an output since the service started.

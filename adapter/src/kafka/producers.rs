@@ -11,7 +11,7 @@
 //! switches between threads, 0.2 ms of the millisecond that is to be gained.
 use std::{sync::Arc, time::Duration};
 
-use super::client::{Bell, Client, Fault, Leaders, Poller, Reports};
+use super::client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits};
 
 /// How long librdkafka waits for a batch that is being handed over to be complete: without this
 /// pause it would send what is there when it wakes and leave the rest behind a request in flight,
@@ -71,17 +71,17 @@ impl Producers {
     ///
     /// # Errors
     /// The fault of a request or of the topic.
-    pub fn leaders(&self, timeout: Duration) -> Result<Leaders, Fault> {
-        let mut leaders = self.many.leaders(timeout)?;
+    pub fn partitions(&self, timeout: Duration) -> Result<Partitions, Fault> {
+        let mut partitions = self.many.partitions(timeout)?;
         if let Some(single) = &self.single {
-            leaders.truncate(single.leaders(timeout)?.len());
+            partitions.truncate(single.partitions(timeout)?.len());
         }
-        Ok(leaders)
+        Ok(partitions)
     }
 
-    /// Asks the brokers for the topic's `max.message.bytes`. `None` if they do not tell.
-    pub fn message_bytes_max(&self, topic: &str, timeout: Duration) -> Option<u64> {
-        self.many.message_bytes_max(topic, timeout)
+    /// Asks the brokers for what the topic's settings demand.
+    pub fn limits(&self, topic: &str, timeout: Duration) -> TopicLimits {
+        self.many.limits(topic, timeout)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Settings {
     pub pace: Pace,
     /// Rows that the broker refuses for good are set aside instead of waiting.
     pub drop_blamed: bool,
+    /// Brokers acknowledge only what is in `min.insync.replicas` replicas.
+    pub(super) waits_for_replicas: bool,
     /// Between looks at partitions and leaders.
     pub metadata_refresh: Duration,
     /// What its producers are made of.
@@ -92,6 +94,7 @@ impl Settings {
                 bytes_max: u64::from(output.batching.bytes),
             },
             drop_blamed: output.error_policy == ErrorPolicy::Drop,
+            waits_for_replicas: output.acks == Acks::All,
             metadata_refresh: output.metadata_refresh,
             recipe: Recipe {
                 settings: map.into_iter().collect(),
@@ -131,4 +134,28 @@ fn compression(compression: &Compression) -> (&'static str, i32) {
 /// have none.
 fn ms(duration: Duration) -> String {
     format!("{}", duration.as_micros() as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job;
+
+    #[test]
+    fn nothing_times_out_in_librdkafka() {
+        let yaml = "name: t\noutputs: [{ alias: a, bootstrapServers: localhost, topic: t }]\n";
+        let job = job::parse("job.yaml", yaml).expect("a job of the fewest keys is right");
+        let settings =
+            Settings::of(&job.outputs[0]).expect("there is no secret in it").recipe.settings;
+        let of = |name: &str| {
+            let mut found = settings.iter().filter(|(key, _)| key == name);
+            found.next().map(|(_, value)| value.as_str())
+        };
+        // Zero is librdkafka's word for never; after its default of five minutes rows would fail.
+        assert_eq!(of("message.timeout.ms"), Some("0"));
+        // Other names for the same, and for giving up after so many attempts.
+        for other in ["delivery.timeout.ms", "message.send.max.retries", "retries"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -46,6 +46,9 @@ pub(super) struct Inner {
     /// Wakes the poll thread.
     pub(super) bell: Arc<Bell>,
     pub(super) record_bytes_max: AtomicUsize,
+    /// Replicas that must be in sync for a partition to take rows, as the topic says; 0 if nothing
+    /// waits for them.
+    pub(super) in_sync_min: AtomicU32,
     pub(super) partitions: watch::Sender<Option<Arc<Partitions>>>,
     pub(super) status: Status,
     pub(super) round_trip: RoundTrip,
@@ -60,6 +63,8 @@ pub(super) struct Inner {
     pub(super) last_fault: Mutex<Option<(Fault, Instant)>>,
     pub(super) broken: Mutex<Option<Broken>>,
     pub(super) refresh: (Mutex<bool>, Condvar),
+    /// When the brokers were last asked because rows waited.
+    pub(super) doubted: Mutex<Option<Instant>>,
 }
 
 /// The last time that the producer broke.
@@ -107,6 +112,7 @@ impl Sink {
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
             record_bytes_max: AtomicUsize::new(record_bytes_max),
+            in_sync_min: AtomicU32::new(0),
             partitions: watch::Sender::new(None),
             status: Status::new(),
             round_trip: RoundTrip::new(),
@@ -118,6 +124,7 @@ impl Sink {
             last_fault: Mutex::new(None),
             broken: Mutex::new(None),
             refresh: (Mutex::new(false), Condvar::new()),
+            doubted: Mutex::new(None),
             settings,
         });
         let (stopped, wait) = oneshot::channel();
@@ -218,6 +225,11 @@ impl Delivery for Sink {
 
     fn health(&self) -> Health {
         self.inner.status.health()
+    }
+
+    fn why_slow(&self) -> Cause {
+        self.inner.doubt();
+        self.inner.status.scarce().unwrap_or_else(Cause::slow)
     }
 
     fn counts(&self) -> Counts {

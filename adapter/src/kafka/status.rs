@@ -34,6 +34,7 @@ pub struct Health {
 /// Health and counts of one output; shared by its threads.
 pub struct Status {
     health: Mutex<Health>,
+    scarce: Mutex<Option<Cause>>,
     /// Records that Kafka has stored since the start.
     pub delivered: AtomicU64,
     /// Records that the broker refused for good.
@@ -50,6 +51,7 @@ impl Status {
         let health = Health { state: State::Connecting, cause: None, since: SystemTime::now() };
         Self {
             health: Mutex::new(health),
+            scarce: Mutex::new(None),
             delivered: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -60,6 +62,16 @@ impl Status {
     /// The health now.
     pub fn health(&self) -> Health {
         self.health.lock().expect("nothing panics in it").clone()
+    }
+
+    /// Why some partitions take no rows, if that is so and others do.
+    pub fn scarce(&self) -> Option<Cause> {
+        self.scarce.lock().expect("nothing panics in it").clone()
+    }
+
+    /// Notes why some partitions take no rows, or that all do.
+    pub fn set_scarce(&self, cause: Option<Cause>) {
+        *self.scarce.lock().expect("nothing panics in it") = cause;
     }
 
     /// Rows pass. True if that is news.

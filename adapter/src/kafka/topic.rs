@@ -8,7 +8,7 @@ use std::{
 use super::{
     budget::RECORD_OVERHEAD_BYTES,
     cause::{Cause, is_all_down, is_connection, is_missing_topic},
-    client::Fault,
+    client::{Fault, Partition},
     lane::Lane,
     sink::Inner,
     status::State,
@@ -23,6 +23,10 @@ const LIMIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Between metadata requests while the output is not ready.
 const METADATA_RETRY: Duration = Duration::from_millis(500);
+
+/// Between questions that are asked only because rows wait. The first answer comes at once; a
+/// partition that loses its replicas later is noticed this much later.
+const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a fault of a connection explains why nobody answers.
 const FAULT_FRESH: Duration = Duration::from_secs(60);
@@ -57,6 +61,15 @@ impl Inner {
         self.refresh.1.notify_one();
     }
 
+    /// Asks for metadata because rows wait for long, and nobody has said why.
+    pub(super) fn doubt(&self) {
+        let mut doubted = self.doubted.lock().expect("nothing panics in it");
+        if doubted.is_none_or(|at| at.elapsed() >= DOUBT_PAUSE) {
+            *doubted = Some(Instant::now());
+            self.kick();
+        }
+    }
+
     /// The metadata thread.
     pub(super) fn metadata_loop(&self) {
         let mut until_limit = 0;
@@ -88,9 +101,10 @@ impl Inner {
     /// ready.
     fn refresh_topic(&self, ask_limit: bool, missed: &mut bool) -> bool {
         let was_missed = std::mem::take(missed);
-        let leaders = self.producers().leaders(METADATA_TIMEOUT);
-        match leaders {
-            Ok(leaders) if leaders.contains(&true) => {
+        let partitions = self.producers().partitions(METADATA_TIMEOUT);
+        let leaders = |partitions: &[Partition]| partitions.iter().map(|p| p.has_leader).collect();
+        match partitions {
+            Ok(partitions) if partitions.iter().any(|partition| partition.has_leader) => {
                 *self.last_fault.lock().expect("nothing panics in it") = None;
                 // Before the first rows pass: a row beyond the limit is refused by name and not
                 // left to the broker's verdict. Later it must not hold up what was away.
@@ -98,23 +112,23 @@ impl Inner {
                 if ask_limit && first {
                     self.refresh_limit();
                 }
-                if let Some(cause) = self.still_broken() {
-                    self.publish(leaders);
+                if let Some(cause) = self.still_broken().or(self.scarcity(&partitions)) {
+                    self.publish(leaders(&partitions));
                     self.trouble(cause, false);
                     return false;
                 }
                 if self.status.ready() {
-                    let partitions = leaders.len();
+                    let partitions = partitions.len();
                     tracing::info!(output = self.settings.alias, partitions, "the output is ready");
                 }
-                self.publish(leaders);
+                self.publish(leaders(&partitions));
                 if ask_limit && !first {
                     self.refresh_limit();
                 }
                 true
             }
-            Ok(leaders) => {
-                self.publish(leaders);
+            Ok(partitions) => {
+                self.publish(leaders(&partitions));
                 let text = "no partition of the topic has a leader; bring brokers back";
                 self.trouble(Cause::new("NO_LEADER", text), false);
                 false
@@ -200,15 +214,68 @@ impl Inner {
         self.wake_by(due);
     }
 
-    /// Learns the topic's size limit.
+    /// Looks for partitions that take no rows because too few of their replicas are in sync.
+    /// librdkafka sends such rows again and again by itself and tells nobody. Returns the cause if
+    /// it stops the whole output; if some partitions still take rows it is noted for those who
+    /// wait.
+    fn scarcity(&self, partitions: &[Partition]) -> Option<Cause> {
+        let in_sync_min = self.in_sync_min.load(Ordering::Relaxed);
+        let cause = scarce(partitions, in_sync_min, &self.settings.recipe.topic);
+        let takes_rows = |p: &Partition| p.has_leader && !is_scarce(p, in_sync_min);
+        let stops = cause.is_some() && !partitions.iter().any(takes_rows);
+        self.status.set_scarce(cause.clone());
+        cause.filter(|_| stops)
+    }
+
+    /// Learns what the topic's settings demand.
     fn refresh_limit(&self) {
         let (producers, topic) = (self.producers(), &self.settings.recipe.topic);
-        let Some(limit) = producers.message_bytes_max(topic, LIMIT_TIMEOUT) else {
-            return;
-        };
+        let limits = producers.limits(topic, LIMIT_TIMEOUT);
+        if let Some(in_sync_min) = limits.in_sync_min.filter(|_| self.settings.waits_for_replicas) {
+            self.in_sync_min.store(in_sync_min, Ordering::Relaxed);
+        }
+        let Some(limit) = limits.message_bytes_max else { return };
         let record = limit.saturating_sub(BATCH_OVERHEAD_BYTES).max(1);
         self.record_bytes_max.store(record as usize, Ordering::Relaxed);
         let batch = self.settings.pace.bytes_max.min(record);
         self.batch_bytes_max.store(batch, Ordering::Relaxed);
+    }
+}
+
+/// Whether a partition has a leader that takes no rows. It asks for no more replicas than there
+/// are (older brokers do; of them this says too little, never too much).
+fn is_scarce(partition: &Partition, in_sync_min: u32) -> bool {
+    partition.has_leader && partition.in_sync < in_sync_min.min(partition.replicas)
+}
+
+/// Why partitions take no rows, if some do not.
+fn scarce(partitions: &[Partition], in_sync_min: u32, topic: &str) -> Option<Cause> {
+    let scarce = || partitions.iter().enumerate().filter(|(_, p)| is_scarce(p, in_sync_min));
+    let (first, Partition { in_sync, replicas, .. }) = scarce().next()?;
+    let (count, all) = (scarce().count(), partitions.len());
+    let text = format!(
+        "topic `{topic}`: {count} of {all} partitions take no rows, since fewer replicas are in \
+         sync than `min.insync.replicas` asks: of partition {first} {in_sync} of {replicas}, \
+         asked are {in_sync_min}. Bring brokers back; rows go on by themselves."
+    );
+    Some(Cause::new("NOT_ENOUGH_REPLICAS", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_scarce_with_fewer_replicas_in_sync_than_are_asked_and_possible() {
+        let partition = |replicas, in_sync| Partition { has_leader: true, replicas, in_sync };
+        let whole = [partition(3, 3), partition(3, 2), partition(1, 1)];
+        let leaderless = Partition { has_leader: false, replicas: 3, in_sync: 1 };
+        assert_eq!(scarce(&[&whole[..], &[leaderless]].concat(), 2, "t"), None);
+        assert_eq!(scarce(&[partition(3, 1)], 0, "t"), None, "nothing waits for replicas");
+        let found = scarce(&[&whole[..], &[partition(3, 1)]].concat(), 2, "t").unwrap();
+        assert_eq!(found.code, "NOT_ENOUGH_REPLICAS");
+        let told = "1 of 4 partitions take no rows";
+        assert!(found.text.contains(told), "{found}");
+        assert!(found.text.contains("of partition 3 1 of 3, asked are 2"), "{found}");
     }
 }

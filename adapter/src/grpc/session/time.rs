@@ -183,7 +183,7 @@ where
                 "MEMORY_FULL",
                 "rows before these fill the room that the output may take; they go on as Kafka takes them",
             ),
-            _ => Cause::new("BROKER_SLOW", "the brokers have not answered for this batch yet"),
+            _ => self.terms.output.kafka.why_slow(),
         }
     }
 }
