@@ -1,14 +1,15 @@
 """Compares topics with the CSV text of the flights, value by value, with a client that is not ours.
 
-    flights.py BOOTSTRAP CSV TOPIC... [--rows N] [--surplus N]
+    flights.py BOOTSTRAP CSV TOPIC... [--rows N] [--surplus N] [--deaths N]
 
 Every topic must hold the first N rows of the file (default: all), each exactly once, as JSON
 objects with the file's columns in their order; numbers are integers, NA is null, everything else
 is the file's own text. Within a partition the rows are in the order of the file. With --surplus at
-most so many records may be there in addition; rows that are there again lie behind later ones, so
-only the others must be in order. For every topic that holds this, one JSON object a line is
-printed: its records, the additional ones, the first and the last line that is there again, the
-partitions' shares, the seconds.
+most so many records may be there in addition, because the service died: each row at most once more
+for each of --deaths, and for each two steps back in the order of a partition (the next service
+goes back, and a request of the one that died may arrive behind its first rows). For every topic
+that holds this, one JSON object a line is printed: its records, the additional ones, the first and
+the last line that is there again, the partitions' shares, the seconds.
 """
 
 import argparse
@@ -32,6 +33,7 @@ def arguments():
     parser.add_argument("topics", nargs="+", metavar="TOPIC")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--surplus", type=int, default=0)
+    parser.add_argument("--deaths", type=int, default=0)
     return parser.parse_args()
 
 
@@ -65,18 +67,17 @@ def stored(settings, topic, columns):
         yield message.partition(), tuple(value for _, value in pairs)
 
 
-def check_order(topic, lines, seen):
-    """The lines of the file in a partition, as stored. `seen` says how often each is there."""
-    last = -1
-    for line in lines:
-        if seen[line] > 1:
-            continue
-        if line < last:
-            raise SystemExit(f"{topic}: row {line} comes after row {last} in its partition")
-        last = line
+def check_order(topic, lines, steps_max):
+    """The lines of the file in a partition, as stored."""
+    back = [(last, line) for last, line in itertools.pairwise(lines) if line < last]
+    if len(back) > steps_max:
+        raise SystemExit(
+            f"{topic}: {len(back)} rows come after a later one in their partition,"
+            f" such as {back[:SHOWN]}"
+        )
 
 
-def compare(settings, topic, columns, line_of, surplus_max):
+def compare(settings, topic, columns, line_of, surplus_max, deaths):
     start = time.monotonic()
     partitions, seen = defaultdict(list), Counter()
     for partition, row in stored(settings, topic, columns):
@@ -87,15 +88,17 @@ def compare(settings, topic, columns, line_of, surplus_max):
     surplus = sum(lines_seen.values()) - len(lines_seen)
     missing = [row for row in line_of if row not in seen]
     foreign = [row for row in seen if row not in line_of]
-    if missing or foreign or surplus > surplus_max:
+    most = max(lines_seen.values(), default=1)
+    if missing or foreign or surplus > surplus_max or most > 1 + deaths:
         raise SystemExit(
             f"{topic}: {seen.total()} records for {len(line_of)} rows\n"
             f"  {len(missing)} rows missing: {missing[:SHOWN]}\n"
             f"  {len(foreign)} rows that are not in the file: {foreign[:SHOWN]}\n"
-            f"  {surplus} records too many, of the rows {again[:SHOWN]}"
+            f"  {surplus} records too many, of the rows {again[:SHOWN]}\n"
+            f"  a row is there {most} times"
         )
     for lines in partitions.values():
-        check_order(topic, lines, lines_seen)
+        check_order(topic, lines, 2 * deaths)
     return {
         "topic": topic,
         "rows": seen.total(),
@@ -111,7 +114,7 @@ def main():
     columns, line_of = expected(args.csv, args.rows)
     settings = {"bootstrap.servers": args.bootstrap}
     for topic in args.topics:
-        print(json.dumps(compare(settings, topic, columns, line_of, args.surplus)))
+        print(json.dumps(compare(settings, topic, columns, line_of, args.surplus, args.deaths)))
         sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@
 
 pub mod job;
 pub mod load;
+mod sent;
 pub mod watch;
 
 use std::{

@@ -164,14 +164,21 @@ pub struct Compared {
 /// # Panics
 /// When a row is missing, unknown, changed, out of order, or there twice.
 pub fn compare(bootstrap: &str, topics: &[&str], rows: u64) -> Vec<Compared> {
-    compare_with(bootstrap, topics, rows, 0)
+    compare_with(bootstrap, topics, rows, 0, 0)
 }
 
-/// The same, but at most `surplus` records may be there in addition.
+/// The same after the service has died so often: at most `surplus` records may be there in
+/// addition, each row once more for each death.
 ///
 /// # Panics
 /// As [`compare`].
-pub fn compare_with(bootstrap: &str, topics: &[&str], rows: u64, surplus: u64) -> Vec<Compared> {
+pub fn compare_with(
+    bootstrap: &str,
+    topics: &[&str],
+    rows: u64,
+    surplus: u64,
+    deaths: u64,
+) -> Vec<Compared> {
     let dir = cache::run_dir("compare-");
     let (out, errors) = (dir.path().join("out"), dir.path().join("errors"));
     let create = |path: &Path| File::create(path).expect("a new directory can be written");
@@ -179,6 +186,7 @@ pub fn compare_with(bootstrap: &str, topics: &[&str], rows: u64, surplus: u64) -
     command.arg(tools::repository().join("tests/python/flights.py"));
     command.arg(bootstrap).arg(csv()).args(topics);
     command.args([format!("--rows={rows}"), format!("--surplus={surplus}")]);
+    command.arg(format!("--deaths={deaths}"));
     command.stdout(create(&out)).stderr(create(&errors));
     let status = Process::spawn(command).wait(10 * DEADLINE);
     let shown = process::tail(&errors, 40);

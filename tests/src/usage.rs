@@ -1,17 +1,30 @@
 //! What a process uses, as the kernel counts it.
 
-use std::{fs, time::Duration};
+use std::{fs, process, time::Duration};
 
 /// CPU time on all cores so far.
 ///
 /// # Panics
 /// When the process does not run.
 pub fn cpu_time(pid: u32) -> Duration {
-    let stat = read(pid, "stat");
-    // The name in brackets may hold anything; behind it are numbers. utime and stime are the 14th
-    // and 15th field, in hundredths of a second on every Linux.
+    // utime and stime are the 14th and 15th field.
+    ticks(&read(pid, "stat"), 14)
+}
+
+/// CPU time of this process's children that have ended and were waited for.
+///
+/// # Panics
+/// When the kernel does not tell.
+pub fn children_cpu_time() -> Duration {
+    // cutime and cstime.
+    ticks(&read(process::id(), "stat"), 16)
+}
+
+/// Two times of `/proc/PID/stat` from this field on, in hundredths of a second on every Linux.
+fn ticks(stat: &str, field: usize) -> Duration {
+    // The name in brackets may hold anything; behind it is the third field.
     let (_, fields) = stat.rsplit_once(')').expect("the name stands in brackets");
-    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks = fields.split_whitespace().skip(field - 3).take(2);
     let ticks = ticks.map(|field| field.parse::<u64>().expect("times are numbers"));
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
@@ -30,6 +43,14 @@ pub fn memory_bytes(pid: u32) -> u64 {
 /// When the process does not run.
 pub fn peak_memory_bytes(pid: u32) -> u64 {
     1024 * status(pid, "VmHWM")
+}
+
+/// The same in MiB.
+///
+/// # Panics
+/// When the process does not run.
+pub fn peak_mib(pid: u32) -> f64 {
+    peak_memory_bytes(pid) as f64 / f64::from(1 << 20)
 }
 
 /// Starts [`peak_memory_bytes`] anew.

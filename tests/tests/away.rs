@@ -4,7 +4,7 @@
 //! `KAFKA_OUTPUT_LONG=1` keeps Kafka away for two minutes instead of seconds.
 
 use std::{
-    env, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,9 +13,10 @@ use tests::{
     check,
     engine::{
         Engine,
-        job::{OUTPUT, job_within, output},
-        load::{Load, Pace},
+        job::{OUTPUT, job, job_within, output},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
+    is_long,
     kafka::{Cluster, ClusterOptions, own_brokers},
     proxy::{self, Proxy},
     reader,
@@ -30,12 +31,13 @@ const WRITERS: [&str; 3] = ["a", "b", "c"];
 const MEMORY_BYTES: u64 = 64 << 20;
 /// What the process needs beside the rows: code, threads, librdkafka, and what its allocator keeps.
 const OVERHEAD_BYTES: u64 = 24 << 20;
+/// Nothing has moved for so long: what is still on its way arrives sooner.
+const STILL: Duration = Duration::from_secs(2);
+/// Longer than a broker's session: no partition has a leader then.
+const OUTAGE: Duration = Duration::from_secs(4);
+const LONG_OUTAGE: Duration = Duration::from_secs(120);
 /// Rows go on within 10 s; a busy machine takes three times as long.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
-
-fn is_long() -> bool {
-    env::var_os("KAFKA_OUTPUT_LONG").is_some()
-}
 
 struct Stage {
     cluster: Cluster,
@@ -68,31 +70,50 @@ const FAULTS: [Fault; 3] = [
     ),
 ];
 
+/// Waits until the senders have sent all that they may: nothing moves any more.
+#[track_caller]
+fn wait_full(loads: &[Load]) {
+    let moved = || loads.iter().map(|load| load.rows_durable() + load.rows_sent()).sum::<u64>();
+    let mut last = (moved(), Instant::now());
+    wait_until("the senders have sent all that they may", DEADLINE, || {
+        if moved() != last.0 {
+            last = (moved(), Instant::now());
+        }
+        last.1.elapsed() >= STILL
+    });
+}
+
 /// Takes the cluster away and brings it back, while the loads go on.
 fn suffer(stage: &mut Stage, loads: &[Load], (name, take, bring): Fault) {
     let pid = stage.service.pid();
-    let durable = || loads.iter().map(Load::rows_durable).sum::<u64>();
+    let durable = || loads.iter().map(Load::rows_durable).collect::<Vec<u64>>();
     take(stage);
     let start = Instant::now();
-    thread::sleep(Duration::from_secs(if is_long() { 120 } else { 4 }));
+    wait_full(loads);
+    let stood = durable();
+    let outage = if is_long() { LONG_OUTAGE } else { OUTAGE };
+    thread::sleep(outage.saturating_sub(start.elapsed()));
     let output = stage.engine.output(OUTPUT);
     // Nobody answers: how soon that is certain depends on how the brokers went.
     assert!(!is_long() || output.state() == OutputState::Unavailable, "{name}: {output:?}");
-    let (memory, stood) = (usage::memory_bytes(pid), durable());
+    let memory = usage::memory_bytes(pid);
+    assert_eq!(durable(), stood, "{name}: acknowledged while nobody was there to store it");
     bring(stage);
     // "The first metadata that names a leader", asked of the brokers themselves.
     for partition in 0..PARTITIONS {
         stage.cluster.admin().leader("away", partition);
     }
     let back = Instant::now();
-    wait_until("every writer goes on", DEADLINE, || durable() > stood);
+    wait_until("every writer goes on", DEADLINE, || {
+        durable().iter().zip(&stood).all(|(now, then)| now > then)
+    });
     let first = back.elapsed();
     for load in loads {
         load.wait_progress(10 * FULL_SPEED.batch_rows);
     }
     println!(
-        "{name} for {:.1?}: {:?} {}, {} MiB; first acknowledgement {first:.1?} after a leader was \
-         there, every writer on after {:.1?}",
+        "{name} for {:.1?}: {:?} {}, {} MiB; every writer has an acknowledgement {first:.1?} \
+         after a leader was there, and goes on after {:.1?}",
         back - start,
         output.state(),
         output.trouble_code,
@@ -103,7 +124,7 @@ fn suffer(stage: &mut Stage, loads: &[Load], (name, take, bring): Fault) {
 }
 
 #[test]
-fn while_kafka_is_away_senders_are_slowed_down_and_memory_is_kept() {
+fn while_kafka_is_away_senders_are_slowed_down_and_told_why_and_memory_is_kept() {
     let _own = own_brokers();
     let ways = [Proxy::start(), Proxy::start(), Proxy::start()];
     let mut cluster = Cluster::start_behind(&ways, &ClusterOptions::default());
@@ -127,12 +148,49 @@ fn while_kafka_is_away_senders_are_slowed_down_and_memory_is_kept() {
     assert!(peak <= MEMORY_BYTES + OVERHEAD_BYTES, "{peak} bytes");
 
     let sent = loads.map(Load::stop);
-    for log in &sent {
-        assert!(log.end.is_none() && log.unanswered.is_empty(), "no stream ends: {log:?}");
-    }
+    sent.iter().for_each(Sent::assert_unbroken);
     let records = reader::topic(&stage.cluster.bootstrap(), "away").records();
     check::exactly(&records, &sent);
     let stored = stage.cluster.stored("away", PARTITIONS);
-    let headers: u64 = stored.iter().map(|batches| check::headers(batches)).sum();
-    assert_eq!(headers, records.len() as u64);
+    assert_eq!(check::headers_of(&stored), records.len() as u64);
+    too_few_replicas(&mut stage.cluster);
+}
+
+/// Rows wait, visibly, while too few replicas are in sync; librdkafka sends them again and again
+/// and tells nobody.
+fn too_few_replicas(cluster: &mut Cluster) {
+    cluster.admin().create_topic("scarce", 1, 3, &[("min.insync.replicas", "2")]);
+    let service = Service::start(&job(&cluster.bootstrap(), "scarce", ""));
+    let engine = Engine::connect(&service);
+    engine.wait_ready(OUTPUT);
+    let mut stream = engine.open(OUTPUT, "w");
+    stream.declare(&COLUMNS);
+    stream.send(rows("w", 0..10, ""));
+    stream.wait_durable();
+
+    let leader = cluster.admin().leader("scarce", 0);
+    let followers = [1, 2, 3].into_iter().filter(|broker| *broker != leader);
+    followers.clone().for_each(|broker| cluster.freeze(broker));
+    let start = Instant::now();
+    // Before they have left the replicas in sync the leader waits for them, and after that it
+    // refuses.
+    stream.send(rows("w", 10..20, ""));
+    let held = stream.wait_held("NOT_ENOUGH_REPLICAS");
+    println!("told after {:.1?}: {}", start.elapsed(), held.reason);
+    assert!(held.sequence == 2 && held.reason.contains("min.insync.replicas"), "{held:?}");
+    let output = engine.output(OUTPUT);
+    let trouble = (output.state(), output.trouble_code.as_str());
+    assert_eq!(trouble, (OutputState::Unavailable, "NOT_ENOUGH_REPLICAS"));
+    stream.send(rows("w", 20..30, ""));
+    assert_eq!(stream.durable_through, 1, "nothing is acknowledged");
+
+    followers.for_each(|broker| cluster.thaw(broker));
+    let start = Instant::now();
+    stream.wait_durable();
+    println!("the first acknowledgement came {:.1?} after the replicas", start.elapsed());
+    assert!(start.elapsed() < RESUME_TIMEOUT);
+    engine.wait_ready(OUTPUT);
+    let found = reader::topic(&cluster.bootstrap(), "scarce").records();
+    check::exactly(&found, &[Sent::whole("w", 30)]);
+    assert_eq!(check::headers_of(&cluster.stored("scarce", 1)), 30, "nothing is there twice");
 }

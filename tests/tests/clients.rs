@@ -1,7 +1,10 @@
 //! Engines whose way is slow, breaks or goes silent, that vanish, hang or flood: each gets what it
 //! is promised and no more, the others notice nothing, and nothing of it stays behind.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use proto::v1::Open;
 use tests::{
@@ -9,7 +12,7 @@ use tests::{
     engine::{
         Answer, Engine, Stream,
         job::{OUTPUT, job, job_within, output},
-        load::{COLUMNS, Load, Pace, rows},
+        load::{COLUMNS, Load, Pace, Sent, rows},
     },
     kafka::{Admin, own_brokers, shared_broker, unique_topic},
     proxy::{Proxy, Terms, Way},
@@ -84,7 +87,7 @@ fn a_bad_way_to_the_service_costs_time_and_no_row_and_nobody_else_anything() {
     let unanswered: u64 = sent[0].unanswered.iter().map(|rows| rows.end - rows.start).sum();
     println!("{} streams, {unanswered} rows without an answer", sent[0].unanswered.len() + 1);
     assert!(sent[0].unanswered.len() > 10 && unanswered > 0, "streams ended with rows in flight");
-    assert!(sent[1].unanswered.is_empty() && sent[1].end.is_none(), "{:?}", sent[1]);
+    sent[1].assert_unbroken();
     check::exactly(&reader::topic(&broker.bootstrap(), &topic).records(), &sent);
 }
 
@@ -114,7 +117,7 @@ fn a_stream_whose_engine_fell_silent_gives_way_to_the_next_one() {
     next.declare(&COLUMNS);
     next.send(rows("w", 2_000..2_100, ""));
     next.wait_durable();
-    let sent = [tests::engine::load::Sent::whole("w", 2_100)];
+    let sent = [Sent::whole("w", 2_100)];
     check::exactly(&reader::topic(&broker.bootstrap(), &topic).records(), &sent);
     way.heal();
     let end = half_open.wait_end().expect_err("the older stream hears its end when it can");
@@ -122,10 +125,57 @@ fn a_stream_whose_engine_fell_silent_gives_way_to_the_next_one() {
 }
 
 #[test]
+fn an_engine_that_stalls_in_the_middle_of_a_message_harms_nobody() {
+    const ROWS: u64 = 5_000;
+    let broker = shared_broker();
+    let topic = new_topic(&broker.admin(), "stalled");
+    let service = Service::start(&job(&broker.bootstrap(), &topic, ""));
+    let (way, direct) = (way_to(&service), Engine::connect(&service));
+    direct.wait_ready(OUTPUT);
+    let near = Load::start(&direct, OUTPUT, "near", STEADY);
+    near.wait_progress(500);
+    near.heard();
+    let mut stalled = open_through(&way, "w");
+    stalled.send(rows("w", 0..100, ""));
+    stalled.wait_durable();
+    let carried = way.carried_bytes(Way::There);
+    // At this rate half a megabyte takes eight minutes.
+    way.spoil(Way::There, Terms { bytes_per_s: Some(1_000), ..Terms::default() });
+    let filler = "x".repeat(80);
+    let lines = rows("w", 100..100 + ROWS, &filler);
+    let bytes = lines.len() as u64;
+    stalled.send(lines);
+    wait_until("the message has begun", DEADLINE, || {
+        way.carried_bytes(Way::There) > carried + 1_000
+    });
+    near.wait_progress(5_000);
+    let (carried, known) = (way.carried_bytes(Way::There) - carried, direct.writer(OUTPUT, "w"));
+    assert!(carried < bytes / 2, "{carried} of {bytes} bytes: it is not stalled");
+    assert_eq!(known.durable_through, 1, "a part of a batch is no batch");
+
+    // Another engine takes over and sends the batch again.
+    let mut next = direct.open(OUTPUT, "w");
+    assert_eq!(next.opened.resume_after, 1);
+    next.declare(&COLUMNS);
+    next.send(rows("w", 100..200, ""));
+    next.wait_durable();
+    way.heal();
+    let end = stalled.wait_end().expect_err("the older stream is over");
+    assert_eq!((end.code, end.reason.as_str()), (Code::Aborted, "TAKEN_OVER"), "{end:?}");
+    let gap = near.heard().longest_gap;
+    println!("{carried} of {bytes} bytes; the other writer's longest gap {gap:.1?}");
+    assert!(gap < UNHARMED, "{gap:?}");
+    let sent = [near.stop(), Sent { batch_rows: 100, ..Sent::whole("w", 200) }];
+    sent[0].assert_unbroken();
+    check::exactly(&reader::topic(&broker.bootstrap(), &topic).records(), &sent);
+}
+
+#[test]
 fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
     const MEMORY_BYTES: u64 = 64 << 20;
     const OVERHEAD_BYTES: u64 = 24 << 20;
     const FLOODS: usize = 8;
+    const BATCH_ROWS: u64 = 100;
     let _own = own_brokers();
     let broker = shared_broker();
     let (topic, late) = (new_topic(&broker.admin(), "good"), unique_topic("late"));
@@ -147,12 +197,18 @@ fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
         (0..FLOODS).map(|n| open_through(&way, &format!("hung-{n}"))).collect();
     way.spoil(Way::Back, Terms { silent: true, ..Terms::default() });
     let wide = "x".repeat(1_000);
-    let wide_rows = |writer: &str| rows(writer, 0..100, &wide);
+    let send_next = |stream: &mut Stream, writer: &str| {
+        let first = stream.sent * BATCH_ROWS;
+        stream.send(rows(writer, first..first + BATCH_ROWS, &wide))
+    };
+    let batch_bytes = rows("hung-0", 100_000..100_000 + BATCH_ROWS, &wide).len() as u64;
+    let mut rows_sent = BTreeMap::new();
     for (n, stream) in hung.iter_mut().enumerate() {
-        let lines = wide_rows(&format!("hung-{n}"));
-        while stream.may_send(lines.len() as u64) {
-            stream.send(lines.clone());
+        let writer = format!("hung-{n}");
+        while stream.may_send(batch_bytes) {
+            send_next(stream, &writer);
         }
+        rows_sent.insert(writer, stream.sent * BATCH_ROWS);
     }
     // These know no credit.
     good.heard();
@@ -160,10 +216,10 @@ fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
         let writer = format!("flood-{n}");
         let mut stream = engine.open(OUTPUT, &writer);
         stream.declare(&COLUMNS);
-        let lines = wide_rows(&writer);
         for _ in 0..500 {
-            stream.send(lines.clone());
+            send_next(&mut stream, &writer);
         }
+        rows_sent.insert(writer, stream.sent * BATCH_ROWS);
         let end = stream.wait_end().expect_err("a flood ends the stream");
         let reason = (end.code, end.reason.as_str(), end.retry);
         assert_eq!(reason, (Code::ResourceExhausted, "CREDIT_EXCEEDED", false), "{end:?}");
@@ -175,17 +231,35 @@ fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
     assert!(peak <= MEMORY_BYTES + OVERHEAD_BYTES, "{peak} bytes");
 
     // What was taken is written when it can be, and the same engines go on by the rules.
+    broker.admin().create_topic(&late, PARTITIONS, 1, &[]);
+    engine.wait_output(OUTPUT, "writes what was taken", |output| output.records_delivered > 0);
     way.reset();
     way.heal();
     drop(hung);
-    broker.admin().create_topic(&late, PARTITIONS, 1, &[]);
+    engine.wait_output(OUTPUT, "has settled what was taken", |output| {
+        output.writers_live == 0 && output.records_in_flight == 0
+    });
     for writer in ["hung-0", "flood-0"] {
         let mut stream = open_through(&way, writer);
-        stream.send(rows(writer, 0..10, ""));
+        send_next(&mut stream, writer);
         stream.wait_durable();
     }
+    let log = |(writer, rows_sent): (String, u64)| {
+        let rows_durable = engine.writer(OUTPUT, &writer).durable_through * BATCH_ROWS;
+        let rows_sent = rows_sent.max(rows_durable);
+        Sent {
+            rows_sent,
+            batch_rows: BATCH_ROWS,
+            ..Sent::whole(&writer, rows_durable).filled(&wide)
+        }
+    };
+    let sent: Vec<Sent> = rows_sent.into_iter().map(log).collect();
+    let records = reader::topic(&broker.bootstrap(), &late).records();
+    println!("{} rows of those that hung or flooded were taken", records.len());
+    assert!(records.len() as u64 > 20 * BATCH_ROWS, "there is something to compare");
+    check::exactly(&records, &sent);
     let sent = [good.stop()];
-    assert_eq!(sent[0].end, None);
+    sent[0].assert_unbroken();
     check::exactly(&reader::topic(&broker.bootstrap(), &topic).records(), &sent);
 }
 
@@ -249,8 +323,14 @@ fn engines_that_come_and_vanish_leave_nothing_behind() {
     }
     next.wait_durable();
     assert_eq!(next.next(Duration::ZERO), None::<Answer>);
-    let mine = r#"{"w":"1-1","#;
-    let mut records = reader::topic(&broker.bootstrap(), &topic).records();
-    records.retain(|record| record.text().starts_with(mine));
-    check::exactly(&records, &[tests::engine::load::Sent::whole("1-1", 1_000)]);
+    let log = |writer: String| {
+        let rows_durable = direct.writer(OUTPUT, &writer).durable_through * 100;
+        Sent { rows_sent: 1_000, batch_rows: 100, ..Sent::whole(&writer, rows_durable) }
+    };
+    let writers = (0..=WAVES).flat_map(|wave| (0..ENGINES).map(move |n| format!("{wave}-{n}")));
+    let sent: Vec<Sent> = writers.map(log).collect();
+    let records = reader::topic(&broker.bootstrap(), &topic).records();
+    check::exactly(&records, &sent);
+    let durable: u64 = sent.iter().map(|log| log.rows_durable).sum();
+    assert_eq!(durable, records.len() as u64, "what is stored is known to be");
 }

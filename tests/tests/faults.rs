@@ -134,16 +134,22 @@ fn spoil(way: &Proxy, loads: &[Load]) {
     let narrow = Terms { bytes_per_s: Some(125_000), ..Terms::default() };
     let cut = Terms { cut_after_bytes: Some(200_000), ..Terms::default() };
     let seen = || (way.carried_bytes(Way::There), way.carried_pieces(Way::There));
-    for (name, terms) in [("slow", slow), ("sliced", sliced), ("narrow", narrow), ("cut", cut)] {
+    let bad = [
+        ("slow", slow, 500),
+        ("sliced", sliced, 2_000),
+        ("narrow", narrow, 2_000),
+        ("cut", cut, 2_000),
+    ];
+    for (name, terms, rows) in bad {
         let (resets, (bytes, pieces)) = (way.connections_reset(), seen());
         way.spoil_both(terms);
         longest_gap(loads);
-        let took = wait_progress(loads, 2_000);
+        let took = wait_progress(loads, rows);
         let gap = longest_gap(loads);
         let (resets, now) = (way.connections_reset() - resets, seen());
         let piece_bytes = (now.0 - bytes) / (now.1 - pieces);
         println!(
-            "{name}: 2,000 rows in {took:.1?}, longest gap {gap:.1?}, {resets} connections reset, \
+            "{name}: {rows} rows in {took:.1?}, longest gap {gap:.1?}, {resets} connections reset, \
              {piece_bytes} bytes a piece"
         );
         assert!(gap >= terms.delay, "{name}: {gap:?}");

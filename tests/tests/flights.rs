@@ -6,7 +6,8 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tests::{
@@ -114,6 +115,7 @@ fn count(dirs: &[PathBuf]) -> u64 {
 #[test]
 fn a_sending_that_is_stopped_or_killed_goes_on_without_loss_and_without_doubles() {
     const ROWS: u64 = 60_000;
+    const FREEZE: Duration = Duration::from_secs(5);
     let limits = ["--limit", "60000", "--rate", "20000"];
     let broker = shared_broker();
     let topic = unique_topic("stopped");
@@ -138,7 +140,16 @@ fn a_sending_that_is_stopped_or_killed_goes_on_without_loss_and_without_doubles(
     let (code, none) = second.end();
     assert!(code.is_none() && none.is_none(), "killed in the middle: {code:?} {none:?}");
 
-    let third = Sending::start(service.address(), "Lz4", &limits).succeed();
+    let mut third = Sending::start(service.address(), "Lz4", &limits);
+    let seen = count(&dirs);
+    wait_until("it goes on", DEADLINE, || count(&dirs) > seen + ROWS / 12);
+    // Not ended, but it does nothing: neither it nor the service takes that for the end.
+    third.signal(Signal::STOP);
+    thread::sleep(FREEZE);
+    assert!(count(&dirs) < ROWS, "it was frozen in the middle");
+    third.signal(Signal::CONT);
+    let third = third.succeed();
+    assert_eq!(third.reconnects, 0, "{third:?}");
     assert_eq!((third.ended.as_str(), third.rows_durable), ("done", ROWS), "{third:?}");
     assert!(third.rows_before > stopped.rows_durable, "{third:?} {stopped:?}");
     let fourth = Sending::start(service.address(), "Lz4", &limits).succeed();

@@ -2,10 +2,10 @@
 //! service itself is killed. The command ends well, nothing is missing, and what is there twice
 //! is what the command has said.
 //!
-//! `KAFKA_OUTPUT_LONG=1` freezes for 45 s instead of until rows have gone on without the broker.
+//! `KAFKA_OUTPUT_LONG=1` freezes for 45 s instead of 8.
 
 use std::{
-    env, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use tests::{
         watch::Watch,
     },
     flights::{self, Compared, Sending, compare_with},
+    is_long,
     kafka::{Cluster, ClusterOptions},
     proxy::{Door, Proxy, Terms, Way},
     service::Service,
@@ -30,11 +31,9 @@ const BATCH_ROWS: u64 = 100;
 const ONE_ROUND: u64 = 1_000 * 12 / BATCH_ROWS;
 /// Rows go on within 10 s without a leader; a busy machine takes three times as long.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than a broker's session, after which others lead.
+const FREEZE: Duration = Duration::from_secs(8);
 const LONG_FREEZE: Duration = Duration::from_secs(45);
-
-fn is_long() -> bool {
-    env::var_os("KAFKA_OUTPUT_LONG").is_some()
-}
 
 /// Makes the topic, and a job with the default settings, as far as a test can have them.
 fn job_into(cluster: &mut Cluster, topic: &str) -> String {
@@ -43,12 +42,12 @@ fn job_into(cluster: &mut Cluster, topic: &str) -> String {
 }
 
 /// Compares every value of the topic with the file and looks at every batch header. At most
-/// `surplus` records may be there in addition.
-fn compare_all(cluster: &mut Cluster, topic: &str, surplus: u64) -> Compared {
-    let found = compare_with(&cluster.bootstrap(), &[topic], flights::ROWS, surplus).remove(0);
+/// `surplus` records may be there in addition, each row `deaths` times.
+fn compare_all(cluster: &mut Cluster, topic: &str, surplus: u64, deaths: u64) -> Compared {
+    let bootstrap = cluster.bootstrap();
+    let found = compare_with(&bootstrap, &[topic], flights::ROWS, surplus, deaths).remove(0);
     let stored = cluster.stored(topic, PARTITIONS);
-    let headers: u64 = stored.iter().map(|batches| check::headers(batches)).sum();
-    assert_eq!(headers, found.rows);
+    assert_eq!(check::headers_of(&stored), found.rows);
     found
 }
 
@@ -89,9 +88,8 @@ fn leaders_die_and_freeze(cluster: &mut Cluster) {
     cluster.freeze(frozen);
     // While it is frozen: whoever waits for it does not come so far.
     let went_on = watch.wait_progress(ONE_ROUND);
-    if is_long() {
-        thread::sleep(LONG_FREEZE.saturating_sub(start.elapsed()));
-    }
+    let freeze = if is_long() { LONG_FREEZE } else { FREEZE };
+    thread::sleep(freeze.saturating_sub(start.elapsed()));
     cluster.thaw(frozen);
     let (froze, after_freeze) = (start.elapsed(), watch.longest_gap());
     println!(
@@ -105,11 +103,12 @@ fn leaders_die_and_freeze(cluster: &mut Cluster) {
     let sent = sending.succeed();
     assert_eq!((sent.ended.as_str(), sent.rows_durable), ("done", flights::ROWS), "{sent:?}");
     assert_eq!((sent.reconnects, sent.repeated_rows), (0, 0), "the sender saw nothing: {sent:?}");
-    compare_all(cluster, "flights", 0);
+    compare_all(cluster, "flights", 0, 0);
 }
 
 /// `send` goes on by itself, from what it knows to be durable, and says what may be there twice.
 fn the_service_is_killed(cluster: &mut Cluster) {
+    const DEATHS: u64 = 2;
     let job = job_into(cluster, "killed");
     let mut service = Service::start(&job);
     // One address for both lives of the service.
@@ -121,7 +120,7 @@ fn the_service_is_killed(cluster: &mut Cluster) {
     let more = ["--writer", WRITER, "--batch-rows", &batch_rows, "--rate", "40000"];
     let sending = Sending::start(&way.address().to_string(), OUTPUT, &more);
     let mut answered = Vec::new();
-    for _ in 1..=2 {
+    for _ in 1..=DEATHS {
         let watch = Watch::start(&Engine::connect(&service), OUTPUT, WRITER);
         watch.wait_progress(ONE_ROUND);
         // More than a second before the end: these answers do arrive.
@@ -138,9 +137,9 @@ fn the_service_is_killed(cluster: &mut Cluster) {
 
     let sent = sending.succeed();
     assert_eq!((sent.ended.as_str(), sent.rows_durable), ("done", flights::ROWS), "{sent:?}");
-    assert!(sent.reconnects >= 2, "{sent:?}");
+    assert!(sent.reconnects >= DEATHS, "{sent:?}");
     let said = sent.repeated_rows;
-    let Compared { surplus, twice, .. } = compare_all(cluster, "killed", said);
+    let Compared { surplus, twice, .. } = compare_all(cluster, "killed", said, DEATHS);
     println!("{surplus} rows are there twice, `send` said at most {said}: lines {twice:?}");
     assert!(surplus > 1_000, "answers were late, so some stored rows had none: {surplus}");
     let (first, answered) = (twice.expect("some are there twice").0, answered[0] * BATCH_ROWS);

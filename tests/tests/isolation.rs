@@ -4,7 +4,7 @@
 //! The bounds here are generous, for a machine that does other things as well; the figures are
 //! printed (`--nocapture`), and on a quiet machine `KAFKA_OUTPUT_LONG=1` measures for longer.
 
-use std::{env, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use tests::{
     check,
@@ -13,6 +13,7 @@ use tests::{
         job::{job_within, output},
         load::{Heard, Load, Pace},
     },
+    is_long,
     kafka::{Broker, BrokerOptions, own_brokers},
     proxy::{Door, Proxy},
     service::Service,
@@ -30,7 +31,7 @@ const MEMORY: &str = "32 MiB";
 const NOISE: Duration = Duration::from_millis(50);
 
 fn measured() -> Duration {
-    Duration::from_secs(if env::var_os("KAFKA_OUTPUT_LONG").is_some() { 20 } else { 3 })
+    Duration::from_secs(if is_long() { 20 } else { 3 })
 }
 
 /// What the loads hear in the time of a measurement: rows a second, median and 99th percentile.
@@ -108,7 +109,8 @@ fn a_dead_output_takes_nothing_from_the_others() {
     }
     // Millions of rows: they are counted, and each producer's numbers are without gaps.
     let stored = |broker: &Broker, alias: &str| -> u64 {
-        (0..PARTITIONS).map(|p| check::headers(&broker.batches(alias, p))).sum()
+        let stored: Vec<_> = (0..PARTITIONS).map(|p| broker.batches(alias, p)).collect();
+        check::headers_of(&stored)
     };
     for ((alias, load), before) in GOOD.into_iter().zip(loads).zip(saturating) {
         let sent = before.rows_durable + load.stop().rows_durable;

@@ -14,9 +14,10 @@ use std::{
 
 use rdkafka::bindings as sys;
 use serde::{Deserialize, Serialize};
+use tests::usage::{cpu_time, peak_mib};
 
 use super::{
-    measure::{cpu, quantile},
+    measure::quantile,
     work::{Encoded, Work},
 };
 
@@ -202,7 +203,7 @@ fn send(
     turn: usize,
 ) -> Done {
     let rows = encoded.ends.len() * passes as usize;
-    let (cpu_before, start) = (cpu(process::id()), Instant::now());
+    let (cpu_before, start) = (cpu_time(process::id()), Instant::now());
     let before = DELIVERED.load(Ordering::Acquire);
     let mut messages: Vec<Vec<sys::rd_kafka_message_t>> = vec![Vec::new(); partitions];
     // Records that each topic has had.
@@ -224,8 +225,8 @@ fn send(
     Done {
         rows: rows as u64,
         seconds: start.elapsed().as_secs_f64(),
-        cpu_seconds: (cpu(process::id()) - cpu_before).as_secs_f64(),
-        peak_mib: super::measure::peak_mib(process::id()),
+        cpu_seconds: (cpu_time(process::id()) - cpu_before).as_secs_f64(),
+        peak_mib: peak_mib(process::id()),
         p50_ms: 0.0,
         p99_ms: 0.0,
     }
@@ -238,7 +239,7 @@ fn wait(
     count: usize,
     pause: Duration,
 ) -> Done {
-    let (cpu_before, start) = (cpu(process::id()), Instant::now());
+    let (cpu_before, start) = (cpu_time(process::id()), Instant::now());
     let mut times = Vec::with_capacity(count);
     WAITING.get_or_init(thread::current);
     for index in 0..count + WARM_UP {
@@ -256,8 +257,8 @@ fn wait(
     Done {
         rows: count as u64,
         seconds: start.elapsed().as_secs_f64(),
-        cpu_seconds: (cpu(process::id()) - cpu_before).as_secs_f64(),
-        peak_mib: super::measure::peak_mib(process::id()),
+        cpu_seconds: (cpu_time(process::id()) - cpu_before).as_secs_f64(),
+        peak_mib: peak_mib(process::id()),
         p50_ms: quantile(&times, 0.5),
         p99_ms: quantile(&times, 0.99),
     }

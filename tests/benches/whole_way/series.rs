@@ -14,12 +14,13 @@ use tests::{
     },
     kafka::{Admin, Broker, BrokerOptions, unique_topic},
     service::Service,
+    usage::{children_cpu_time, cpu_time, peak_mib},
 };
 use tokio::runtime::Runtime;
 
 use super::{
     floor::{Done, Order},
-    measure::{Noise, children_cpu, cpu},
+    measure::Noise,
     work::Work,
 };
 
@@ -137,15 +138,16 @@ impl Bench {
     /// Runs `send` and accounts for the service meanwhile.
     pub fn measure(&self, service: &Service, send: impl FnOnce() -> Run) -> Run {
         let broker = self.broker.pid().expect("the broker runs");
-        let own = || cpu(service.pid()) + cpu(broker) + cpu(process::id());
+        let own = || cpu_time(service.pid()) + cpu_time(broker) + cpu_time(process::id());
         let noise = Noise::watch(own());
-        let (cpu_before, broker_before, start) = (cpu(service.pid()), cpu(broker), Instant::now());
+        let (cpu_before, broker_before, start) =
+            (cpu_time(service.pid()), cpu_time(broker), Instant::now());
         let run = send();
         Run {
             seconds: start.elapsed().as_secs_f64(),
-            cpu_seconds: (cpu(service.pid()) - cpu_before).as_secs_f64(),
-            broker_cpu_seconds: (cpu(broker) - broker_before).as_secs_f64(),
-            peak_mib: super::measure::peak_mib(service.pid()),
+            cpu_seconds: (cpu_time(service.pid()) - cpu_before).as_secs_f64(),
+            broker_cpu_seconds: (cpu_time(broker) - broker_before).as_secs_f64(),
+            peak_mib: peak_mib(service.pid()),
             others_percent: noise.percent(own()),
             ..run
         }
@@ -155,8 +157,8 @@ impl Bench {
     pub fn floor(&self, order: &Order) -> Run {
         let broker = self.broker.pid().expect("the broker runs");
         // The floor's own share is known when it has ended.
-        let own = || cpu(broker) + cpu(process::id()) + children_cpu();
-        let (noise, broker_before) = (Noise::watch(own()), cpu(broker));
+        let own = || cpu_time(broker) + cpu_time(process::id()) + children_cpu_time();
+        let (noise, broker_before) = (Noise::watch(own()), cpu_time(broker));
         let output = Command::new(env::current_exe().expect("the benchmark is a file"))
             .args(["--floor", &serde_json::to_string(order).expect("an order is plain data")])
             .stderr(Stdio::inherit())
@@ -169,7 +171,7 @@ impl Bench {
             rows: done.rows,
             seconds: done.seconds,
             cpu_seconds: done.cpu_seconds,
-            broker_cpu_seconds: (cpu(broker) - broker_before).as_secs_f64(),
+            broker_cpu_seconds: (cpu_time(broker) - broker_before).as_secs_f64(),
             peak_mib: done.peak_mib,
             p50_ms: done.p50_ms,
             p99_ms: done.p99_ms,
