@@ -261,6 +261,12 @@ impl Refusal {
         Self::new("SEQUENCE_GAP", reason)
     }
 
+    /// A batch that nobody waits for any more.
+    pub fn late() -> Self {
+        let reason = "the batch's own time is over before anything of it was handed to Kafka";
+        Self::new("BATCH_TIMEOUT", reason)
+    }
+
     /// Whether a position is short enough to be stored.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
+use self::time::over;
 use super::{
     convert::{carrier, credit, guarantee, is_too_large, plan, rejected},
     error::CallError,
@@ -89,6 +90,10 @@ struct Pending {
     wire_bytes: u64,
     since: Instant,
     deadline: Option<Instant>,
+    /// There was something before it when it came.
+    waited: bool,
+    /// Its time was over while it waited.
+    late: bool,
 }
 
 /// The batch that is decoded, encoded or waits for room.
@@ -319,7 +324,9 @@ where
         let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
         let plan = self.schemas.get(&batch.schema_id).cloned();
         let rows = batch.rows.take().map(carrier);
-        self.pending.push_back(Pending { batch, plan, rows, wire_bytes, since, deadline });
+        let (waited, late) = (self.work.is_some() || !self.pending.is_empty(), false);
+        let pending = Pending { batch, plan, rows, wire_bytes, since, deadline, waited, late };
+        self.pending.push_back(pending);
         Ok(())
     }
 
@@ -339,7 +346,15 @@ where
                 let progress = self.lease.progress();
                 (progress.place(sequence, digest), progress.durable_through)
             };
+            // Whether the clock has been looked at meanwhile makes no difference.
+            let late = pending.late || pending.waited && over(pending.deadline, Instant::now());
             match place {
+                // If it was sent before, what was in work under its number is refused.
+                Place::Next if late => {
+                    self.release(pending.wire_bytes);
+                    self.refuse(sequence, &Refusal::late());
+                    continue;
+                }
                 Place::Next | Place::Gap => {}
                 Place::Reused => return Err(CallError::SequenceReused { sequence }),
                 Place::Known => {

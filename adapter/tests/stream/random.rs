@@ -365,7 +365,7 @@ impl Walk {
             let declared = *twist != Twist::UnknownSchema;
             // What is sent behind it may be read before its time is seen to be over.
             let impatient = *twist == Twist::Impatient && at + 1 == sketches.len();
-            let batch = Batch { sequence, rows, position, declared, impatient };
+            let batch = Batch { sequence, rows, position, declared, impatient, late: false };
             if sequence == next {
                 next += 1;
                 self.sends(writer, &batch);

@@ -2,7 +2,7 @@
 //! the bounds are generous.
 use std::time::Duration;
 
-use kafka_output::kafka::State;
+use kafka_output::kafka::{Delivery as _, State};
 use proto::v1::{Batch, Held, Open, write_response::Message as Out};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::support::{
     Bench, Setup,
     engine::{Stream, check, open},
-    rows::{batch, json, numbers, record},
+    rows::{bad_batch, batch, json, numbers, record},
 };
 
 fn seconds(seconds: f64) -> Option<prost_types::Duration> {
@@ -258,6 +258,31 @@ async fn the_time_of_a_batch_is_over_although_those_before_it_have_none() {
     assert_eq!(bench.kafka().records(2), [record(300)]);
     bench.kafka().run_by_itself();
     stream.ack(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_sent_again_keeps_its_time_if_the_first_is_refused() {
+    let bench = Bench::start().await;
+    let mut all = bench.kafka().share().reserve(0).await;
+    all.resize(1 << 40);
+    let (mut stream, _) = bench.engine().await.writer("w").await;
+    let timeout = seconds(0.0);
+    stream.batch(bad_batch(1)).await; // waits for memory
+    stream.batch(Batch { timeout, ..batch(1) }).await;
+    stream.batch(Batch { timeout, ..batch(1 << 60) }).await;
+    // It is refused out of its turn: the times of those before it were looked at, too.
+    assert_eq!(stream.refused().await.sequence, 1 << 60);
+    drop(all);
+    assert_eq!(stream.refused().await.code, "BAD_ROWS");
+    let again = stream.refused().await;
+    assert_eq!((again.sequence, &*again.code), (1, "BATCH_TIMEOUT"));
+    assert_eq!(again.expected_sequence, 1);
+    assert_eq!(bench.kafka().count(), 0);
+    // Its time is not that of the next under this number.
+    stream.batch(batch(1)).await;
+    bench.kafka().submitted(1).await;
+    bench.kafka().durable(0);
+    stream.ack(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

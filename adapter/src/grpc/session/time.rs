@@ -114,10 +114,8 @@ where
     /// Refuses batches whose time is over while nothing of them is handed to Kafka. Those behind
     /// them are gaps when their turn comes.
     fn expire(&mut self, now: Instant) {
-        let reason = "the batch's own time is over before anything of it was handed to Kafka";
-        let refusal = Refusal::new("BATCH_TIMEOUT", reason);
         if self.work.as_ref().is_some_and(|work| over(work.pending.deadline, now)) {
-            self.accepted(Err(refusal.clone()));
+            self.accepted(Err(Refusal::late()));
         }
         if !self.pending.iter().any(|pending| over(pending.deadline, now)) {
             return;
@@ -130,11 +128,11 @@ where
             if over(pending.deadline, now) {
                 if sequence >= next {
                     self.release(pending.wire_bytes);
-                    self.refuse_expecting(next, sequence, &refusal);
+                    self.refuse_expecting(next, sequence, &Refusal::late());
                     continue;
                 }
-                // It was sent before and is on its way: its turn answers it.
-                pending.deadline = None;
+                // It was sent before: its turn answers it, as what became of that says.
+                (pending.deadline, pending.late) = (None, true);
             }
             next += u64::from(sequence == next);
             kept.push_back(pending);
@@ -188,7 +186,8 @@ where
     }
 }
 
-fn over(deadline: Option<Instant>, now: Instant) -> bool {
+/// Whether the time of a batch is over.
+pub(super) fn over(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|deadline| now >= deadline)
 }
 

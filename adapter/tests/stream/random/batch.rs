@@ -56,6 +56,8 @@ pub struct Batch {
     pub declared: bool,
     /// The engine does not wait for it at all.
     pub impatient: bool,
+    /// It did not, and there was something before it.
+    pub late: bool,
 }
 
 /// The schema of all rows, under id 0.
@@ -169,7 +171,7 @@ impl Default for Batch {
     /// No rows, and nothing special.
     fn default() -> Self {
         let rows = Rows { salt: 0, carrier: Carrier::Json, rows: Vec::new() };
-        Self { sequence: 0, rows, position: None, declared: true, impatient: false }
+        Self { sequence: 0, rows, position: None, declared: true, impatient: false, late: false }
     }
 }
 

@@ -211,7 +211,8 @@ impl Model {
         } else if batch.impatient && batch.sequence >= next {
             self.refuse(line, &batch, "BATCH_TIMEOUT", next);
         } else {
-            lease.pending.push_back(batch);
+            let late = batch.impatient;
+            lease.pending.push_back(Batch { impatient: false, late, ..batch });
         }
         self.advance(at);
     }
@@ -362,6 +363,8 @@ impl Model {
         let blank = drops && batch.rows.good().next().is_none() || batch.rows.rows.is_empty();
         let refusal = if sequence > expected {
             Some("SEQUENCE_GAP")
+        } else if batch.late {
+            Some("BATCH_TIMEOUT")
         } else if batch.position.as_ref().is_some_and(|position| position.len() > 1024) {
             Some("POSITION_TOO_LONG")
         } else if !batch.declared && !call {
@@ -541,7 +544,7 @@ impl Writer {
         let needs_work = |batch: &mut Batch| {
             let long = batch.position.as_ref().is_some_and(|position| position.len() > 1024);
             let known = batch.declared && batch.rows.carrier != Carrier::Missing;
-            batch.sequence == next && known && !long
+            batch.sequence == next && known && !long && !batch.late
         };
         lease.pending.pop_front_if(|batch| lease.work.is_none() && !needs_work(batch))
     }
