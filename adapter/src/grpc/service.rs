@@ -67,9 +67,14 @@ impl Shared {
 }
 
 impl Counted {
-    fn new(shared: &Arc<Shared>) -> Self {
+    /// Counts first and looks then, as the one who closes says so first and counts then. Else:
+    ///   1. a call sees that the service is open;
+    ///   2. the service closes, counts nobody, and ends its producers;
+    ///   3. the call counts itself and hands its rows over.
+    fn new(shared: &Arc<Shared>) -> Result<Self, CallError> {
         shared.sessions.send_modify(|sessions| *sessions += 1);
-        Self(shared.clone())
+        let counted = Self(shared.clone());
+        if shared.drain.borrow().is_some() { Err(CallError::Draining) } else { Ok(counted) }
     }
 }
 
@@ -87,12 +92,9 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStream>, Status> {
-        if self.0.draining().borrow().is_some() {
-            return Err(CallError::Draining.into());
-        }
+        let counted = Counted::new(&self.0)?;
         let (outbox, answers) = Outbox::new();
         let shared = self.0.clone();
-        let counted = Counted::new(&shared);
         // A task of its own: the records on their way outlive a client that hangs up.
         tokio::spawn(async move {
             let _counted = counted;
@@ -105,12 +107,9 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::WriteOnceRequest>,
     ) -> Result<Response<v1::WriteOnceResponse>, Status> {
-        if self.0.draining().borrow().is_some() {
-            return Err(CallError::Draining.into());
-        }
+        let counted = Counted::new(&self.0)?;
         let deadline = deadline(request.metadata());
         let shared = self.0.clone();
-        let counted = Counted::new(&shared);
         // Dropped with this future, which is when the caller hangs up.
         let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
         // As above: a caller that hangs up leaves its records to settle and its writer to move on.

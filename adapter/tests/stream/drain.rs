@@ -55,6 +55,41 @@ async fn streams_are_told_and_settle_and_new_ones_are_refused() {
     assert_eq!(kafka.count(), 2);
 }
 
+/// A call that comes while the service closes is refused, or is one that is waited for. Here it is
+/// stopped where it is counted, until the service closes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_comes_in_between_the_word_that_the_service_closes_and_the_count() {
+    let bench = Bench::start().await;
+    let kafka = bench.kafka[0].clone();
+    kafka.run_by_itself();
+    let engine = bench.engine().await;
+    for once in [true, false] {
+        bench.shared.drain.send_replace(None);
+        let count = bench.shared.sessions.borrow();
+        assert_eq!(*count, 0);
+        let engine = engine.clone();
+        let call = tokio::spawn(async move {
+            if once {
+                let (schema, batch) = (Some(numbers()), Some(Batch { sequence: 0, ..batch(1) }));
+                let output = "a".into();
+                let request = WriteOnceRequest { output, schema, batch, ..Default::default() };
+                engine.write_once(request, None).await.map(|_| ())
+            } else {
+                engine.try_stream().await.map(|_| ())
+            }
+        });
+        // If it does not come so far meanwhile, it is refused in any case. While it is stopped
+        // nothing is sure to run, timers neither.
+        std::thread::sleep(Duration::from_millis(300));
+        bench.shared.drain.send_replace(Some(tokio::time::Instant::now()));
+        assert_eq!(*count, 0, "the service closes now");
+        drop(count);
+        let status = call.await.unwrap().unwrap_err();
+        check(&status, Code::Unavailable, "DRAINING", "yes", "no");
+    }
+    assert_eq!(kafka.count(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_that_were_received_are_still_handed_over() {
     let bench = Bench::start().await;
