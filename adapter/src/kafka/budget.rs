@@ -97,6 +97,14 @@ impl Share {
     pub fn used_bytes(&self) -> u64 {
         lock(&self.state).shares[self.index].used_bytes
     }
+
+    /// Reservations that wait for room.
+    pub fn waiting(&self) -> usize {
+        let state = lock(&self.state);
+        let waiting = state.shares[self.index].waiting.iter();
+        // Whoever has gone keeps the place until it comes to the front.
+        waiting.filter(|waiting| !waiting.granted.is_closed()).count()
+    }
 }
 
 impl Future for Reservation<'_> {

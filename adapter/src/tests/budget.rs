@@ -68,11 +68,13 @@ fn waiters_are_served_in_order_and_the_gone_leave_no_trace() {
     let mut small = pin!(shares[0].reserve(30));
     assert!(poll_once(big.as_mut()).is_none());
     assert!(poll_once(small.as_mut()).is_none());
+    assert_eq!(shares[0].waiting(), 2);
     drop(big);
     assert!(poll_once(small.as_mut()).is_none(), "there is no room yet");
+    assert_eq!(shares[0].waiting(), 1);
     drop(first);
     let small = poll_once(small.as_mut()).expect("the room of the one that left is free");
-    assert_eq!(shares[0].used_bytes(), 30);
+    assert_eq!((shares[0].used_bytes(), shares[0].waiting()), (30, 0));
     drop(small);
     assert_eq!(shares[0].used_bytes(), 0);
 }

@@ -9,7 +9,7 @@ use proto::v1::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -18,7 +18,7 @@ use tonic::{
 };
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::{PATIENCE, rows::numbers};
+use super::{PATIENCE, in_time, rows::numbers};
 
 /// One connection to the service.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Engine {
     }
 
     async fn over(endpoint: Endpoint) -> Self {
-        let channel = timeout(PATIENCE, endpoint.connect()).await.expect("it connects in time");
+        let channel = in_time(PATIENCE, endpoint.connect()).await.expect("it connects in time");
         Self { calls: KafkaOutputServiceClient::new(channel.unwrap()) }
     }
 
@@ -64,7 +64,7 @@ impl Engine {
         let (to, messages) = mpsc::channel(16);
         let mut calls = self.calls.clone();
         let call = calls.write(ReceiverStream::new(messages));
-        let from = timeout(PATIENCE, call).await.expect("a stream starts in time")?.into_inner();
+        let from = in_time(PATIENCE, call).await.expect("a stream starts in time")?.into_inner();
         Ok(Stream { to: Some(to), from })
     }
 
@@ -122,7 +122,7 @@ impl Engine {
             request.set_timeout(deadline);
         }
         let mut calls = self.calls.clone();
-        let answer = timeout(PATIENCE, calls.write_once(request)).await;
+        let answer = in_time(PATIENCE, calls.write_once(request)).await;
         answer.expect("a call is answered in time").map(tonic::Response::into_inner)
     }
 }
@@ -136,7 +136,7 @@ impl Stream {
     /// The same for any request.
     pub async fn request(&self, request: WriteRequest) {
         let to = self.to.as_ref().expect("it is not half-closed");
-        let _ = timeout(PATIENCE, to.send(request)).await.expect("the service reads in time");
+        let _ = in_time(PATIENCE, to.send(request)).await.expect("the service reads in time");
     }
 
     /// Sends a batch.
@@ -161,7 +161,7 @@ impl Stream {
 
     /// The next answer; `None` at a good end.
     pub async fn next(&mut self) -> Result<Option<Out>, Status> {
-        let next = timeout(PATIENCE, self.from.message()).await.expect("an answer in time");
+        let next = in_time(PATIENCE, self.from.message()).await.expect("an answer in time");
         Ok(next?.map(|response| response.message.expect("a response says something")))
     }
 

@@ -12,9 +12,9 @@ use kafka_output::{
     },
     partition::{Partitions, Routes},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
-use super::PATIENCE;
+use super::{PATIENCE, in_time};
 
 /// The model. Flights are numbered from 0, in the order of their submission.
 pub struct ModelKafka {
@@ -74,13 +74,18 @@ impl ModelKafka {
     /// Waits until so many flights were submitted.
     pub async fn submitted(&self, count: usize) {
         let mut submitted = self.submitted.subscribe();
-        let all = timeout(PATIENCE, submitted.wait_for(|now| *now >= count)).await;
-        assert!(all.is_ok(), "{} of {count} batches were submitted", self.count());
+        let all = in_time(PATIENCE, submitted.wait_for(|now| *now >= count)).await;
+        assert!(all.is_some(), "{} of {count} batches were submitted", self.count());
     }
 
     /// The records of a flight.
     pub fn records(&self, flight: usize) -> Vec<String> {
         self.model().records[flight].clone()
+    }
+
+    /// How many batches wait until a partition has a leader.
+    pub fn leaderless(&self) -> usize {
+        self.partitions.receiver_count()
     }
 
     /// Every record of a flight is stored.

@@ -6,6 +6,7 @@ pub mod rows;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    pin::pin,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -20,12 +21,18 @@ use kafka_output::{
     writers::Writers,
 };
 use serializers::{Format, JsonOptions, NonFinite};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use self::{engine::Engine, kafka::ModelKafka};
 
 /// How long a fact may take on a machine that has other things to do.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// By this is time awake counted.
+pub const NAP: Duration = Duration::from_millis(100);
 
 /// What a bench is made of.
 pub struct Setup {
@@ -135,6 +142,17 @@ impl Bench {
     pub async fn drain(self, timeout: Duration) -> bool {
         self.server.drain(Instant::now() + timeout).await
     }
+}
+
+/// What comes true before this process was awake for `limit`. While it is stopped no time passes.
+pub async fn in_time<T>(limit: Duration, fact: impl Future<Output = T>) -> Option<T> {
+    let mut fact = pin!(fact);
+    for _ in 0..limit.as_millis() / NAP.as_millis() {
+        if let Ok(fact) = timeout(NAP, fact.as_mut()).await {
+            return Some(fact);
+        }
+    }
+    None
 }
 
 /// Waits until something is so.

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use proto::v1::{RejectedRow, WriteOnceResponse, write_response::Message as Out};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -13,6 +13,7 @@ use super::{
 use crate::support::{
     PATIENCE,
     engine::{Stream, check},
+    in_time,
 };
 
 /// A stream or a call.
@@ -133,7 +134,7 @@ impl Connection {
 
     async fn answer(&mut self) -> Said {
         let Self::Call { answer, .. } = self else { unreachable!("a stream has many answers") };
-        let answer = timeout(PATIENCE, answer).await.expect("a call is answered in time").unwrap();
+        let answer = in_time(PATIENCE, answer).await.expect("a call is answered in time").unwrap();
         match answer {
             Ok(answer) => Said::Done {
                 through: answer.durable_through,

@@ -75,7 +75,7 @@ pub struct Writer {
     leases: VecDeque<Lease>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Lease {
     line: Line,
     stage: Stage,
@@ -102,7 +102,7 @@ enum Stage {
     Over,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct InFlight {
     sequence: u64,
     position: Option<Bytes>,
@@ -111,6 +111,17 @@ struct InFlight {
 
 /// Batches whose rows are remembered of a writer without a stream.
 const REMEMBERED_IDLE: usize = 16;
+
+/// What is seen of the service without a word of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Streams and calls that are not over, or of which Kafka has something.
+    pub sessions: usize,
+    /// Streams and calls that may still begin.
+    pub credits: usize,
+    /// Of each output: batches that Kafka was given, that wait for room, and for a leader.
+    pub outputs: Vec<[usize; 3]>,
+}
 
 #[derive(Clone)]
 pub struct Model {
@@ -317,15 +328,41 @@ impl Model {
         waiting.fold(writer.accepted + 1, |next, batch| next + u64::from(batch.sequence == next))
     }
 
-    /// Whether all that a line was sent is answered, but for what Kafka has.
-    pub fn answers(&self, at: usize, line: Line) -> bool {
+    /// Of a line that is read, whether something is stuck on it.
+    pub fn reads(&self, at: usize, line: Line) -> Option<bool> {
         let mut leases = self.writers[at].leases.iter();
-        leases.any(|lease| {
-            lease.line == line
-                && lease.stage == Stage::Open
-                && lease.sending
-                && lease.work.is_none()
-        })
+        let lease = leases.find(|lease| lease.line == line)?;
+        (lease.stage == Stage::Open && lease.sending).then_some(lease.work.is_some())
+    }
+
+    /// What is seen of it all.
+    pub fn facts(&self) -> Facts {
+        let facts = |(at, output): (usize, &Output)| {
+            let writers = self.writers.iter().filter(|writer| writer.output == at);
+            let leases = writers.flat_map(|writer| &writer.leases);
+            let stuck = leases.filter(|lease| lease.work.is_some()).count();
+            let by = |stall| if output.stall == Some(stall) { stuck } else { 0 };
+            [output.flights.len(), by(Stall::Memory), by(Stall::NoLeader)]
+        };
+        Facts {
+            sessions: self.writers.iter().map(|writer| writer.leases.len()).sum(),
+            credits: self.credits,
+            outputs: self.outputs.iter().enumerate().map(facts).collect(),
+        }
+    }
+
+    /// The leases of all writers, for a person.
+    pub fn leases(&self) -> String {
+        let leases = |(at, writer): (usize, &Writer)| {
+            let Writer { output, durable, accepted, leases, .. } = writer;
+            format!("writer {at} of output {output}, {durable}..{accepted}: {leases:#?}\n")
+        };
+        self.writers
+            .iter()
+            .enumerate()
+            .filter(|(_, of)| !of.leases.is_empty())
+            .map(leases)
+            .collect()
     }
 
     /// Whether a stream or call of a writer is live.

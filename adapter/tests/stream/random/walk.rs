@@ -1,10 +1,11 @@
 //! The service beside the model: every step is done to both, and both must say the same.
 //!
-//! Each step waits for the facts that show it done: the answers that the model foresees, the
-//! batches that Kafka is given, and a refused gap behind them, before which nothing else may come.
+//! Each step waits for the facts that show it done: the answers that the model foresees, a refused
+//! gap behind them, before which nothing else may come, and what is [seen](Facts) from outside.
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use kafka_output::{
@@ -12,17 +13,17 @@ use kafka_output::{
     kafka::{Cause, Delivery as _, Permit, receipt::Settled},
 };
 use proto::v1::{GetWriterRequest, Open, ResetWriterRequest, WriteOnceRequest};
-use tokio::time::timeout;
+use tokio::task::yield_now;
 use tonic::Code;
 
 use super::{
     Counts,
     batch::{Batch, Carrier, Row, Rows, columns},
     line::{Connection, may_become, news, sorted},
-    model::{Fate, Flight, Line, Model, Said, Stall},
+    model::{Facts, Fate, Flight, Line, Model, Said, Stall},
 };
 use crate::support::{
-    Bench, PATIENCE, Setup,
+    Bench, Setup,
     engine::{Engine, check},
     kafka::ModelKafka,
 };
@@ -34,7 +35,10 @@ pub const OUTPUTS: [&str; 2] = ["a", "b"];
 pub const WRITERS: [(usize, &str); 3] = [(0, "w"), (0, "v"), (1, "w")];
 
 /// A number that leaves a gap whatever was sent.
-const FAR: u64 = 1 << 60;
+pub const FAR: u64 = 1 << 60;
+
+/// How long the service may take to close: it ends what is stuck before the walk gives up.
+const DRAIN: Duration = Duration::from_secs(20);
 
 pub struct Walk {
     pub model: Model,
@@ -153,9 +157,6 @@ impl Walk {
         for batch in batches {
             self.model.receive(writer, line, batch);
         }
-        if !self.model.answers(writer, line) {
-            self.round_trips().await;
-        }
         self.agree(&[(writer, line)]).await;
         true
     }
@@ -188,7 +189,6 @@ impl Walk {
             *half_closed = true;
         }
         self.model.half_close(writer, line);
-        self.round_trips().await;
         self.agree(&[]).await;
         true
     }
@@ -217,7 +217,6 @@ impl Walk {
         let answer = async move { Ok(calls.write_once(request).await?.into_inner()) };
         let answer = tokio::spawn(answer);
         self.lines.insert(line, Connection::Call { writer, rows, answer });
-        self.round_trips().await;
         self.agree(&[]).await;
     }
 
@@ -234,7 +233,6 @@ impl Walk {
         let Some(Connection::Call { answer, .. }) = self.lines.remove(&line) else { return false };
         answer.abort();
         let _ = answer.await;
-        self.round_trips().await;
         self.model.leave(writer, line);
         self.agree(&[]).await;
         true
@@ -357,13 +355,10 @@ impl Walk {
                 self.leave(writer, Vec::new()).await;
             }
         }
-        self.waits = "all sessions to end".to_owned();
-        let mut sessions = self.shared.sessions.subscribe();
-        let ended = timeout(PATIENCE, sessions.wait_for(|sessions| *sessions == 0)).await.is_ok();
-        assert!(ended, "{} streams or calls are stuck", *sessions.borrow());
         assert!(self.lines.is_empty(), "a call has no answer");
-        let credits: Vec<_> = std::iter::from_fn(|| self.shared.credits.open()).collect();
-        assert_eq!(credits.len(), self.streams_max, "all credit is given back");
+        let Facts { sessions, credits, .. } = self.facts();
+        assert_eq!(sessions, 0, "streams or calls are stuck");
+        assert_eq!(credits, self.streams_max, "all credit is given back");
         self.room_is_back();
     }
 
@@ -376,7 +371,7 @@ impl Walk {
             }
         }
         let bench = self.bench.take().expect("it is drained once");
-        let draining = tokio::spawn(bench.drain(PATIENCE));
+        let draining = tokio::spawn(bench.drain(DRAIN));
         self.model.drain();
         self.agree(&[]).await;
         self.settle_all().await;
@@ -425,8 +420,9 @@ impl Walk {
         Some(line)
     }
 
-    /// What was sent on this connection before is looked at when calls after it are answered: all
-    /// runs on one thread, and every queue on the way is first in, first out.
+    /// Who waits for its turn has no credit yet, and that it hangs up is not seen from outside. But
+    /// it is looked at when calls behind it on this connection are answered: all runs on one thread,
+    /// and every queue on the way is first in, first out.
     async fn round_trips(&self) {
         for _ in 0..2 {
             self.engine.get_writer("nobody").await;
@@ -434,7 +430,7 @@ impl Walk {
     }
 
     /// Some of the batches were read before something else happened to their stream: what is heard
-    /// of it and what Kafka is given tells how many.
+    /// of it and what is seen tells how many. Whoever hangs up is seen to be gone by the credit.
     async fn race(
         &mut self,
         writer: usize,
@@ -453,8 +449,7 @@ impl Walk {
             }
             heard = Some(all);
         }
-        let submitted = self.kafka[output].count();
-        for read in 0..=before.len() {
+        let models = (0..=before.len()).map(|read| {
             let mut model = self.model.clone();
             for batch in &before[..read] {
                 model.receive(writer, line, batch.clone());
@@ -463,16 +458,26 @@ impl Walk {
             let due = model.due.remove(&line).unwrap_or_default();
             let explained =
                 heard.as_ref().is_none_or(|heard| news(heard, told) == news(&due, told));
-            if explained && model.outputs[output].flights.len() == submitted {
-                for said in heard.iter().flatten() {
-                    self.counts.heard(said);
-                }
-                self.counts.add(&format!("race: {}", if read == 0 { "none" } else { "some" }));
-                self.model = model;
-                return;
+            (read, model, explained)
+        });
+        let models = models.filter(|(.., explained)| *explained);
+        let mut models: Vec<_> =
+            models.map(|(read, model, _)| (read, model.facts(), model)).collect();
+        assert!(!models.is_empty(), "no part of {before:?} explains {heard:?}");
+        self.waits = format!("some of {before:?} to explain {heard:?} and what is seen");
+        let which = loop {
+            let facts = self.facts();
+            if let Some(which) = models.iter().position(|(_, foreseen, _)| *foreseen == facts) {
+                break which;
             }
+            yield_now().await;
+        };
+        let (read, _, model) = models.swap_remove(which);
+        for said in heard.iter().flatten() {
+            self.counts.heard(said);
         }
-        panic!("heard {heard:?}, {submitted} batches in Kafka; no part of {before:?} explains it");
+        self.counts.add(&format!("race: {}", if read == 0 { "none" } else { "some" }));
+        self.model = model;
     }
 
     /// Waits until the service has done and said what the model foresees, and nothing else.
@@ -491,17 +496,42 @@ impl Walk {
         self.hear_all().await;
         self.leave_gaps(&opening).await;
         self.hear_all().await;
-        for (kafka, output) in self.kafka.iter().zip(&self.model.outputs) {
-            assert_eq!(kafka.count(), output.flights.len(), "nothing else is written");
+        let foreseen = self.model.facts();
+        loop {
+            let facts = self.facts();
+            for (seen, foreseen) in facts.outputs.iter().zip(&foreseen.outputs) {
+                assert!(seen[0] <= foreseen[0], "nothing else is written");
+            }
+            if facts == foreseen {
+                return;
+            }
+            self.waits = format!("{foreseen:?} instead of {facts:?}");
+            yield_now().await;
         }
     }
 
-    /// Leaves a gap on streams that answer: their refusals come behind all other answers.
+    /// What is seen of the service.
+    fn facts(&self) -> Facts {
+        let credits = std::iter::from_fn(|| self.shared.credits.open());
+        let credits: Vec<_> = credits.collect(); // given back at once
+        Facts {
+            sessions: *self.shared.sessions.borrow(),
+            credits: credits.len(),
+            outputs: self
+                .kafka
+                .iter()
+                .map(|kafka| [kafka.count(), kafka.share().waiting(), kafka.leaderless()])
+                .collect(),
+        }
+    }
+
+    /// Leaves a gap on streams that are read: its refusal comes behind all other answers. Behind a
+    /// batch that is stuck nobody waits for it, and its time is over with all that were over before.
     async fn leave_gaps(&mut self, lines: &[(usize, Line)]) {
         for (writer, line) in lines {
             let Some(Connection::Stream { stream, .. }) = self.lines.get(line) else { continue };
-            if self.model.answers(*writer, *line) {
-                let gap = Batch { sequence: FAR, ..Batch::default() };
+            if let Some(impatient) = self.model.reads(*writer, *line) {
+                let gap = Batch { sequence: FAR, impatient, ..Batch::default() };
                 stream.batch(gap.wire()).await;
                 self.model.receive(*writer, *line, gap);
             }
@@ -532,8 +562,10 @@ impl Walk {
     }
 
     async fn hear_all(&mut self) {
-        for (line, due) in std::mem::take(&mut self.model.due) {
+        while let Some((line, due)) = self.model.due.first_key_value() {
+            let (line, due) = (*line, due.clone());
             self.hear(line, &due).await;
+            self.model.due.remove(&line);
         }
     }
 
@@ -558,6 +590,25 @@ impl Walk {
         }
         if matches!(heard.last(), Some(Said::End(_) | Said::Done { .. })) {
             self.lines.remove(&line);
+        }
+    }
+}
+
+impl Drop for Walk {
+    /// Says how everything is when a case fails.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+        eprintln!("it waited for {}\ndue: {:#?}", self.waits, self.model.due);
+        eprintln!("{}foreseen: {:?}", self.model.leases(), self.model.facts());
+        eprintln!("seen:     {:?}\n{memory}", self.facts());
+        for (kafka, output) in self.kafka.iter().zip(&self.model.outputs) {
+            let flying = output.flights.iter().filter(|flight| flight.fate.is_none()).count();
+            let room = kafka.share().used_bytes();
+            eprintln!("{flying} batches not settled, {room} bytes, {:?}", output.stall);
         }
     }
 }
