@@ -469,7 +469,8 @@ mod tests {
         let proxy = echo();
         let mut stream = connect(&proxy);
         there_and_back(&mut stream, 1 << 20);
-        assert_eq!(proxy.carried_bytes(Way::Back), 1 << 20);
+        // Counted when they have been passed on, which may be a moment after they are here.
+        wait_until("all is counted", DEADLINE, || proxy.carried_bytes(Way::Back) == 1 << 20);
         assert_eq!(proxy.connections(), 1);
         drop(stream);
         wait_until("the connection is gone", DEADLINE, || proxy.connections() == 0);
@@ -487,9 +488,11 @@ mod tests {
         proxy.spoil_both(Terms { bytes_per_s: Some(20_000), ..slices });
         // 10,000 bytes at 20,000 a second; the first slice goes at once.
         assert!(there_and_back(&mut stream, 10_000) >= Duration::from_millis(450));
-        assert!(proxy.carried_pieces(Way::There) >= pieces + 100);
+        let sliced = || proxy.carried_pieces(Way::There) >= pieces + 100;
+        wait_until("a hundred slices are counted", DEADLINE, sliced);
         proxy.heal();
-        assert!(there_and_back(&mut stream, 10_000) < Duration::from_millis(300));
+        // Far below what the narrow way takes.
+        assert!(there_and_back(&mut stream, 1 << 20) < Duration::from_secs(20));
     }
 
     #[test]
