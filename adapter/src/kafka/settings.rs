@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn nothing_times_out_in_librdkafka() {
-        let yaml = "name: t\noutputs: [{ alias: a, bootstrapServers: localhost, topic: t }]\n";
+        let yaml =
+            "name: t\noutputs: [{ alias: a, bootstrapServers: 'localhost:9092', topic: t }]\n";
         let job = job::parse("job.yaml", yaml).expect("a job of the fewest keys is right");
         let settings =
             Settings::of(&job.outputs[0]).expect("there is no secret in it").recipe.settings;
