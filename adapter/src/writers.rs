@@ -11,7 +11,11 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::sync::{Arc, Mutex, MutexGuard, watch};
+use crate::{
+    credit::CREDIT_BATCHES,
+    output::BadRows,
+    sync::{Arc, Mutex, MutexGuard, watch},
+};
 
 /// Longest writer name, in bytes.
 pub const WRITER_ID_BYTES_MAX: usize = 256;
@@ -25,6 +29,14 @@ const REMEMBERED_LIVE: usize = 1024;
 /// The same for a writer without a stream.
 const REMEMBERED_IDLE: usize = 16;
 
+/// Rows of a writer that are remembered by name because they were set aside: what is beyond it is
+/// only counted. They go out in one message, and common clients take 4 MiB.
+const ASIDE_NAMED_LIVE: usize = 1000;
+
+/// The same for a writer without a stream, and how many of those there are.
+const ASIDE_NAMED_IDLE: usize = 100;
+const ASIDE_WRITERS_IDLE: usize = 1000;
+
 /// A writer's name. It is no state, so it may be std's own.
 type Name = std::sync::Arc<str>;
 
@@ -37,6 +49,8 @@ struct State {
     writers: HashMap<Name, Writer>,
     /// Writers without a lease, by the time of their last use.
     idle: BTreeMap<u64, Name>,
+    /// Those of them that remember rows by name, in the same order; some may have come back since.
+    with_names: VecDeque<(u64, Name)>,
     clock: u64,
     idle_max: usize,
 }
@@ -63,6 +77,26 @@ pub struct Progress {
     /// The last sequence that was accepted.
     pub accepted_through: u64,
     remembered: VecDeque<(u64, u64)>,
+    /// Batches up to here were handed to Kafka, and their outcome is not known.
+    maybe_written_through: u64,
+    /// A batch has come since this memory began. Its engine has heard of that beginning by then,
+    /// and what it sends came here.
+    met: bool,
+    /// Rows that were set aside, of the last durable batches: their `Ack` may be lost.
+    aside: VecDeque<(u64, BadRows)>,
+}
+
+/// What the next stream of a writer is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Every batch up to here is durable.
+    pub after: u64,
+    /// The position that belongs to it.
+    pub position: Option<Bytes>,
+    /// Batches behind it, up to here, may be written. `None`: it is not known which.
+    pub maybe_written_through: Option<u64>,
+    /// Rows that were set aside in batches of which the engine does not know that they are durable.
+    pub aside: Vec<(u64, BadRows)>,
 }
 
 /// Where a sequence stands among those of its writer that were accepted.
@@ -114,7 +148,13 @@ pub struct Snapshot {
 impl Writers {
     /// No writers; at most `idle_max` are remembered while they have no lease.
     pub fn new(idle_max: usize) -> Self {
-        let state = State { writers: HashMap::new(), idle: BTreeMap::new(), clock: 0, idle_max };
+        let state = State {
+            writers: HashMap::new(),
+            idle: BTreeMap::new(),
+            with_names: VecDeque::new(),
+            clock: 0,
+            idle_max,
+        };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -207,6 +247,19 @@ impl Writers {
     }
 }
 
+impl State {
+    /// A writer without a stream remembers rows by name; the one that does so for longest forgets.
+    fn remember_names(&mut self, tick: u64, id: Name) {
+        self.with_names.push_back((tick, id));
+        if self.with_names.len() > ASIDE_WRITERS_IDLE
+            && let Some((tick, id)) = self.with_names.pop_front()
+            && let Some(writer) = self.writers.get(&id).filter(|w| w.idle_since == Some(tick))
+        {
+            writer.progress.lock().expect("nothing panics in it").keep_names(0);
+        }
+    }
+}
+
 impl Lease {
     /// True if an older lease is not settled yet.
     pub fn must_wait(&self) -> bool {
@@ -248,8 +301,11 @@ impl Drop for Lease {
             if mine {
                 writer.owner = None;
                 writer.idle_since = Some(tick);
-                writer.progress.lock().expect("nothing panics in it").rest();
-                state.idle.insert(tick, id);
+                let named = writer.progress.lock().expect("nothing panics in it").rest();
+                state.idle.insert(tick, id.clone());
+                if named {
+                    state.remember_names(tick, id);
+                }
             }
         }
         while state.idle.len() > state.idle_max {
@@ -263,21 +319,30 @@ impl Drop for Lease {
 
 impl Progress {
     /// Where the writer goes on: after the higher of what is stored and what the engine knows to
-    /// be durable. Returns the position stored with it, if it is known.
-    pub fn resume(&mut self, acknowledged: Option<u64>) -> Option<Bytes> {
+    /// be durable, with the position that it has for that.
+    pub fn resume(&mut self, acknowledged: Option<u64>, position: Option<Bytes>) -> Resume {
         if let Some(acknowledged) = acknowledged.filter(|known| *known > self.durable_through) {
-            self.durable_through = acknowledged;
-            self.position = None;
+            // Another process has served it meanwhile, and what that took is not known here.
+            (self.durable_through, self.position, self.met) = (acknowledged, position, false);
         }
         self.accepted_through = self.durable_through;
         let durable = self.durable_through;
         self.remembered.retain(|(sequence, _)| *sequence <= durable);
-        self.position.clone()
+        let aside = acknowledged.map(|acknowledged| {
+            self.aside.retain(|(sequence, _)| *sequence > acknowledged);
+            self.aside.iter().cloned().collect()
+        });
+        Resume {
+            after: durable,
+            position: self.position.clone(),
+            maybe_written_through: self.met.then(|| self.maybe_written_through.max(durable)),
+            aside: aside.unwrap_or_default(),
+        }
     }
 
     /// A batch is on its way.
     pub fn accepted(&mut self, sequence: u64, digest: u64) {
-        self.accepted_through = sequence;
+        (self.accepted_through, self.met) = (sequence, true);
         if self.remembered.len() == REMEMBERED_LIVE {
             self.remembered.pop_front();
         }
@@ -288,6 +353,31 @@ impl Progress {
     pub fn durable(&mut self, sequence: u64, position: Option<Bytes>) {
         self.durable_through = sequence;
         self.position = position;
+    }
+
+    /// The outcome of this batch is not known, and the writer goes on before it.
+    pub fn maybe_written(&mut self, sequence: u64) {
+        self.maybe_written_through = self.maybe_written_through.max(sequence);
+    }
+
+    /// Rows of this durable batch were set aside. Its `Ack` may be lost, as may be those of as many
+    /// batches as an engine may have unacknowledged.
+    pub fn set_aside(&mut self, sequence: u64, rows: &BadRows) {
+        let oldest = sequence.saturating_sub(u64::from(CREDIT_BATCHES));
+        self.aside.retain(|(known, _)| *known > oldest);
+        if rows.total > 0 {
+            self.aside.push_back((sequence, rows.clone()));
+            self.keep_names(ASIDE_NAMED_LIVE);
+        }
+    }
+
+    /// Keeps the names of so many rows, the latest batches first. False if none is left.
+    fn keep_names(&mut self, mut names_max: usize) -> bool {
+        for (_, rows) in self.aside.iter_mut().rev() {
+            rows.named.truncate(names_max);
+            names_max -= rows.named.len();
+        }
+        self.aside.iter().any(|(_, rows)| !rows.named.is_empty())
     }
 
     /// Where a batch stands among those that were accepted.
@@ -306,12 +396,14 @@ impl Progress {
         known.is_none_or(|(_, known)| *known == digest)
     }
 
-    /// Nothing is on its way any more, and little is kept.
-    fn rest(&mut self) {
+    /// Nothing is on its way any more, and little is kept. True if rows are remembered by name.
+    fn rest(&mut self) -> bool {
         self.accepted_through = self.durable_through;
         let surplus = self.remembered.len().saturating_sub(REMEMBERED_IDLE);
         self.remembered.drain(..surplus);
         self.remembered.shrink_to_fit();
+        self.aside.shrink_to_fit();
+        self.keep_names(ASIDE_NAMED_IDLE)
     }
 }
 

@@ -31,6 +31,15 @@ mod receipt_models;
 #[path = "models/writers.rs"]
 mod writers_models;
 
+/// The rows that a writer remembers, without what stands in them.
+mod output {
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct BadRows {
+        pub named: Vec<u32>,
+        pub total: u64,
+    }
+}
+
 use std::{
     io::{self, Write as _},
     panic,

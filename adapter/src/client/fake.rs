@@ -344,6 +344,7 @@ impl Session {
             credit: Some(self.script.credit),
             limits: Some(self.script.limits),
             guarantee: Guarantee::AtLeastOnce.into(),
+            ..Opened::default()
         }))
         .await;
         Ok(())

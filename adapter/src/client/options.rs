@@ -1,6 +1,8 @@
 //! How a writer opens, and how long it keeps trying.
 use std::time::Duration;
 
+use bytes::Bytes;
+
 /// How long a connection attempt may take. A host that drops packets answers nothing at all.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// HTTP/2 pings notice a peer that is gone, on quiet connections too.
@@ -25,6 +27,8 @@ pub struct WriterOptions {
     pub epoch: Option<u64>,
     /// The highest sequence that the caller knows to be durable. Default: unset, unknown.
     pub acknowledged: Option<u64>,
+    /// The position that belongs to `acknowledged`, and is of use with it only. Default: unset.
+    pub acknowledged_position: Option<Bytes>,
     /// Promises the service a sign of life this often, and asks the same of it: 1 s to 200 s.
     /// Default: unset; the service speaks every 30 s, and the writer only when it has rows.
     pub heartbeat_interval: Option<Duration>,
@@ -44,6 +48,7 @@ impl WriterOptions {
             writer_id: writer_id.into(),
             epoch: None,
             acknowledged: None,
+            acknowledged_position: None,
             heartbeat_interval: None,
             reconnect_for: Duration::from_secs(60),
             batch_timeout: None,

@@ -172,15 +172,17 @@ impl Worker {
     }
 
     fn open_request(&self) -> WriteRequest {
-        let WriterOptions { output, writer_id, epoch, acknowledged, .. } = &self.options;
-        let durable = self
-            .shared
-            .read(|state| state.opened.is_some().then_some(state.window.durable_through()));
+        let WriterOptions { output, writer_id, epoch, .. } = &self.options;
+        let (acknowledged, position) = self.shared.read(|state| match state.opened {
+            Some(_) => (Some(state.window.durable_through()), state.window.durable_position()),
+            None => (self.options.acknowledged, self.options.acknowledged_position.clone()),
+        });
         request(write_request::Message::Open(Open {
             output: output.clone(),
             writer_id: writer_id.clone(),
             epoch: *epoch,
-            acknowledged: durable.or(*acknowledged),
+            acknowledged,
+            acknowledged_position: position.map(Into::into),
             heartbeat_interval: self.options.heartbeat_interval.map(wire_duration),
         }))
     }

@@ -175,7 +175,7 @@ async fn write_numbered(
     // Nothing of this writer is on its way: what is accepted is durable.
     let (place, durable_through) = {
         let mut progress = lease.progress();
-        progress.resume(None);
+        progress.resume(None, None);
         (progress.place(sequence, digest), progress.durable_through)
     };
     match place {
@@ -199,13 +199,19 @@ async fn write_numbered(
             // The caller is told that its rows may be written. The writer stays taken until they
             // are settled, so that whoever comes next goes on behind them.
             tokio::spawn(async move {
-                if ticket.outcome().await.unknown.is_none() {
-                    lease.progress().durable(sequence, batch.position);
+                let unknown = ticket.outcome().await.unknown.is_some();
+                let mut progress = lease.progress();
+                match unknown {
+                    true => progress.maybe_written(sequence),
+                    false => progress.durable(sequence, batch.position),
                 }
             });
             return Err(error);
         }
     };
+    if outcome.unknown.is_some() {
+        lease.progress().maybe_written(sequence);
+    }
     let answer = call.answer(outcome, aside, sequence)?;
     lease.progress().durable(sequence, batch.position);
     Ok(answer)

@@ -16,7 +16,7 @@ use super::{
     service::{Served, Shared},
     session::{SCHEMAS_MAX, Session, Terms},
 };
-use crate::writers::{Lease, WRITER_ID_BYTES_MAX};
+use crate::writers::{Lease, POSITION_BYTES_MAX, WRITER_ID_BYTES_MAX};
 
 /// How long a new stream may take for its `Open`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,8 +128,21 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
         let what = "no writer has come this far".to_owned();
         return Err(CallError::Invalid("INVALID_OPEN", "open.acknowledged", what));
     }
+    if let Some(position) = &open.acknowledged_position {
+        let bytes = position.len();
+        let what = if open.acknowledged.is_none() {
+            Some("is only for what `open.acknowledged` says".to_owned())
+        } else {
+            (bytes > POSITION_BYTES_MAX)
+                .then(|| format!("has {bytes} bytes, the limit is {POSITION_BYTES_MAX}"))
+        };
+        if let Some(what) = what {
+            return Err(CallError::Invalid("INVALID_OPEN", "open.acknowledged_position", what));
+        }
+    }
     Ok(Terms {
         output: served.output.clone(),
+        acknowledged_position: open.acknowledged_position.clone().map(Into::into),
         heartbeat: asked.unwrap_or(HEARTBEAT_DEFAULT),
         client_beats: asked.is_some(),
         message_bytes_max: shared.message_bytes_max,

@@ -36,7 +36,7 @@ use crate::{
     kafka::{Outcome, Ticket},
     output::{Accepted, BATCH_ROWS_MAX, BadRows, Output, Plan, Refusal},
     rows::Carrier,
-    writers::{Lease, POSITION_BYTES_MAX, Place, Progress},
+    writers::{Lease, POSITION_BYTES_MAX, Place, Resume},
 };
 
 /// Schemas that a stream may declare.
@@ -46,6 +46,8 @@ pub const SCHEMAS_MAX: u32 = 64;
 pub struct Terms {
     /// The output.
     pub output: Arc<Output>,
+    /// The position of what the engine knows to be durable.
+    pub acknowledged_position: Option<Bytes>,
     /// Between words of the service on a quiet stream.
     pub heartbeat: Duration,
     /// The engine promised heartbeats.
@@ -166,8 +168,9 @@ where
 
     /// Runs until the stream has ended and every record of it is settled.
     pub async fn run(mut self, acknowledged: Option<u64>) {
-        let position = self.lease.progress().resume(acknowledged);
-        let opened = self.opened(position);
+        let position = self.terms.acknowledged_position.take();
+        let resume = self.lease.progress().resume(acknowledged, position);
+        let opened = self.opened(resume);
         self.outbox.push(Out::Opened(opened));
         let end = self.serve().await;
         // What has not been submitted never will be: the client is told that it ended.
@@ -434,9 +437,11 @@ where
         let sequence = first.sequence;
         if let Some(cause) = outcome.unknown {
             self.unknown = true;
+            self.lease.progress().maybe_written(sequence);
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
         first.aside.add_refused(outcome.rejected);
+        self.lease.progress().set_aside(sequence, &first.aside);
         self.lease.progress().durable(sequence, first.position.take());
         let prompt_within = self.terms.output.kafka.prompt_within();
         let grown = self.credit.settled(first.wire_bytes, first.since.elapsed(), prompt_within);
@@ -479,11 +484,14 @@ where
         self.outbox.push(Out::Draining(v1::Draining { deadline }));
     }
 
-    fn opened(&self, position: Option<Bytes>) -> v1::Opened {
-        let progress: &Progress = &self.lease.progress();
+    fn opened(&self, resume: Resume) -> v1::Opened {
+        let aside = resume.aside.iter();
         v1::Opened {
-            resume_after: progress.durable_through,
-            position: position.map(Into::into),
+            resume_after: resume.after,
+            position: resume.position.map(Into::into),
+            maybe_written_through: resume.maybe_written_through,
+            rejected: aside.clone().flat_map(|(of, rows)| rejected(*of, rows)).collect(),
+            rejected_total: aside.map(|(_, rows)| rows.total).sum(),
             credit: Some(credit(&self.credit)),
             limits: Some(v1::Limits {
                 message_bytes_max: self.terms.message_bytes_max,
@@ -503,8 +511,13 @@ async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool)
         let outcome = batch.ticket.outcome().await;
         // Batches behind an unknown one may be durable, but the engine goes on behind that one.
         unknown |= outcome.unknown.is_some();
-        if !unknown {
-            lease.progress().durable(batch.sequence, batch.position);
+        let mut progress = lease.progress();
+        if unknown {
+            progress.maybe_written(batch.sequence);
+        } else {
+            batch.aside.add_refused(outcome.rejected);
+            progress.set_aside(batch.sequence, &batch.aside);
+            progress.durable(batch.sequence, batch.position);
         }
     }
 }

@@ -1,5 +1,11 @@
 //! Writers: leases one after the other, and what is remembered.
-use crate::writers::{Denied, Place, Progress, Writers};
+use bytes::Bytes;
+
+use crate::{
+    output::BadRows,
+    rows::BadRow,
+    writers::{Denied, Place, Progress, Writers},
+};
 
 #[tokio::test]
 async fn a_newer_lease_goes_on_when_the_older_is_settled() {
@@ -62,7 +68,71 @@ fn a_reused_sequence_is_recognised() {
     assert_eq!(progress.place(2, 23), Place::Reused);
     assert_eq!(progress.place(9, 1), Place::Gap);
     progress.durable(1, None);
-    assert_eq!(progress.resume(None), None);
+    assert_eq!(progress.resume(None, None).position, None);
     assert_eq!(progress.place(2, 23), Place::Next, "it never was durable, so it may change");
     assert_eq!(progress.place(1, 23), Place::Reused);
+}
+
+#[test]
+fn what_may_be_written_is_known_as_long_as_the_writer_is() {
+    let mut progress = Progress::default();
+    assert_eq!(progress.resume(None, None).maybe_written_through, None, "nothing has come yet");
+    progress.accepted(1, 11);
+    progress.accepted(2, 22);
+    assert_eq!(progress.resume(None, None).maybe_written_through, Some(0));
+    progress.maybe_written(2);
+    progress.durable(1, None);
+    assert_eq!(progress.resume(None, None).maybe_written_through, Some(2));
+    progress.durable(3, None);
+    assert_eq!(progress.resume(Some(3), None).maybe_written_through, Some(3));
+    // Another process has served the writer meanwhile, until a batch of it comes here again.
+    let resume = progress.resume(Some(9), Some(Bytes::from_static(b"nine")));
+    assert_eq!((resume.after, resume.position.as_deref()), (9, Some(&b"nine"[..])));
+    assert_eq!(resume.maybe_written_through, None);
+    assert_eq!(progress.resume(Some(9), None).maybe_written_through, None);
+    progress.accepted(10, 1);
+    assert_eq!(progress.resume(None, None).maybe_written_through, Some(9));
+}
+
+fn bad_rows(named: u32, total: u64) -> BadRows {
+    let row = |row| BadRow { row, column: String::new(), code: "X", reason: "bad".to_owned() };
+    BadRows { named: (0..named).map(row).collect(), total }
+}
+
+#[test]
+fn rows_set_aside_are_told_until_the_engine_knows_and_little_is_kept() {
+    let mut progress = Progress::default();
+    for sequence in 1..=300 {
+        let rows = if sequence == 200 { bad_rows(0, 0) } else { bad_rows(7, 1000) };
+        progress.set_aside(sequence, &rows);
+        progress.durable(sequence, None);
+    }
+    assert_eq!(progress.resume(None, None).aside, [], "it is not known what the engine knows");
+    let aside = progress.resume(Some(0), None).aside;
+    let sequences: Vec<_> = aside.iter().map(|(sequence, _)| *sequence).collect();
+    let expected: Vec<_> = (45..=300).filter(|sequence| *sequence != 200).collect();
+    assert_eq!(sequences, expected, "as many as may be unacknowledged");
+    assert!(aside.iter().all(|(_, rows)| rows.total == 1000));
+    assert_eq!(aside.iter().map(|(_, rows)| rows.named.len()).sum::<usize>(), 1000);
+    assert_eq!(aside.last().unwrap().1.named.len(), 7, "the latest are named");
+    let aside = progress.resume(Some(299), None).aside;
+    assert_eq!(aside, [(300, bad_rows(7, 1000))]);
+    assert_eq!(progress.resume(Some(300), None).aside, []);
+}
+
+#[test]
+fn few_writers_without_a_stream_remember_rows_by_name() {
+    let writers = Writers::new(5000);
+    let named = |id: &str| {
+        let rows = writers.take_over(id, 0).unwrap().progress().resume(Some(0), None).aside;
+        rows.iter().map(|(_, rows)| (rows.named.len(), rows.total)).collect::<Vec<_>>()
+    };
+    for number in 0..=1000 {
+        let lease = writers.take_over(&format!("w{number}"), 0).unwrap();
+        lease.progress().set_aside(1, &bad_rows(90, 90));
+        lease.progress().set_aside(2, &bad_rows(90, 90));
+    }
+    assert_eq!(named("w0"), [(0, 90), (0, 90)]);
+    assert_eq!(named("w1"), [(10, 90), (90, 90)]);
+    assert_eq!(named("w1000"), [(10, 90), (90, 90)]);
 }

@@ -21,7 +21,7 @@ fn write_now(lease: &Lease, writing: &AtomicBool) {
     assert!(!writing.swap(true, Ordering::Relaxed), "two leases write at once");
     let durable = {
         let mut progress = lease.progress();
-        progress.resume(None);
+        progress.resume(None, None);
         progress.durable_through
     };
     lease.progress().durable(durable + 1, None);

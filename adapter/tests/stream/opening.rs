@@ -1,11 +1,12 @@
 //! `Open` and `Opened`.
+use kafka_output::job::ErrorPolicy;
 use proto::v1::{Guarantee, Open, WriteRequest, write_request::Message as In};
 use tonic::Code;
 
 use crate::support::{
     Bench, Setup,
     engine::{check, check_field, open},
-    rows::{batch, numbers},
+    rows::{batch, json, numbers},
     until,
 };
 
@@ -128,23 +129,87 @@ async fn an_engine_that_knows_more_than_the_service_goes_on_there() {
     stream.ack(1).await;
     drop(stream);
 
-    for (acknowledged, resume, position) in [
-        (None, 1, Some("here")),
-        (Some(0), 1, Some("here")),
-        (Some(1), 1, Some("here")),
-        (Some(41), 41, None),
-        (Some(7), 41, None),
-        (None, 41, None),
+    let bytes = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
+    for (acknowledged, known, resume, position) in [
+        (None, None, 1, Some("here")),
+        (Some(0), Some("there"), 1, Some("here")),
+        (Some(1), Some("there"), 1, Some("here")),
+        (Some(41), None, 41, None),
+        (Some(42), Some("there"), 42, Some("there")),
+        (Some(7), Some("here"), 42, Some("there")),
+        (None, None, 42, Some("there")),
     ] {
-        let (_, opened) = engine.open_with(Open { acknowledged, ..open("w") }).await;
-        let position = position.map(|position| position.as_bytes().to_vec());
+        let acknowledged_position = bytes(known);
+        let open = Open { acknowledged, acknowledged_position, ..open("w") };
+        let (_, opened) = engine.open_with(open).await;
+        let position = bytes(position);
         assert_eq!((opened.resume_after, opened.position), (resume, position), "{acknowledged:?}");
+        // What was sent to others meanwhile is not known here.
+        let remembered = (resume == 1).then_some(1);
+        assert_eq!(opened.maybe_written_through, remembered, "{acknowledged:?}");
     }
     let (mut stream, _) = engine.writer("w").await;
-    stream.batch(batch(42)).await;
+    stream.batch(batch(43)).await;
     bench.kafka().submitted(2).await;
     bench.kafka().durable(1);
-    stream.ack(42).await;
+    stream.ack(43).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_is_too_long_or_belongs_to_nothing_is_refused() {
+    let bench = Bench::start().await;
+    let engine = bench.engine().await;
+    for (acknowledged, bytes) in [(Some(3), 1025), (None, 3)] {
+        let acknowledged_position = Some(vec![b'p'; bytes]);
+        let open = Open { acknowledged, acknowledged_position, ..open("w") };
+        let status = engine.refused_open(open).await;
+        check_field(&status, "INVALID_OPEN", "no", "open.acknowledged_position");
+    }
+}
+
+/// Both answers are lost: what was set aside, and what may be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_stream_did_not_tell_the_next_one_does() {
+    let setup = Setup { error_policy: ErrorPolicy::Drop, ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    let engine = bench.engine().await;
+    let (mut stream, opened) = engine.writer("w").await;
+    assert_eq!(opened.maybe_written_through, None, "a new writer");
+    stream.batch(json(1, "{\"n\":1}\n{\"n\":\"x\"}\n")).await;
+    bench.kafka().submitted(1).await;
+    bench.kafka().durable(0);
+    assert_eq!(stream.ack(1).await.rejected_total, 1);
+    stream.batch(json(2, "{\"n\":\"y\"}\n{\"n\":2}\n")).await;
+    for sequence in 3..=5 {
+        stream.batch(batch(sequence)).await;
+    }
+    bench.kafka().submitted(5).await;
+    drop(stream);
+    for flight in [1, 2, 4] {
+        bench.kafka().durable(flight);
+    }
+    bench.kafka().unknown(3);
+    for again in 0..2 {
+        let known = Open { acknowledged: Some(1), ..open("w") };
+        let (_, opened) = engine.open_with(known).await;
+        assert_eq!((opened.resume_after, opened.maybe_written_through), (3, Some(5)), "{again}");
+        let named: Vec<_> = opened.rejected.iter().map(|row| (row.sequence, row.row)).collect();
+        assert_eq!((named, opened.rejected_total), (vec![(2, 0)], 1), "{again}");
+    }
+    // An engine that knows of them is not told.
+    let known = Open { acknowledged: Some(3), ..open("w") };
+    let (mut stream, opened) = engine.open_with(known).await;
+    assert_eq!((opened.rejected_total, opened.maybe_written_through), (0, Some(5)));
+    stream.schema(numbers()).await;
+    for sequence in 4..=5 {
+        stream.batch(batch(sequence)).await;
+    }
+    bench.kafka().submitted(7).await;
+    bench.kafka().run_by_itself();
+    stream.ack(5).await;
+    drop(stream);
+    let (_, opened) = engine.writer("w").await;
+    assert_eq!((opened.resume_after, opened.maybe_written_through), (5, Some(5)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

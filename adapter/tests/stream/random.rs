@@ -151,6 +151,17 @@ impl Counts {
                 self.add("heard: a row set aside by Kafka behind another");
             }
         }
+        if let Said::Opened { resume_after, maybe, aside, .. } = said {
+            if maybe.is_some_and(|maybe| maybe > *resume_after) {
+                self.add("heard: Opened with batches that may be written");
+            }
+            if maybe.is_none() && *resume_after > 0 {
+                self.add("heard: Opened of a writer that is not remembered");
+            }
+            if !aside.is_empty() {
+                self.add("heard: Opened with rows set aside");
+            }
+        }
         let aside = |aside: &[_]| if aside.is_empty() { "" } else { " with rows set aside" };
         match said {
             Said::Waiting => self.add("heard: Waiting"),
@@ -192,6 +203,9 @@ const EVENTS: &[&str] = &[
     "heard: Opened at the start",
     "heard: Opened with a position",
     "heard: Opened without a position",
+    "heard: Opened with batches that may be written",
+    "heard: Opened of a writer that is not remembered",
+    "heard: Opened with rows set aside",
     "heard: Ack",
     "heard: Ack with rows set aside",
     "heard: Draining",

@@ -111,7 +111,9 @@ impl Connection {
                 Out::Opened(said) => {
                     (*opened, *told) = (true, said.resume_after);
                     let position = said.position.map(Into::into);
-                    return Said::Opened { resume_after: said.resume_after, position };
+                    let (resume_after, maybe) = (said.resume_after, said.maybe_written_through);
+                    let aside = aside(said.rejected, said.rejected_total);
+                    return Said::Opened { resume_after, position, maybe, aside };
                 }
                 Out::Ack(ack) => {
                     assert!(ack.durable_through >= *told, "an Ack goes back");

@@ -9,6 +9,9 @@ use super::batch::{Batch, Carrier, Rows};
 /// A stream or a call, in the order of their start.
 pub type Line = usize;
 
+/// What the engine knows to be durable, and the position of it.
+pub type Known = Option<(u64, Option<Bytes>)>;
+
 /// A row that is set aside: batch, row, code.
 pub type Aside = (u64, u64, String);
 
@@ -16,7 +19,7 @@ pub type Aside = (u64, u64, String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Waiting,
-    Opened { resume_after: u64, position: Option<Bytes> },
+    Opened { resume_after: u64, position: Option<Bytes>, maybe: Option<u64>, aside: Vec<Aside> },
     Ack { through: u64, aside: Vec<Aside> },
     Refused { sequence: u64, code: String, expected: u64, rows: Vec<(u64, String)> },
     Draining,
@@ -69,6 +72,12 @@ pub struct Writer {
     pub durable: u64,
     pub position: Option<Bytes>,
     pub accepted: u64,
+    /// Batches up to here may be written.
+    maybe: u64,
+    /// A batch has come since it is known.
+    met: bool,
+    /// Rows of durable batches of streams that were set aside.
+    aside: Vec<Aside>,
     /// A call without a writer has one of its own.
     nameless: bool,
     remembered: VecDeque<(u64, Rows)>,
@@ -91,10 +100,10 @@ struct Lease {
     unknown: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Waiting {
-        acknowledged: Option<u64>,
+        acknowledged: Known,
     },
     Open,
     /// The caller of a call has gone; it goes on.
@@ -147,7 +156,7 @@ impl Model {
     }
 
     /// A stream of a writer.
-    pub fn open(&mut self, at: usize, line: Line, epoch: Option<u64>, acknowledged: Option<u64>) {
+    pub fn open(&mut self, at: usize, line: Line, epoch: Option<u64>, acknowledged: Known) {
         let (writer, epoch) = (&mut self.writers[at], epoch.unwrap_or(0));
         let live = !writer.leases.is_empty();
         if self.credits == 0 && !live {
@@ -289,7 +298,7 @@ impl Model {
             let lines: Vec<_> = self.writers[at].leases.iter().map(|lease| lease.line).collect();
             for line in lines {
                 let lease = self.writers[at].lease(line).expect("it was there");
-                let stage = lease.stage;
+                let stage = lease.stage.clone();
                 match stage {
                     Stage::Waiting { .. } => {
                         self.end(line, "DRAINING");
@@ -431,7 +440,7 @@ impl Model {
     fn submit(&mut self, at: usize, batch: Batch, blank: bool) {
         let writer = &mut self.writers[at];
         let flights = &mut self.outputs[writer.output].flights;
-        writer.accepted = batch.sequence;
+        (writer.accepted, writer.met) = (batch.sequence, true);
         writer.remembered.push_back((batch.sequence, batch.rows.clone()));
         let lease = writer.leases.front_mut().expect("the open lease is the first");
         let at_once = blank && lease.flying.is_empty();
@@ -465,7 +474,10 @@ impl Model {
                         writer.rest();
                     }
                 }
-                Stage::Waiting { acknowledged } => self.turn(at, acknowledged),
+                Stage::Waiting { ref acknowledged } => {
+                    let acknowledged = acknowledged.clone();
+                    self.turn(at, acknowledged);
+                }
                 Stage::Open if front.work.is_none() && !front.pending.is_empty() => {
                     let batch = front.pending.pop_front().expect("it is not empty");
                     self.start(at, batch);
@@ -482,7 +494,7 @@ impl Model {
     }
 
     /// The oldest lease comes to its turn.
-    fn turn(&mut self, at: usize, acknowledged: Option<u64>) {
+    fn turn(&mut self, at: usize, acknowledged: Known) {
         let lease = self.writers[at].leases.front_mut().expect("somebody waits");
         let line = lease.line;
         if self.credits == 0 {
@@ -492,9 +504,10 @@ impl Model {
         lease.stage = Stage::Open;
         self.credits -= 1;
         let writer = &mut self.writers[at];
-        writer.resume(acknowledged);
+        let aside = writer.resume(acknowledged);
         let (resume_after, position) = (writer.durable, writer.position.clone());
-        self.say(line, Said::Opened { resume_after, position });
+        let maybe = writer.met.then_some(writer.maybe.max(writer.durable));
+        self.say(line, Said::Opened { resume_after, position, maybe, aside });
     }
 
     /// Moves a writer on behind what is settled, in order.
@@ -509,9 +522,15 @@ impl Model {
             let aside = fate.aside(sequence, rows);
             let first = lease.flying.pop_front().expect("it was the first");
             lease.unknown |= matches!(fate, Fate::Unknown | Fate::Lost);
-            let (line, call, stage, unknown) = (lease.line, lease.call, lease.stage, lease.unknown);
-            if !unknown {
+            let (line, call, stage) = (lease.line, lease.call, lease.stage.clone());
+            let unknown = lease.unknown;
+            if unknown {
+                writer.maybe = writer.maybe.max(first.sequence);
+            } else {
                 (writer.durable, writer.position) = (first.sequence, first.position);
+                if !call {
+                    writer.aside.extend(aside.clone());
+                }
             }
             let through = (!writer.nameless).then_some(writer.durable);
             match stage {
@@ -586,13 +605,19 @@ impl Writer {
         lease.pending.pop_front_if(|batch| lease.work.is_none() && !needs_work(batch))
     }
 
-    fn resume(&mut self, acknowledged: Option<u64>) {
-        if let Some(acknowledged) = acknowledged.filter(|known| *known > self.durable) {
-            (self.durable, self.position) = (acknowledged, None);
+    fn resume(&mut self, acknowledged: Known) -> Vec<Aside> {
+        let known = acknowledged.as_ref().map(|(known, _)| *known);
+        if let Some((known, position)) = acknowledged
+            && known > self.durable
+        {
+            (self.durable, self.position, self.met) = (known, position, false);
         }
         self.accepted = self.durable;
         let durable = self.durable;
         self.remembered.retain(|(sequence, _)| *sequence <= durable);
+        let Some(known) = known else { return Vec::new() };
+        self.aside.retain(|(sequence, ..)| *sequence > known);
+        self.aside.clone()
     }
 
     fn rest(&mut self) {

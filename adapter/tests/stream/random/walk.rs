@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use kafka_output::{
     grpc::Shared,
     kafka::{Cause, Delivery as _, Permit, receipt::Settled},
@@ -136,11 +137,21 @@ impl Walk {
         let older = self.send(writer, &before).await;
         let (output, id) = WRITERS[writer];
         let (output, writer_id) = (OUTPUTS[output].to_owned(), id.to_owned());
-        let open = Open { output, writer_id, epoch, acknowledged, heartbeat_interval: None };
+        let position = acknowledged.filter(|known| known % 2 == 0);
+        let position = position.map(|known| Bytes::from(format!("known {known}")));
+        let open = Open {
+            output,
+            writer_id,
+            epoch,
+            acknowledged,
+            acknowledged_position: position.clone().map(Into::into),
+            heartbeat_interval: None,
+        };
+        let known = acknowledged.map(|acknowledged| (acknowledged, position));
         let stream = self.engine.send_open(open).await;
         stream.schema(columns()).await;
         self.lines.insert(line, Connection::stream(writer, stream));
-        let after = |model: &mut Model| model.open(writer, line, epoch, acknowledged);
+        let after = |model: &mut Model| model.open(writer, line, epoch, known.clone());
         match older {
             Some(older) if !before.is_empty() => self.race(writer, older, &before, after).await,
             _ => after(&mut self.model),
