@@ -6,13 +6,13 @@ use proto::v1::{
     ResetWriterRequest, WriteOnceRequest, WriteOnceResponse,
     kafka_output_service_client::KafkaOutputServiceClient,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Request, transport::Channel};
 
 use super::{
     Error,
+    endpoint::{chain, endpoint},
     options::ANSWER_BYTES_MAX,
-    worker::{chain, endpoint},
 };
 
 /// A connection for calls of one question and one answer.
@@ -25,9 +25,10 @@ pub struct Client {
 impl Client {
     /// Connects; `deadline` holds for this and for each call, except where a call has its own.
     pub async fn connect(address: &str, deadline: Duration) -> Result<Self, Error> {
+        let start = Instant::now();
         let unreachable = |cause: String| Error::Unreachable {
             endpoint: address.to_owned(),
-            tried_s: deadline.as_secs(),
+            tried_s: start.elapsed().as_secs(),
             cause,
         };
         let connected = timeout(deadline, endpoint(address)?.connect()).await;

@@ -81,13 +81,13 @@ pub enum Error {
     },
     /// The service knows batches of this writer that were not sent here.
     #[error(
-        "the service has batch {sequence} of this writer, but only {sent} were sent from here; \
-         another sender uses the same writer id"
+        "the service has a batch {sequence} of this writer that is not from here (the last one \
+         sent from here is {sent}); another sender uses the same writer id"
     )]
     ForeignProgress {
         /// What the service has.
         sequence: u64,
-        /// The last sequence that was given out here.
+        /// The last sequence that was sent from here.
         sent: u64,
     },
     /// Rows that Arrow cannot encode.
@@ -144,6 +144,16 @@ impl Error {
             | Self::PositionTooLong { .. }
             | Self::TooManySchemas { .. }
             | Self::Encode(_) => false,
+        }
+    }
+
+    /// The same error as the fate of rows that a stream was given before: it answers for them, too.
+    pub(super) fn of_given_rows(self) -> Self {
+        match self {
+            Self::Service(error) if !error.may_be_written => {
+                Self::Service(Arc::new(ServiceError { may_be_written: true, ..(*error).clone() }))
+            }
+            other => other,
         }
     }
 
@@ -238,7 +248,8 @@ impl fmt::Display for ServiceError {
             "" => write!(f, "{:?}: {}", self.code, self.message)?,
             reason => write!(f, "{reason}: {}", self.message)?,
         }
-        for (field, what) in &self.fields {
+        // The service's own messages say it already.
+        for (field, what) in self.fields.iter().filter(|(_, what)| !self.message.contains(what)) {
             write!(f, "; {field}: {what}")?;
         }
         Ok(())
@@ -269,6 +280,8 @@ mod tests {
         assert!(error.retry && !error.may_be_written);
         assert_eq!(error.retry_delay, Some(Duration::from_secs(3)));
         assert_eq!(error.to_string(), "TOO_MANY_WRITERS: full; output: has 100 writers");
+        let error = ServiceError { message: "`output`: has 100 writers".to_owned(), ..error };
+        assert_eq!(error.to_string(), "TOO_MANY_WRITERS: `output`: has 100 writers", "said once");
     }
 
     #[test]

@@ -60,7 +60,10 @@ pub(crate) enum Act {
     Break,
     /// The stream breaks; everything is stored, but no acknowledgement goes out.
     StoreAndBreak,
-    /// The same, and the service forgets: from now on it knows what an `Open` tells it, as after
+    /// The stream breaks. The oldest batch that waits is durable; what became of those behind it
+    /// is not known (they are there).
+    StoreOneAndBreak,
+    /// The same as `StoreAndBreak`, and the service forgets: from now on it knows what an `Open` tells it, as after
     /// a restart.
     StoreAndForget,
     /// The batch is refused, with these rows named.
@@ -114,6 +117,12 @@ pub(crate) struct Log {
     /// An `Open` that knows more is believed.
     believes: bool,
     pub(crate) position: Option<Bytes>,
+    /// A batch has come since the service knows the writer.
+    met: bool,
+    /// Batches up to here may be written.
+    pub(crate) maybe_written_through: u64,
+    /// Rows that were set aside in durable batches.
+    aside: Vec<RejectedRow>,
     /// What is in the topic, by sequence, with its schema.
     pub(crate) stored: BTreeMap<u64, (Schema, Batch)>,
     /// Highest sequence that the client was told to be durable.
@@ -146,8 +155,18 @@ impl Log {
         self.position = batch.position.clone();
     }
 
-    fn forget(&mut self) {
+    /// It is there, and the service does not know it.
+    fn store_unknown(&mut self, schema: &Schema, batch: &Batch) {
+        self.stored.insert(batch.sequence, (schema.clone(), batch.clone()));
+        self.forgotten.insert(batch.sequence);
+        self.maybe_written_through = batch.sequence;
+    }
+
+    /// After a restart.
+    pub(crate) fn forget(&mut self) {
         self.forgotten = self.stored.keys().copied().collect();
+        (self.met, self.maybe_written_through) = (false, 0);
+        self.aside.clear();
         (self.durable_through, self.position, self.believes) = (0, None, true);
     }
 }
@@ -311,12 +330,20 @@ impl Session {
         else {
             return Err(status(Code::InvalidArgument, "OPEN_EXPECTED", "no", "no"));
         };
+        let acknowledged;
         let resume_after = {
             let mut log = self.log();
             let known = open.acknowledged.filter(|_| log.believes).unwrap_or(0);
             if known > log.durable_through {
-                (log.durable_through, log.position) = (known, None);
+                let position = open.acknowledged_position.clone().map(Bytes::from);
+                (log.durable_through, log.position, log.met) = (known, position, false);
             }
+            // As it would be refused, it may come in other parts, and what is behind it, too.
+            let bytes_max = self.script.limits.message_bytes_max as usize;
+            let large = log.first_seen.iter().filter(|(_, bytes)| bytes.len() + 4 > bytes_max);
+            let large = large.map(|(sequence, _)| *sequence).min().unwrap_or(u64::MAX);
+            log.first_seen.retain(|sequence, _| *sequence < large);
+            acknowledged = open.acknowledged;
             log.opens.push(open);
             log.durable_through
         };
@@ -337,14 +364,24 @@ impl Session {
             }
         }
         self.accepted_through = resume_after;
-        let position = self.log().position.clone().map(|position| position.to_vec());
+        let (position, maybe_written_through, rejected) = {
+            let log = self.log();
+            let position = log.position.clone().map(|position| position.to_vec());
+            let maybe = log.met.then_some(log.maybe_written_through.max(resume_after));
+            let untold =
+                |row: &&RejectedRow| acknowledged.is_some_and(|known| row.sequence > known);
+            let rejected: Vec<_> = log.aside.iter().filter(untold).cloned().collect();
+            (position, maybe, rejected)
+        };
         self.say(write_response::Message::Opened(Opened {
             resume_after,
             position,
             credit: Some(self.script.credit),
             limits: Some(self.script.limits),
             guarantee: Guarantee::AtLeastOnce.into(),
-            ..Opened::default()
+            maybe_written_through,
+            rejected_total: rejected.len() as u64,
+            rejected,
         }))
         .await;
         Ok(())
@@ -388,11 +425,15 @@ impl Session {
             None => {}
             Some(Act::Break) => return Err(Status::unavailable("broken by script")),
             Some(act @ (Act::StoreAndBreak | Act::StoreAndForget)) => {
-                let pending: Vec<_> = self.pending.drain(..).map(|pending| pending.0).collect();
-                for batch in pending.iter().chain([&batch]) {
+                let pending: Vec<_> = self.pending.drain(..).collect();
+                for (batch, _, _, rejected) in &pending {
+                    self.set_aside(batch.sequence, rejected);
+                }
+                for batch in pending.iter().map(|pending| &pending.0).chain([&batch]) {
                     let schema = self.schemas[&batch.schema_id].clone();
                     self.log().store(&schema, batch);
                 }
+                self.log().met = true;
                 if matches!(act, Act::StoreAndForget) {
                     self.log().forget();
                 }
@@ -427,8 +468,25 @@ impl Session {
                 self.say(write_response::Message::Held(Held { sequence, code, since, reason }))
                     .await;
             }
-            Some(Act::Fail(status)) => return Err(status),
+            Some(Act::StoreOneAndBreak) => {
+                let pending: Vec<_> = self.pending.drain(..).map(|pending| pending.0).collect();
+                for (at, batch) in pending.iter().chain([&batch]).enumerate() {
+                    let schema = self.schemas[&batch.schema_id].clone();
+                    match at {
+                        0 => self.log().store(&schema, batch),
+                        _ => self.log().store_unknown(&schema, batch),
+                    }
+                }
+                return Err(Status::unavailable("broken by script"));
+            }
+            Some(Act::Fail(status)) => {
+                if status.get_details_error_info().is_some_and(|i| i.reason == "DELIVERY_UNKNOWN") {
+                    self.log().maybe_written_through = sequence;
+                }
+                return Err(status);
+            }
         }
+        self.log().met = true;
         self.accepted_through = sequence;
         self.pending.push_back((batch, bytes, due, rejected));
         Ok(())
@@ -462,11 +520,17 @@ impl Session {
         log.violations.extend(faults);
     }
 
+    /// Rows of a durable batch; as the service names them.
+    fn set_aside(&self, sequence: u64, rows: &[RejectedRow]) -> Vec<RejectedRow> {
+        let rows: Vec<_> = rows.iter().map(|row| RejectedRow { sequence, ..row.clone() }).collect();
+        self.log().aside.extend(rows.clone());
+        rows
+    }
+
     async fn settle(&mut self) {
         let Some((batch, _, _, rejected)) = self.pending.pop_front() else { return };
         let sequence = batch.sequence;
-        let rejected: Vec<_> =
-            rejected.into_iter().map(|row| RejectedRow { sequence, ..row }).collect();
+        let rejected = self.set_aside(sequence, &rejected);
         let schema = self.schemas.get(&batch.schema_id).cloned().unwrap_or_default();
         {
             let mut log = self.log();

@@ -4,7 +4,8 @@
 //! [`Writer`] is one ordered sender of rows. A producer loop is three calls:
 //!
 //! ```text
-//! let mut writer = Writer::open("http://127.0.0.1:7070", WriterOptions::new("delays", "q1-0")).await?;
+//! let options = WriterOptions::new("delays", "q1-0");
+//! let mut writer = Writer::open("http://127.0.0.1:7070", options).await?;
 //! let schema = writer.schema(&batch.schema())?;
 //! for batch in batches {
 //!     writer.send(schema, &Rows::from_arrow(&batch)?, None).await?; // waits for credit
@@ -19,6 +20,7 @@
 //! full, and a batch larger than the credit goes when nothing else is on its way.
 mod backoff;
 mod calls;
+mod endpoint;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -55,7 +57,7 @@ pub use self::{
     options::WriterOptions,
     rows::{Rows, encode_schema},
     state::{Event, Progress},
-    window::{Repeated, SchemaId},
+    window::{SchemaId, Tally},
 };
 
 /// One ordered sender of rows into an output. Dropping it drops the stream; what was not
@@ -70,7 +72,7 @@ pub struct Writer {
 
 /// Checks an address without connecting: `http://HOST:PORT`.
 pub fn check_endpoint(endpoint: &str) -> Result<(), Error> {
-    worker::endpoint(endpoint).map(|_| ())
+    endpoint::endpoint(endpoint).map(|_| ())
 }
 
 impl Drop for Writer {
@@ -90,7 +92,7 @@ impl Writer {
     /// Starts to open a writer without waiting, so that the caller can watch
     /// [`poll_events`](Self::poll_events) meanwhile. Must be called inside a tokio runtime.
     pub fn start(endpoint: &str, options: WriterOptions) -> Result<Self, Error> {
-        let endpoint = worker::endpoint(endpoint)?;
+        let endpoint = endpoint::endpoint(endpoint)?;
         let (shared, changed) = Shared::new();
         let batch_timeout = options.batch_timeout.map(wire_duration);
         let worker = Worker {
@@ -99,7 +101,6 @@ impl Writer {
             shared: shared.clone(),
             backoff: Backoff::default(),
             lost_since: Some(Instant::now()),
-            unknown: false,
         };
         let task = tokio::spawn(worker.run());
         Ok(Self { shared, changed, task, batch_timeout })
@@ -116,7 +117,7 @@ impl Writer {
     }
 
     /// The sizes that hold for this stream; none before it is open.
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Option<Limits> {
         self.shared.read(|state| state.window.limits())
     }
 
@@ -152,7 +153,10 @@ impl Writer {
             self.changed.borrow_and_update();
             let taken = self.shared.ask(|state| match state.obstacle() {
                 Some(obstacle) => Err(obstacle),
-                None => state.window.offer(&draft),
+                None => Ok(state.window.offer(&draft)?.map(|offered| {
+                    state.repeated.add(offered.repeated);
+                    offered.sequence
+                })),
             })?;
             if let Some(sequence) = taken {
                 return Ok(sequence);
@@ -177,6 +181,19 @@ impl Writer {
     ) -> Result<(), Error> {
         let draft = self.draft(schema, rows, position);
         self.shared.ask(|state| state.window.replace_refused(&draft))
+    }
+
+    /// Sends several batches in the place of the refused one (BATCH_TOO_LARGE), each with its own
+    /// position. The first takes its number; batches behind it move up and go out again after
+    /// them. Does nothing if no batch is refused. An error means that nothing was changed.
+    pub fn split_refused(
+        &mut self,
+        schema: SchemaId,
+        parts: impl IntoIterator<Item = (Rows, Option<Bytes>)>,
+    ) -> Result<(), Error> {
+        let drafts = parts.into_iter().map(|(rows, position)| self.draft(schema, &rows, position));
+        let drafts: Vec<_> = drafts.collect();
+        self.shared.ask(|state| state.window.split_refused(&drafts))
     }
 
     fn draft(&self, schema: SchemaId, rows: &Rows, position: Option<Bytes>) -> Draft {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Error,
-    window::{Repeated, Window},
+    window::{Tally, Window},
 };
 
 /// Events that nobody polls give way to newer ones beyond this many.
@@ -36,9 +36,8 @@ pub enum Event {
     },
     /// A batch is refused; nothing of it is written.
     Refused(Arc<Refused>),
-    /// The service was lost with these on their way and remembers nothing of them. They go again,
-    /// and may be there twice.
-    Repeated(Repeated),
+    /// These go again, and nobody knows whether they were written before: they may be there twice.
+    Repeated(Tally),
     /// The service closes soon; the writer connects again by itself.
     Draining,
     /// The stream is lost; the writer connects again by itself.
@@ -61,15 +60,18 @@ pub struct Progress {
     pub unacknowledged_batches: usize,
     /// Bytes of their messages.
     pub unacknowledged_bytes: u64,
+    /// Those of them that went out on a stream: they may or may not be written.
+    pub unsettled: Tally,
     /// Why the oldest of them waits in the service, if it does.
     pub held: Option<Held>,
     /// Rows that the output's error policy set aside since the writer was made.
     pub rejected_total: u64,
     /// How often the stream was opened again.
     pub reconnects: u64,
-    /// What went again although the service may have written it before: at most so much is there
-    /// more than once. A batch counts each time that it goes again.
-    pub repeated: Repeated,
+    /// What went again although it may be written: at most so much is there more than once. A
+    /// batch counts each time that it goes again. Where an earlier run of the writer left batches
+    /// whose outcome is not known, those that take their numbers now count.
+    pub repeated: Tally,
     /// The batch that waits for the caller's decision.
     pub refused: Option<Arc<Refused>>,
     /// True while there is a stream.
@@ -89,7 +91,7 @@ pub(super) struct State {
     pub(super) held: Option<Held>,
     pub(super) rejected_total: u64,
     pub(super) reconnects: u64,
-    pub(super) repeated: Repeated,
+    pub(super) repeated: Tally,
     /// The caller wants the stream closed.
     pub(super) closing: bool,
     /// How the worker ended.
@@ -107,11 +109,18 @@ impl State {
         self.events.push_back(event);
     }
 
+    /// Rows that the error policy set aside.
+    pub(super) fn reject(&mut self, rows: Vec<RejectedRow>, total: u64) {
+        if total > 0 {
+            self.rejected_total += total;
+            self.event(Event::Rejected { rows, total });
+        }
+    }
+
     /// The service may have written these before; they go again.
-    pub(super) fn repeat(&mut self, repeated: Repeated) {
+    pub(super) fn repeat(&mut self, repeated: Tally) {
         if repeated.batches > 0 {
-            self.repeated.batches += repeated.batches;
-            self.repeated.rows += repeated.rows;
+            self.repeated.add(repeated);
             self.event(Event::Repeated(repeated));
         }
     }
@@ -127,6 +136,7 @@ impl State {
             durable_position: self.window.durable_position(),
             unacknowledged_batches,
             unacknowledged_bytes,
+            unsettled: self.window.unsettled(),
             held: self.held.clone(),
             rejected_total: self.rejected_total,
             reconnects: self.reconnects,

@@ -3,12 +3,16 @@ use std::{sync::Arc, time::Duration};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, cast::AsArray as _};
 use bytes::Bytes;
-use proto::v1::{Batch, Credit, RejectedRow, Schema, WriteOnceRequest, batch::Rows as Carrier};
+use proto::v1::{
+    Batch, Credit, Limits, RejectedRow, Schema, WriteOnceRequest, batch::Rows as Carrier,
+};
 use tokio::{net::TcpListener, time::Instant};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::{
-    Client, Error, Event, Repeated, Rows, SchemaId, Writer, WriterOptions, encode_schema,
+    Client, Error, Event, Rows, SchemaId, Tally, Writer, WriterOptions, check_endpoint,
+    encode_schema,
     fake::{Act, Fake, Opening, Script, status, streams_of},
 };
 
@@ -166,7 +170,7 @@ async fn what_may_be_there_twice_after_the_service_forgot_is_counted() {
     let told: Vec<_> = told.collect();
     let progress = writer.finish().await.unwrap();
     let copies = fake.log().copies;
-    let Repeated { batches, rows } = progress.repeated;
+    let Tally { batches, rows } = progress.repeated;
     assert!(copies > 0 && copies <= batches, "{copies} are there twice, {batches} were told");
     assert!(batches <= 4, "no more than the credit allows, {batches}");
     assert_eq!(rows, batches * ROWS as u64);
@@ -188,7 +192,7 @@ async fn nothing_counts_as_repeated_where_the_service_remembers() {
         send(&mut writer, schema, number).await.unwrap();
     }
     let progress = writer.finish().await.unwrap();
-    assert_eq!((progress.reconnects, progress.repeated), (2, Repeated::default()));
+    assert_eq!((progress.reconnects, progress.repeated), (2, Tally::default()));
 }
 
 #[tokio::test]
@@ -201,7 +205,228 @@ async fn batches_behind_an_unknown_one_count_as_repeated() {
         send(&mut writer, schema, number).await.unwrap();
     }
     let progress = writer.finish().await.unwrap();
-    assert_eq!(progress.repeated, Repeated { batches: 3, rows: 3 * ROWS as u64 });
+    assert_eq!(progress.repeated, Tally { batches: 3, rows: 3 * ROWS as u64 });
+}
+
+/// Batch 1 is durable, the acknowledgement is lost, and those behind it are there unknown.
+#[tokio::test]
+async fn an_unknown_outcome_behind_a_broken_stream_counts_as_repeated() {
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    let fake = Fake::start([slow.at(4, Act::StoreOneAndBreak)]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..4 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    let progress = writer.finish().await.unwrap();
+    assert_eq!(fake.log().copies, 3);
+    assert_eq!(progress.repeated, Tally { batches: 3, rows: 3 * ROWS as u64 });
+    assert_clean(&fake);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_unknown_counts_when_its_numbers_are_used() {
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    let unknown = status(Code::Unavailable, "DELIVERY_UNKNOWN", "yes", "yes");
+    let fake = Fake::start([slow.at(3, Act::Fail(unknown))]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..3 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    while fake.log().arrivals.len() < 3 {
+        writer.changed().await;
+    }
+    drop(writer);
+    let before = fake.log().durable_through;
+    let (mut writer, schema) = open(&fake).await;
+    for number in before as i64..5 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    let progress = writer.finish().await.unwrap();
+    assert_eq!(progress.repeated, Tally { batches: 3 - before, rows: (3 - before) * ROWS as u64 });
+}
+
+/// Another sender of the same writer has come further, with batches of its own.
+#[tokio::test]
+async fn progress_that_another_sender_made_is_not_taken_for_its_own() {
+    // By its position; by a number that was offered and never sent; by one that does not exist.
+    for (sequence, of, credit) in [(2, 77, 4), (2, 1, 1), (9, 8, 4)] {
+        let slow = Script {
+            ack_after: Duration::from_secs(60),
+            credit: Credit { bytes: 1 << 20, batches: credit },
+            ..Script::default()
+        };
+        let mut fake = Fake::start([slow]);
+        let (mut writer, schema) = open(&fake).await;
+        writer.settled().await.unwrap();
+        send(&mut writer, schema, 0).await.unwrap();
+        if credit > 1 {
+            send(&mut writer, schema, 1).await.unwrap();
+        }
+        let arrived = writer.progress().unacknowledged_batches;
+        while fake.log().arrivals.len() < arrived {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.kill();
+        (fake.log().durable_through, fake.log().position) = (sequence, position(of));
+        fake.revive();
+        let error = writer.settled().await.unwrap_err();
+        let foreign = matches!(error, Error::ForeignProgress { sequence: s, .. } if s == sequence);
+        assert!(foreign && error.may_be_written(), "{error}");
+        assert_eq!(writer.progress().durable_through, 0, "none of it counts as its own");
+    }
+}
+
+#[tokio::test]
+async fn rows_set_aside_are_told_once_though_their_acknowledgement_is_lost() {
+    let rows = |row| vec![RejectedRow { row, ..Default::default() }];
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    let scripts = [
+        Script::default().at(1, Act::Reject(rows(1))),
+        slow.at(1, Act::Reject(rows(5))).at(3, Act::StoreAndBreak),
+        Script::default().at(1, Act::Break),
+    ];
+    let mut fake = Fake::start(scripts);
+    let (mut writer, schema) = open(&fake).await;
+    send(&mut writer, schema, 0).await.unwrap();
+    writer.settled().await.unwrap(); // this one was told
+    fake.kill();
+    fake.revive();
+    for number in 1..6 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    writer.settled().await.unwrap();
+    let named = writer.poll_events().into_iter().filter_map(|event| match event {
+        Event::Rejected { rows, .. } => Some(rows),
+        _ => None,
+    });
+    let named: Vec<_> = named.flatten().map(|row| (row.sequence, row.row)).collect();
+    assert_eq!(named, [(1, 1), (2, 5)]);
+    assert_eq!(writer.progress().rejected_total, 2);
+    assert!(fake.log().opens.len() >= 3);
+}
+
+#[tokio::test]
+async fn the_position_outlives_the_memory_of_the_service() {
+    let mut fake = Fake::start([]);
+    let (mut writer, schema) = open(&fake).await;
+    send(&mut writer, schema, 0).await.unwrap();
+    writer.settled().await.unwrap();
+    fake.kill();
+    fake.log().forget();
+    fake.revive();
+    while fake.log().opens.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(writer);
+    let mut next = Writer::open(&fake.url(), options()).await.unwrap();
+    let opened = next.opened().await.unwrap();
+    assert_eq!((opened.resume_after, opened.position.map(Bytes::from)), (1, position(0)));
+    let known =
+        WriterOptions { acknowledged: Some(7), acknowledged_position: position(6), ..options() };
+    let opened = Writer::open(&fake.url(), known).await.unwrap().opened().await.unwrap();
+    assert_eq!((opened.resume_after, opened.position.map(Bytes::from)), (7, position(6)));
+}
+
+/// The last half of a batch.
+fn half(number: i64, second: bool) -> (Rows, Option<Bytes>) {
+    let start = if second { ROWS / 2 } else { 0 };
+    let rows = batch(number).slice(start as usize, ROWS as usize / 2);
+    (Rows::from_arrow(&rows).unwrap(), position(number))
+}
+
+#[tokio::test]
+async fn a_refused_batch_may_be_split() {
+    let script = Script { ack_after: Duration::from_millis(30), ..Script::default() };
+    let fake = Fake::start([script.at(2, Act::Refuse("BATCH_TOO_LARGE", vec![]))]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..4 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    let error = writer.settled().await.unwrap_err();
+    assert_eq!(error.reason(), "BATCH_TOO_LARGE");
+    writer.split_refused(schema, [half(1, false), half(1, true)]).unwrap();
+    assert_eq!(send(&mut writer, schema, 4).await.unwrap(), 6);
+    let progress = writer.finish().await.unwrap();
+    assert_eq!((progress.durable_through, progress.repeated), (6, Tally::default()));
+    let sizes: Vec<_> = fake.log().rows().iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(sizes, [100, 50, 50, 100, 100, 100]);
+    assert_clean(&fake);
+}
+
+#[tokio::test]
+async fn batches_that_are_too_large_for_the_next_stream_may_be_split() {
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    let limits = Limits { message_bytes_max: 900, ..slow.limits };
+    let narrow = Script { limits, ..Script::default() };
+    let fake = Fake::start([slow.at(3, Act::Break), narrow]);
+    let (mut writer, schema) = open(&fake).await;
+    for number in 0..3 {
+        send(&mut writer, schema, number).await.unwrap();
+    }
+    for number in 0..3 {
+        let error = writer.settled().await.unwrap_err();
+        assert_eq!(error.reason(), "BATCH_TOO_LARGE", "{error}");
+        let whole = (Rows::from_arrow(&batch(number)).unwrap(), None);
+        let error = writer.split_refused(schema, [half(number, false), whole]).unwrap_err();
+        assert!(matches!(error, Error::BatchTooLarge { .. }), "{error}");
+        writer.split_refused(schema, [half(number, false), half(number, true)]).unwrap();
+    }
+    let events = writer.poll_events();
+    assert!(events.iter().any(|event| matches!(event, Event::Refused(_))));
+    assert_eq!(writer.finish().await.unwrap().durable_through, 6);
+    assert!(fake.log().rows().iter().all(|batch| batch.num_rows() == 50));
+    assert_clean(&fake);
+}
+
+/// What is wrong with the new call says nothing of the rows that the old stream was given.
+#[tokio::test]
+async fn a_call_that_is_refused_after_a_reconnect_leaves_the_rows_before_it_open() {
+    let slow = Script { ack_after: Duration::from_secs(60), ..Script::default() };
+    for given in [2, 0] {
+        let gone = status(Code::NotFound, "OUTPUT_NOT_FOUND", "no", "no");
+        let refused = Script { opening: Opening::Fail(gone), ..Script::default() };
+        let mut fake = Fake::start([slow.clone(), refused]);
+        let (mut writer, schema) = open(&fake).await;
+        for number in 0..given {
+            send(&mut writer, schema, number).await.unwrap();
+        }
+        while (fake.log().arrivals.len() as i64) < given {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.kill();
+        fake.revive();
+        while fake.log().opens.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let error = send_until_error(&mut writer, schema).await;
+        assert_eq!((error.reason(), error.may_be_written()), ("OUTPUT_NOT_FOUND", given > 0));
+        assert_eq!(writer.progress().unsettled.batches, given as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_late_invitation_to_try_again_is_taken_as_far_as_there_is_time() {
+    let busy = status(Code::ResourceExhausted, "TOO_MANY_WRITERS", "yes", "no");
+    let mut details = busy.get_error_details();
+    details.set_retry_info(Some(Duration::from_secs(600)));
+    let busy = Status::with_error_details(Code::ResourceExhausted, "full", details);
+    let opening = Opening::Fail(busy);
+    let fake = Fake::start([Script { opening, ..Script::default() }]);
+    let reconnect_for = Duration::from_millis(300);
+    let options = WriterOptions { reconnect_for, ..options() };
+    Writer::open(&fake.url(), options).await.unwrap();
+    assert_eq!(fake.log().opens.len(), 2);
+}
+
+#[tokio::test]
+async fn schemas_may_be_declared_before_the_service_answers() {
+    let fake = Fake::start([Script { opening: Opening::Wait(2), ..Script::default() }]);
+    let mut writer = Writer::start(&fake.url(), options()).unwrap();
+    assert!(writer.limits().is_none());
+    let schema = writer.schema(&batch(0).schema()).unwrap();
+    send(&mut writer, schema, 0).await.unwrap();
+    writer.finish().await.unwrap();
+    assert_eq!(stored(&fake), [0]);
 }
 
 #[tokio::test]
@@ -481,6 +706,8 @@ async fn single_calls_answer() {
     let mut client = Client::connect(&fake.url(), Duration::from_secs(5)).await.unwrap();
     assert_eq!(client.list_outputs().await.unwrap()[0].alias, "delays");
     assert_eq!(client.get_output("delays").await.unwrap().topic, "flight-delays");
+    let error = Client::connect("http://127.0.0.1:1", Duration::from_secs(30)).await.unwrap_err();
+    assert!(!error.to_string().contains("tried for"), "refused at once: {error}");
     let error = client.get_output("nothing").await.unwrap_err();
     assert_eq!((error.reason(), error.retry()), ("OUTPUT_NOT_FOUND", false));
     assert!(!client.get_writer("delays", "w").await.unwrap().known);
@@ -511,8 +738,20 @@ async fn single_calls_answer() {
 
 #[tokio::test]
 async fn an_endpoint_must_be_plain_http() {
-    for wrong in ["127.0.0.1:7070", "https://127.0.0.1:7070", "http://", "ftp://x"] {
+    for wrong in [
+        "127.0.0.1:7070",
+        "https://127.0.0.1:7070",
+        "http://",
+        "ftp://x",
+        "http://127.0.0.1:7070/path",
+        "http://127.0.0.1:7070?token=hidden",
+        "http://user:hidden@127.0.0.1:7070",
+        "http://user:hid/hidden@127.0.0.1:7070/",
+        "user:hidden@127.0.0.1:7070",
+    ] {
         let error = Writer::open(wrong, options()).await.unwrap_err();
         assert!(matches!(error, Error::Endpoint { .. }), "{wrong}: {error}");
+        assert!(!error.to_string().contains("hidden"), "{wrong}: {error}");
     }
+    check_endpoint("http://localhost:7070/").unwrap();
 }

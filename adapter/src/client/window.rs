@@ -9,6 +9,8 @@
 //!
 //! A reconnect moves `sent` to 0, a refusal moves it back to the refused batch, an
 //! acknowledgement takes entries away from the front.
+mod refusal;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -42,6 +44,10 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: VecDeque<Entry>,
+    /// The highest sequence that any stream was given with the rows that it has now.
+    given_through: u64,
+    /// Batches up to here may be written already: what is offered under these numbers repeats.
+    maybe_written_through: u64,
     /// How many entries, from the front, this stream has been given.
     sent: usize,
     /// Their bytes.
@@ -52,7 +58,8 @@ pub(super) struct Window {
     durable_through: u64,
     durable_position: Option<Bytes>,
     credit: Credit,
-    limits: Limits,
+    /// None before the first stream is open.
+    limits: Option<Limits>,
     schemas: Vec<Columns>,
     /// Which schemas this stream has been told.
     declared: Vec<bool>,
@@ -85,13 +92,34 @@ const NO_LIMITS: Limits = Limits {
     record_bytes_max: u64::MAX,
 };
 
-/// Batches that go again although the service may have written them already.
+/// So many batches, and the rows in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Repeated {
-    /// How many.
+pub struct Tally {
+    /// How many batches.
     pub batches: u64,
     /// Their rows, of those batches whose rows were counted.
     pub rows: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, more: Self) {
+        self.batches += more.batches;
+        self.rows += more.rows;
+    }
+
+    fn count<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut tally = Self::default();
+        entries.for_each(|entry| tally.add(Self { batches: 1, rows: entry.rows }));
+        tally
+    }
+}
+
+/// A batch that was taken into the window.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) sequence: u64,
+    /// What of it may be written already.
+    pub(super) repeated: Tally,
 }
 
 /// What an answer changed.
@@ -112,8 +140,14 @@ impl Window {
         self.durable_position.clone()
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Option<Limits> {
         self.limits
+    }
+
+    /// Batches that a stream was given and that are not durable: they may or may not be written.
+    pub(super) fn unsettled(&self) -> Tally {
+        let given = |entry: &&Entry| entry.batch.sequence <= self.given_through;
+        Tally::count(self.entries.iter().take_while(given))
     }
 
     /// Batches, and bytes of their messages, that are not durable.
@@ -145,7 +179,7 @@ impl Window {
         if let Some(id) = self.schemas.iter().position(|known| *known == columns) {
             return Ok(SchemaId(id as u32));
         }
-        let schemas_max = self.limits.schemas_max;
+        let schemas_max = self.limits.map_or(u32::MAX, |limits| limits.schemas_max);
         if self.schemas.len() as u64 >= u64::from(schemas_max) {
             return Err(Error::TooManySchemas { schemas_max });
         }
@@ -156,21 +190,25 @@ impl Window {
 
     /// Takes a batch if there is room for it, within the credit or alone, and tells its number.
     /// Without room nothing is kept.
-    pub(super) fn offer(&mut self, draft: &Draft) -> Result<Option<u64>, Error> {
+    pub(super) fn offer(&mut self, draft: &Draft) -> Result<Option<Offered>, Error> {
         let entry = self.entry(self.next_sequence, draft)?;
         let fits = self.entries.len() < self.credit.batches as usize
             && self.bytes + entry.bytes <= self.credit.bytes;
         if !fits && !self.entries.is_empty() {
             return Ok(None);
         }
+        let sequence = self.next_sequence;
+        let repeats = sequence <= self.maybe_written_through;
+        let repeated = Tally::count(repeats.then_some(&entry).into_iter());
         self.bytes += entry.bytes;
         self.next_sequence += 1;
         self.entries.push_back(entry);
-        Ok(Some(self.next_sequence - 1))
+        Ok(Some(Offered { sequence, repeated }))
     }
 
     fn entry(&self, sequence: u64, draft: &Draft) -> Result<Entry, Error> {
-        let Limits { message_bytes_max, batch_rows_max, position_bytes_max, .. } = self.limits;
+        let limits = self.limits.unwrap_or(NO_LIMITS);
+        let Limits { message_bytes_max, batch_rows_max, position_bytes_max, .. } = limits;
         if let Some(rows) = draft.rows.count.filter(|rows| *rows > u64::from(batch_rows_max)) {
             return Err(Error::TooManyRows { rows, rows_max: batch_rows_max });
         }
@@ -222,56 +260,54 @@ impl Window {
             _ => {
                 self.sent += 1;
                 self.sent_bytes += entry.bytes;
+                self.given_through = self.given_through.max(entry.batch.sequence);
                 Message::Batch(entry.batch.clone())
             }
         };
         Some(WriteRequest { message: Some(message) })
     }
 
-    /// A stream is open: it has seen nothing of the window. `unknown`: the service itself ended
-    /// the stream before with the word that rows may be written. Tells what goes again and may be
-    /// there already.
-    pub(super) fn opened(
-        &mut self,
-        opened: &Opened,
-        unknown: bool,
-    ) -> Result<(Moved, Repeated), Error> {
-        let resume_after = opened.resume_after;
+    /// A stream is open: it has seen nothing of the window. Tells what goes again and may be there
+    /// already.
+    pub(super) fn opened(&mut self, opened: &Opened) -> Result<(Moved, Tally), Error> {
+        let Opened { resume_after, maybe_written_through, .. } = *opened;
         let first = self.next_sequence == 0;
-        let known = !unknown && self.is_remembered(opened);
-        let given = self.sent.checked_sub(1).map(|last| self.entries[last].batch.sequence);
         if first {
             self.next_sequence = resume_after + 1;
             self.durable_through = resume_after;
+            self.given_through = resume_after;
             self.durable_position = opened.position.clone().map(Bytes::from);
         } else if resume_after < self.durable_through {
             let durable_through = self.durable_through;
             return Err(Error::ProgressLost { resume_after, durable_through });
+        } else {
+            self.check_own(opened)?;
         }
         (self.sent, self.sent_bytes, self.gaps_expected) = (0, 0, 0);
         self.declared.fill(false);
         self.credit = opened.credit.unwrap_or_default();
-        self.limits = opened.limits.unwrap_or(NO_LIMITS);
+        self.limits = Some(opened.limits.unwrap_or(NO_LIMITS));
         let moved = self.durable(resume_after)?;
-        let again = |entry: &&Entry| given.is_some_and(|last| entry.batch.sequence <= last);
-        let mut repeated = Repeated::default();
-        if !known {
-            for entry in self.entries.iter().take_while(again) {
-                repeated.batches += 1;
-                repeated.rows += entry.rows;
-            }
-        }
+        // A service that does not remember this writer may have written all that it was given.
+        let again_through = maybe_written_through.unwrap_or(u64::MAX).min(self.given_through);
+        let again = |entry: &&Entry| entry.batch.sequence <= again_through;
+        let repeated = Tally::count(self.entries.iter().take_while(again));
+        self.maybe_written_through = maybe_written_through.unwrap_or(0);
+        self.refuse_oversized();
         Ok((moved, repeated))
     }
 
-    /// Whether the service proves that it remembers this writer: it goes on behind what it has
-    /// said before, or knows the position that came with it. A service that does so has settled
-    /// all that it had taken, so what goes again now never reached it. One that was restarted
-    /// knows only the number that it was told with `Open`.
-    fn is_remembered(&self, opened: &Opened) -> bool {
-        let position = opened.position.as_deref();
-        opened.resume_after > self.durable_through
-            || (position.is_some() && position == self.durable_position.as_deref())
+    /// The service goes on behind what it has acknowledged here, so it speaks of a batch whose
+    /// acknowledgement was lost. A batch that was never given, or another position than that of
+    /// ours, is another sender's, and ours under this number are not written.
+    fn check_own(&self, opened: &Opened) -> Result<(), Error> {
+        let sequence = opened.resume_after;
+        let Some(ahead) = sequence.checked_sub(self.durable_through + 1) else { return Ok(()) };
+        let entry = self.entries.get(ahead as usize).filter(|_| sequence <= self.given_through);
+        match entry {
+            Some(entry) if entry.batch.position.as_deref() == opened.position.as_deref() => Ok(()),
+            _ => Err(Error::ForeignProgress { sequence, sent: self.given_through }),
+        }
     }
 
     pub(super) fn acknowledged(&mut self, ack: &Ack) -> Result<Moved, Error> {
@@ -282,8 +318,8 @@ impl Window {
     }
 
     fn durable(&mut self, through: u64) -> Result<Moved, Error> {
-        let sent = self.next_sequence - 1;
-        if through > sent {
+        if through > self.given_through {
+            let sent = self.given_through;
             return Err(Error::ForeignProgress { sequence: through, sent });
         }
         if through <= self.durable_through {
@@ -298,71 +334,7 @@ impl Window {
             }
             self.durable_position = entry.batch.position;
         }
-        // Another stream may have had the refused batch accepted.
-        self.refused.take_if(|refused| refused.sequence <= through);
         self.durable_through = through;
         Ok(Moved::Durable)
-    }
-
-    /// A batch is refused. Those behind it are not accepted either; they go again after the
-    /// caller has decided. Tells the refusal if it is news.
-    pub(super) fn refused_by_service(
-        &mut self,
-        refused: Refused,
-    ) -> Result<Option<Arc<Refused>>, Error> {
-        let index = refused.sequence.checked_sub(self.durable_through + 1).map(|i| i as usize);
-        if self.gaps_expected > 0 && index.is_some_and(|index| index > self.sent) {
-            self.gaps_expected -= 1;
-            return Ok(None);
-        }
-        let Some(index) = index.filter(|index| *index < self.sent) else {
-            let sequence = refused.sequence;
-            return Err(Error::Protocol(format!("it refuses batch {sequence}, which is not sent")));
-        };
-        if refused.code == "SEQUENCE_GAP" {
-            let Refused { sequence, expected_sequence, .. } = refused;
-            return Err(Error::Protocol(format!(
-                "it refuses batch {sequence} as a gap and expects {expected_sequence}"
-            )));
-        }
-        self.gaps_expected += self.sent - index - 1;
-        self.sent = index;
-        self.sent_bytes = self.entries.range(..index).map(|entry| entry.bytes).sum();
-        let refused = Arc::new(refused);
-        self.refused = Some(refused.clone());
-        Ok(Some(refused))
-    }
-
-    /// Gives the refused batch up: those behind it move up one number.
-    pub(super) fn skip_refused(&mut self) -> Option<Arc<Refused>> {
-        let refused = self.refused.take()?;
-        let index = self.index_of(&refused);
-        let entry = self.entries.remove(index).expect("a refused batch is in the window");
-        self.bytes -= entry.bytes;
-        for index in index..self.entries.len() {
-            let mut batch = self.entries[index].batch.clone();
-            batch.sequence -= 1;
-            // The number may take a byte less on the wire.
-            let moved = Entry::new(batch, self.entries[index].rows);
-            self.bytes = self.bytes - self.entries[index].bytes + moved.bytes;
-            self.entries[index] = moved;
-        }
-        self.next_sequence -= 1;
-        Some(refused)
-    }
-
-    /// Puts other rows in the place of the refused ones, under the same number.
-    pub(super) fn replace_refused(&mut self, draft: &Draft) -> Result<(), Error> {
-        let Some(refused) = self.refused.clone() else { return Ok(()) };
-        let replacement = self.entry(refused.sequence, draft)?;
-        let index = self.index_of(&refused);
-        self.bytes = self.bytes - self.entries[index].bytes + replacement.bytes;
-        self.entries[index] = replacement;
-        self.refused = None;
-        Ok(())
-    }
-
-    fn index_of(&self, refused: &Refused) -> usize {
-        (refused.sequence - self.durable_through - 1) as usize
     }
 }

@@ -1,5 +1,5 @@
 //! The task behind a writer: keeps one stream open, sends what the window allows, takes answers.
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use proto::v1::{
     Ack, Heartbeat, Open, Opened, WriteRequest, WriteResponse,
@@ -15,9 +15,8 @@ use tonic::{Code, Streaming, transport::Endpoint};
 use super::{
     Error, Event, ServiceError, WriterOptions,
     backoff::Backoff,
-    options::{
-        ANSWER_BYTES_MAX, CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, wire_duration,
-    },
+    endpoint::chain,
+    options::{ANSWER_BYTES_MAX, CONNECT_TIMEOUT, wire_duration},
     state::Shared,
     window::Moved,
 };
@@ -29,38 +28,6 @@ const OUTBOUND_REQUESTS: usize = 8;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a timer that is not wanted.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// A plain HTTP/2 endpoint with the settings that rows need.
-pub(super) fn endpoint(address: &str) -> Result<Endpoint, Error> {
-    let fault = |cause: String| Error::Endpoint { endpoint: address.to_owned(), cause };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| fault(chain(&e)))?;
-    match endpoint.uri().scheme_str() {
-        Some("http") => {}
-        Some(other) => return Err(fault(format!("`{other}` is not spoken here"))),
-        None => return Err(fault("the scheme is missing".to_owned())),
-    }
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(1024 * 1024)
-        .initial_connection_window_size(4 * 1024 * 1024))
-}
-
-/// An error with all its causes, since those of a transport say nothing by themselves.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        texts.push(cause.to_string());
-        next = cause.source();
-    }
-    texts.dedup();
-    texts.join(": ")
-}
 
 /// A stream that ended without the service's word.
 fn lost(reason: &str, message: impl Into<String>) -> Error {
@@ -83,8 +50,6 @@ pub(super) struct Worker {
     pub(super) backoff: Backoff,
     /// Since when there is no stream.
     pub(super) lost_since: Option<Instant>,
-    /// The service itself ended the last stream with the word that rows may be written.
-    pub(super) unknown: bool,
 }
 
 impl Worker {
@@ -93,6 +58,10 @@ impl Worker {
         let _mark = EndMark(self.shared.clone());
         let ended = self.run_to_end().await;
         self.shared.tell(|state| {
+            // A stream that was refused says nothing of what an older one was given.
+            let unsettled = state.window.unsettled().batches > 0;
+            let ended =
+                ended.map_err(|error| if unsettled { error.of_given_rows() } else { error });
             state.connected = false;
             state.ended = Some(ended);
         });
@@ -107,16 +76,17 @@ impl Worker {
             if !cause.retry() {
                 return Err(cause);
             }
-            // A connection that breaks says nothing of its own; the next `Opened` tells.
-            self.unknown |= !cause.reason().is_empty() && cause.may_be_written();
             let since = *self.lost_since.get_or_insert_with(Instant::now);
+            let left = self.options.reconnect_for.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Err(self.gave_up(cause, since));
+            }
             let mut retry_in = self.backoff.next();
             if let Error::Service(error) = &cause {
                 retry_in = retry_in.max(error.retry_delay.unwrap_or_default());
             }
-            if since.elapsed() + retry_in > self.options.reconnect_for {
-                return Err(self.gave_up(cause, since));
-            }
+            // However late the service wants it, there is a last attempt.
+            let retry_in = retry_in.min(left);
             self.shared.tell(|state| {
                 state.connected = false;
                 state.event(Event::Lost { cause, retry_in });
@@ -239,16 +209,22 @@ impl Worker {
 
     fn opened(&mut self, opened: Opened) -> Result<(), Error> {
         self.lost_since = None;
-        let unknown = std::mem::take(&mut self.unknown);
         let moved = self.shared.tell(|state| -> Result<Moved, Error> {
-            let (moved, repeated) = state.window.opened(&opened, unknown)?;
+            let before = state.window.refused();
+            let (moved, repeated) = state.window.opened(&opened)?;
             state.reconnects += u64::from(state.opened.is_some());
             state.connected = true;
             state.draining = false;
             state.held = None;
             state.opened = Some(opened.clone());
+            let (rows, total) = (opened.rejected.clone(), opened.rejected_total);
             state.event(Event::Opened(opened));
+            state.reject(rows, total);
             state.repeat(repeated);
+            if let Some(refused) = state.window.refused().filter(|now| before.as_ref() != Some(now))
+            {
+                state.event(Event::Refused(refused));
+            }
             Ok(moved)
         })?;
         if moved == Moved::Durable {
@@ -300,7 +276,9 @@ impl Stream<'_> {
             if drained {
                 return Err(lost("DRAINING", "the service is about to close"));
             }
+            // Answers first: what has come must not lose against the timer of the silence.
             tokio::select! {
+                biased;
                 answer = self.inbound.message() => {
                     heard = Instant::now();
                     let answer = answer?.ok_or_else(|| lost("", "the service ended the stream"))?;
@@ -386,10 +364,7 @@ fn acknowledged(ack: Ack, shared: &Shared) -> Result<Moved, Error> {
         if moved == Moved::Durable {
             state.held = None;
         }
-        if ack.rejected_total > 0 {
-            state.rejected_total += ack.rejected_total;
-            state.event(Event::Rejected { rows: ack.rejected, total: ack.rejected_total });
-        }
+        state.reject(ack.rejected, ack.rejected_total);
         Ok(moved)
     })
 }

@@ -167,7 +167,12 @@ impl<'a> Sender<'a> {
 
     /// Rows of a batch: as asked for, below the service's limit, and at most those of a second.
     fn chunk_rows(&self, writer: &Writer) -> usize {
-        let rows = self.args.batch_rows.get().min(writer.limits().batch_rows_max).max(1);
+        let rows = self
+            .args
+            .batch_rows
+            .get()
+            .min(writer.limits().map_or(u32::MAX, |limits| limits.batch_rows_max))
+            .max(1);
         let per_s = self.args.rate.map_or(u32::MAX, std::num::NonZeroU32::get);
         rows.min(per_s) as usize
     }
