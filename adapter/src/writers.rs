@@ -4,18 +4,14 @@
 //! one takes over, but goes on only when every record of the older is settled. What is remembered
 //! of a writer is small and outlives its streams, up to a declared number of idle writers; the
 //! ones unused for longest are forgotten first.
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap, VecDeque},
-};
+// Spelled out, since the models read this file from elsewhere.
+#[path = "writers/progress.rs"]
+mod progress;
 
-use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::{
-    credit::CREDIT_BATCHES,
-    output::BadRows,
-    sync::{Arc, Mutex, MutexGuard, watch},
-};
+pub use self::progress::{Place, Progress, Resume};
+use crate::sync::{Arc, Mutex, MutexGuard, watch};
 
 /// Longest writer name, in bytes.
 pub const WRITER_ID_BYTES_MAX: usize = 256;
@@ -23,18 +19,7 @@ pub const WRITER_ID_BYTES_MAX: usize = 256;
 /// Longest position, in bytes.
 pub const POSITION_BYTES_MAX: usize = 1024;
 
-/// Batches of a writer whose digest is remembered, to recognise a reused sequence.
-const REMEMBERED_LIVE: usize = 1024;
-
-/// The same for a writer without a stream.
-const REMEMBERED_IDLE: usize = 16;
-
-/// Rows of a writer that are remembered by name because they were set aside: what is beyond it is
-/// only counted. They go out in one message, and common clients take 4 MiB.
-const ASIDE_NAMED_LIVE: usize = 1000;
-
-/// The same for a writer without a stream, and how many of those there are.
-const ASIDE_NAMED_IDLE: usize = 100;
+/// Writers without a stream that remember rows by name.
 const ASIDE_WRITERS_IDLE: usize = 1000;
 
 /// A writer's name. It is no state, so it may be std's own.
@@ -65,51 +50,6 @@ struct Writer {
 struct Owner {
     taken_over: watch::Sender<bool>,
     settled: watch::Sender<bool>,
-}
-
-/// How far a writer has come.
-#[derive(Clone, Debug, Default)]
-pub struct Progress {
-    /// Every batch up to here is durable.
-    pub durable_through: u64,
-    /// The position stored with it.
-    pub position: Option<Bytes>,
-    /// The last sequence that was accepted.
-    pub accepted_through: u64,
-    remembered: VecDeque<(u64, u64)>,
-    /// Batches up to here were handed to Kafka, and their outcome is not known.
-    maybe_written_through: u64,
-    /// A batch has come since this memory began. Its engine has heard of that beginning by then,
-    /// and what it sends came here.
-    met: bool,
-    /// Rows that were set aside, of the last durable batches: their `Ack` may be lost.
-    aside: VecDeque<(u64, BadRows)>,
-}
-
-/// What the next stream of a writer is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resume {
-    /// Every batch up to here is durable.
-    pub after: u64,
-    /// The position that belongs to it.
-    pub position: Option<Bytes>,
-    /// Batches behind it, up to here, may be written. `None`: it is not known which.
-    pub maybe_written_through: Option<u64>,
-    /// Rows that were set aside in batches of which the engine does not know that they are durable.
-    pub aside: Vec<(u64, BadRows)>,
-}
-
-/// Where a sequence stands among those of its writer that were accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It is the next.
-    Next,
-    /// It was accepted before.
-    Known,
-    /// It was accepted before, for other rows.
-    Reused,
-    /// Others are missing before it.
-    Gap,
 }
 
 /// The right to write under a name, until dropped.
@@ -314,96 +254,6 @@ impl Drop for Lease {
         }
         drop(state);
         self.owner.settled.send_replace(true);
-    }
-}
-
-impl Progress {
-    /// Where the writer goes on: after the higher of what is stored and what the engine knows to
-    /// be durable, with the position that it has for that.
-    pub fn resume(&mut self, acknowledged: Option<u64>, position: Option<Bytes>) -> Resume {
-        if let Some(acknowledged) = acknowledged.filter(|known| *known > self.durable_through) {
-            // Another process has served it meanwhile, and what that took is not known here.
-            (self.durable_through, self.position, self.met) = (acknowledged, position, false);
-        }
-        self.accepted_through = self.durable_through;
-        let durable = self.durable_through;
-        self.remembered.retain(|(sequence, _)| *sequence <= durable);
-        let aside = acknowledged.map(|acknowledged| {
-            self.aside.retain(|(sequence, _)| *sequence > acknowledged);
-            self.aside.iter().cloned().collect()
-        });
-        Resume {
-            after: durable,
-            position: self.position.clone(),
-            maybe_written_through: self.met.then(|| self.maybe_written_through.max(durable)),
-            aside: aside.unwrap_or_default(),
-        }
-    }
-
-    /// A batch is on its way.
-    pub fn accepted(&mut self, sequence: u64, digest: u64) {
-        (self.accepted_through, self.met) = (sequence, true);
-        if self.remembered.len() == REMEMBERED_LIVE {
-            self.remembered.pop_front();
-        }
-        self.remembered.push_back((sequence, digest));
-    }
-
-    /// Everything up to this batch is durable.
-    pub fn durable(&mut self, sequence: u64, position: Option<Bytes>) {
-        self.durable_through = sequence;
-        self.position = position;
-    }
-
-    /// The outcome of this batch is not known, and the writer goes on before it.
-    pub fn maybe_written(&mut self, sequence: u64) {
-        self.maybe_written_through = self.maybe_written_through.max(sequence);
-    }
-
-    /// Rows of this durable batch were set aside. Its `Ack` may be lost, as may be those of as many
-    /// batches as an engine may have unacknowledged.
-    pub fn set_aside(&mut self, sequence: u64, rows: &BadRows) {
-        let oldest = sequence.saturating_sub(u64::from(CREDIT_BATCHES));
-        self.aside.retain(|(known, _)| *known > oldest);
-        if rows.total > 0 {
-            self.aside.push_back((sequence, rows.clone()));
-            self.keep_names(ASIDE_NAMED_LIVE);
-        }
-    }
-
-    /// Keeps the names of so many rows, the latest batches first. False if none is left.
-    fn keep_names(&mut self, mut names_max: usize) -> bool {
-        for (_, rows) in self.aside.iter_mut().rev() {
-            rows.named.truncate(names_max);
-            names_max -= rows.named.len();
-        }
-        self.aside.iter().any(|(_, rows)| !rows.named.is_empty())
-    }
-
-    /// Where a batch stands among those that were accepted.
-    pub fn place(&self, sequence: u64, digest: u64) -> Place {
-        match sequence.cmp(&(self.accepted_through + 1)) {
-            Ordering::Equal => Place::Next,
-            Ordering::Greater => Place::Gap,
-            Ordering::Less if self.same(sequence, digest) => Place::Known,
-            Ordering::Less => Place::Reused,
-        }
-    }
-
-    /// False if this sequence named other rows before, as far as is remembered.
-    fn same(&self, sequence: u64, digest: u64) -> bool {
-        let known = self.remembered.iter().rev().find(|(known, _)| *known == sequence);
-        known.is_none_or(|(_, known)| *known == digest)
-    }
-
-    /// Nothing is on its way any more, and little is kept. True if rows are remembered by name.
-    fn rest(&mut self) -> bool {
-        self.accepted_through = self.durable_through;
-        let surplus = self.remembered.len().saturating_sub(REMEMBERED_IDLE);
-        self.remembered.drain(..surplus);
-        self.remembered.shrink_to_fit();
-        self.aside.shrink_to_fit();
-        self.keep_names(ASIDE_NAMED_IDLE)
     }
 }
 

@@ -14,7 +14,7 @@ mod sync;
 #[expect(dead_code, reason = "the models use what has interleavings")]
 #[path = "../src/credit.rs"]
 mod credit;
-#[expect(dead_code, reason = "as above")]
+#[expect(dead_code, unused_imports, reason = "as above")]
 #[path = "../src/writers.rs"]
 mod writers;
 

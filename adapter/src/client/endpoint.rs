@@ -21,7 +21,7 @@ pub(super) fn endpoint(address: &str) -> Result<Endpoint, Error> {
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(fault("it names a user, and the service knows none".to_owned()));
     }
-    if uri.path().trim_end_matches('/') != "" || uri.query().is_some() {
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(fault("there is something behind the port".to_owned()));
     }
     Ok(endpoint

@@ -63,8 +63,8 @@ pub(crate) enum Act {
     /// The stream breaks. The oldest batch that waits is durable; what became of those behind it
     /// is not known (they are there).
     StoreOneAndBreak,
-    /// The same as `StoreAndBreak`, and the service forgets: from now on it knows what an `Open` tells it, as after
-    /// a restart.
+    /// The same as `StoreAndBreak`, and the service forgets: from now on it knows what an `Open`
+    /// tells it, as after a restart.
     StoreAndForget,
     /// The batch is refused, with these rows named.
     Refuse(&'static str, Vec<RejectedRow>),
