@@ -20,7 +20,7 @@ use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
 use kafka_output::{
     rows::{Carrier, Decoder, Limits, schema_from_ipc},
     send::{
-        files::{FileError, Files, Format, TextOptions},
+        files::{ChunkSize, FileError, Files, Format, TextOptions},
         types::ColumnType,
     },
 };
@@ -209,7 +209,8 @@ impl Rows {
 }
 
 fn read(files: &Files, skip: u64, chunk_rows: usize) -> Result<Rows, FileError> {
-    let (mut reader, skipped) = files.open(0, skip, chunk_rows)?;
+    let (mut reader, skipped) =
+        files.open(0, skip, ChunkSize { rows: chunk_rows, bytes: usize::MAX })?;
     assert!(skipped <= skip);
     let (mut batches, mut lines) = (Vec::new(), Vec::new());
     while let Some(chunk) = reader.next_chunk()? {

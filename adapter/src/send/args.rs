@@ -1,5 +1,7 @@
 //! The command line of `send`.
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{ffi::OsStr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 
 use super::{
     files::{Format, TextOptions, delimiter},
@@ -23,12 +25,15 @@ Going on:
   after them: after Ctrl-C, after a crash of the sender, after an outage of Kafka. It knows the rows
   by the content of the files, not by their names, so a file that was sent whole is not sent twice.
   --writer gives the sending a name of its own instead.
+  A service that was started again knows nothing of them. A new run then starts at row 1, and says
+  so: rows that were sent before are there twice afterwards.
   When the service is started again while rows are sent, the command goes on by itself behind the
   last acknowledgement. What was on its way goes again; the result says how many rows may
   therefore be there twice (repeated_rows).
 
 Types of text files:
-  CSV and JSON Lines files are read twice: first whole, to find types that hold for every row.
+  CSV and JSON Lines files are read whole before the first row is sent, to find types that hold for
+  every row. A file that changes meanwhile is a fault.
   In CSV a column is int64, float64, bool, date, timestamp[..] or timestamp[..,UTC] if all its
   values are, in their usual spelling, and no digit is lost; else it is utf8. Numbers with leading
   zeros are text. In JSON, columns of mixed types are kept as JSON; dates are text unless --types
@@ -49,7 +54,7 @@ pub struct SendArgs {
 
     /// The address of the service.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070",
-          value_parser = endpoint)]
+          value_parser = Address)]
     pub to: String,
 
     /// The output that gets the rows: its alias in the job file.
@@ -84,8 +89,8 @@ pub struct SendArgs {
     #[arg(long)]
     pub no_header: bool,
 
-    /// Rows of a batch, the unit of sending and acknowledging. Smaller where the service's limits
-    /// or --rate ask for it.
+    /// Rows of a batch, the unit of sending and acknowledging. Smaller where the service's limits,
+    /// --rate or long rows ask for it.
     #[arg(long, value_name = "ROWS", default_value = "1000")]
     pub batch_rows: NonZeroU32,
 
@@ -148,8 +153,29 @@ impl SendArgs {
     }
 }
 
-fn endpoint(text: &str) -> Result<String, String> {
-    check_endpoint(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+/// Reads an address. A fault is told in our words, since clap's repeat what was given, and that may
+/// hold a password.
+#[derive(Clone)]
+struct Address;
+
+impl TypedValueParser for Address {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let address = value.to_string_lossy().into_owned();
+        match check_endpoint(&address) {
+            Ok(()) => Ok(address),
+            Err(error) => {
+                let text = format!("--to: {error}\n");
+                Err(clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command))
+            }
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

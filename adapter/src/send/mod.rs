@@ -5,8 +5,10 @@
 //! batch carries the count of rows up to its end as its position, so the service itself knows
 //! where to go on and nothing is kept here.
 mod args;
+mod ending;
 pub mod files; // for `fuzz` alone
 mod identity;
+mod outcome;
 mod parts;
 mod report;
 mod sender;
@@ -22,7 +24,8 @@ pub use self::args::SendArgs;
 use self::{
     files::{FileError, Files},
     identity::Identity,
-    report::{Ended, Outcome, Report},
+    outcome::{Ended, Outcome},
+    report::Report,
     sender::Sender,
 };
 use crate::{exit::Exit, output_format::OutputFormat};
@@ -86,13 +89,10 @@ async fn send(
 const BROKEN_FILE: &str = "a file made its reader fail; it is probably broken";
 
 fn look_through(args: &SendArgs) -> Result<(Files, Identity), String> {
-    let look = || {
-        let options = args.text_options();
-        let files = Files::survey(&args.files, args.format, options.clone())?;
-        let identity = Identity::of(&files, &options)?;
-        Ok((files, identity))
-    };
-    let (files, identity) = look().map_err(|error: FileError| error.to_string())?;
+    let text = |error: FileError| error.to_string();
+    let options = args.text_options();
+    let files = Files::survey(&args.files, args.format, options.clone()).map_err(text)?;
     args.check_used(files.formats())?;
+    let identity = Identity::of(&files, &options).map_err(text)?;
     Ok((files, identity))
 }

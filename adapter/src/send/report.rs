@@ -1,9 +1,8 @@
-//! What a person sees while rows are sent, and the result for a person or a script.
+//! What a person sees while rows are sent.
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -11,13 +10,10 @@ use serde::Serialize;
 
 use super::args::ProgressMode;
 use crate::{
-    client::{Event, Held, Progress, RejectedRow},
-    exit::Exit,
+    client::{Error, Event, Held, Progress, RejectedRow},
     output_format::OutputFormat,
 };
 
-/// Bad rows that are named to a person.
-const SHOWN_ROWS_MAX: usize = 10;
 /// Bad rows that are kept for the result.
 const KEPT_ROWS_MAX: usize = 1000;
 
@@ -55,7 +51,8 @@ impl RowFault {
         }
     }
 
-    fn text(&self) -> String {
+    /// For a person.
+    pub fn text(&self) -> String {
         let mut text = self.file.display().to_string();
         match (self.line, self.row) {
             (Some(line), _) => write!(text, ":{line}"),
@@ -75,9 +72,12 @@ pub struct Report {
     bar: Option<ProgressBar>,
     /// An outage is told once, not with every attempt.
     lost: bool,
-    held: bool,
+    /// The batch that the output waits with, and why.
+    held: Option<(u64, String)>,
     /// Rows that the error policy set aside.
     pub rejected: Vec<RowFault>,
+    #[cfg(test)]
+    pub(super) said: std::sync::Mutex<Vec<String>>,
 }
 
 impl Report {
@@ -87,7 +87,14 @@ impl Report {
             && format == OutputFormat::Text
             && io::stderr().is_terminal();
         let bar = drawn.then(ProgressBar::new_spinner);
-        Self { bar, lost: false, held: false, rejected: Vec::new() }
+        Self {
+            bar,
+            lost: false,
+            held: None,
+            rejected: Vec::new(),
+            #[cfg(test)]
+            said: std::sync::Mutex::default(),
+        }
     }
 
     /// Tells how many rows there will be, where that is known, and how many are there already.
@@ -109,8 +116,8 @@ impl Report {
 
     /// Moves the bar.
     pub fn draw(&mut self, rows_durable: u64, bytes: u64, progress: &Progress) {
-        if self.held && progress.held.is_none() && progress.connected {
-            self.held = false;
+        // A new connection alone is no reason: the output may wait as before.
+        if self.held.take_if(|(batch, _)| progress.durable_through >= *batch).is_some() {
             self.note("the output goes on");
         }
         let Some(bar) = &self.bar else { return };
@@ -129,10 +136,14 @@ impl Report {
 
     /// A line for the person.
     pub fn note(&self, text: &str) {
+        #[cfg(test)]
+        self.said.lock().unwrap().push(text.to_owned());
+        // Whoever closes standard error does not want to know; the rows go on.
+        let print = || writeln!(io::stderr(), "{text}").ok();
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
-        }
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        };
     }
 
     /// What happened in the client.
@@ -147,21 +158,23 @@ impl Report {
             }
             Event::Lost { cause, .. } if !self.lost => {
                 self.lost = true;
-                self.note(&format!("no connection: {cause}; trying again"));
+                self.note(&lost_text(cause));
             }
             Event::Waiting(waiting) => {
                 let (code, reason) = (&waiting.code, &waiting.reason);
                 self.note(&format!("the service takes its time to open: {code} {reason}"));
             }
             Event::Held(held) => {
-                self.held = true;
-                self.note(&held_text(held));
+                let known = self.held.replace((held.sequence, held.code.clone()));
+                if known.is_none_or(|(_, code)| code != held.code) {
+                    self.note(&held_text(held));
+                }
             }
             Event::Repeated(repeated) => {
                 let rows = HumanCount(repeated.rows);
                 self.note(&format!(
-                    "the service does not remember what was on its way; {rows} rows go again and \
-                     may be there twice"
+                    "it is not known what became of {rows} rows; they go again and may be there \
+                     twice"
                 ));
             }
             Event::Draining => {
@@ -187,6 +200,14 @@ impl Report {
     }
 }
 
+/// A service that gives a reason is there.
+fn lost_text(cause: &Error) -> String {
+    match cause.reason() {
+        "" => format!("no connection: {cause}; trying again"),
+        _ => format!("the service ended the stream: {cause}; trying again"),
+    }
+}
+
 fn held_text(held: &Held) -> String {
     let Held { code, since, reason, .. } = held;
     let since = since.as_ref().and_then(|since| {
@@ -198,191 +219,45 @@ fn held_text(held: &Held) -> String {
     }
 }
 
-/// How a sending ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// All rows are durable.
-    Done,
-    /// They were before.
-    AlreadyThere,
-    /// The files have no rows.
-    NoRows,
-    /// A file is at fault.
-    BadInput,
-    /// The service cannot be reached.
-    Unreachable,
-    /// Stopped before everything was durable.
-    Unsettled,
-    /// The service refused.
-    Refused,
-    /// Something else.
-    Failed,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-impl Ended {
-    /// The exit code.
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Done | Self::AlreadyThere | Self::NoRows => Exit::Done,
-            Self::BadInput => Exit::BadInput,
-            Self::Unreachable => Exit::Unreachable,
-            Self::Unsettled => Exit::Unsettled,
-            Self::Refused => Exit::Refused,
-            Self::Failed => Exit::Failure,
-        }
-    }
-}
+    use super::*;
+    use crate::client::ServiceError;
 
-/// The result, as a script gets it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// How it ended.
-    pub ended: Ended,
-    /// The output's alias.
-    pub output: String,
-    /// The writer; empty if it did not come to one.
-    pub writer: String,
-    /// Rows that were to be sent, where that is known.
-    pub rows_total: Option<u64>,
-    /// Rows that were durable before.
-    pub rows_before: u64,
-    /// Rows that are durable now, those before among them.
-    pub rows_durable: u64,
-    /// Batches that this run sent.
-    pub batches: u64,
-    /// Every batch up to here is durable.
-    pub durable_through: u64,
-    /// Rows that the output's error policy set aside.
-    pub rejected_total: u64,
-    /// Some of them.
-    pub rejected: Vec<RowFault>,
-    /// The rows for which a batch is refused.
-    pub refused: Vec<RowFault>,
-    /// How often the connection was made again.
-    pub reconnects: u64,
-    /// Rows that went again after the service had lost its memory of them: at most so many
-    /// records are there in addition.
-    pub repeated_rows: u64,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-    /// Rows that became durable, each second.
-    pub rows_per_s: f64,
-    /// What went wrong.
-    pub error: Option<String>,
-}
-
-impl Outcome {
-    /// Before anything was sent.
-    pub fn new(ended: Ended, output: &str) -> Self {
-        Self {
-            ended,
-            output: output.to_owned(),
-            writer: String::new(),
-            rows_total: None,
-            rows_before: 0,
-            rows_durable: 0,
-            batches: 0,
-            durable_through: 0,
-            rejected_total: 0,
-            rejected: Vec::new(),
-            refused: Vec::new(),
-            reconnects: 0,
-            repeated_rows: 0,
-            seconds: 0.0,
-            rows_per_s: 0.0,
-            error: None,
-        }
-    }
-
-    /// Notes how long it took.
-    pub fn took(&mut self, time: Duration) {
-        self.seconds = time.as_secs_f64();
-        let rows = self.rows_durable.saturating_sub(self.rows_before);
-        self.rows_per_s = if rows == 0 { 0.0 } else { rows as f64 / self.seconds.max(1e-6) };
-    }
-
-    /// Prints it: faults to standard error, the result to standard output.
-    pub fn print(&self, format: OutputFormat) {
-        let mut errors = String::new();
-        for row in self.refused.iter().take(SHOWN_ROWS_MAX) {
-            writeln!(errors, "  {}", row.text()).expect("a string takes everything");
-        }
-        if self.refused.len() > SHOWN_ROWS_MAX {
-            let more = self.refused.len() - SHOWN_ROWS_MAX;
-            writeln!(errors, "  … and {more} more").expect("a string takes everything");
-        }
-        if let Some(error) = &self.error {
-            eprint!("error: {error}\n{errors}");
-        }
-        let result = match format {
-            OutputFormat::Text => self.text(),
-            OutputFormat::Json => {
-                serde_json::to_string(self).expect("an outcome has no maps and no foreign types")
-            }
+    #[test]
+    fn a_lost_stream_is_told_by_its_cause() {
+        let error = |reason: &str| {
+            Error::Service(Arc::new(ServiceError {
+                code: crate::client::fake::Code::Unavailable,
+                reason: reason.to_owned(),
+                message: "why".to_owned(),
+                retry: true,
+                may_be_written: false,
+                retry_delay: None,
+                fields: Vec::new(),
+            }))
         };
-        if !result.is_empty() {
-            // A closed pipe is the reader's business: the rows are where they are.
-            writeln!(io::stdout(), "{}", result.trim_end()).ok();
-        }
+        let text = lost_text(&error("TOO_MANY_WRITERS"));
+        assert_eq!(text, "the service ended the stream: TOO_MANY_WRITERS: why; trying again");
+        assert!(lost_text(&error("")).starts_with("no connection: "));
     }
 
-    /// The result for a person.
-    pub fn text(&self) -> String {
-        let Self { output, writer, durable_through, .. } = self;
-        let durable = HumanCount(self.rows_durable);
-        let mut text = match self.ended {
-            Ended::Done => {
-                let rows = HumanCount(self.rows_durable.saturating_sub(self.rows_before));
-                let (batches, per_s) = (HumanCount(self.batches), self.rows_per_s as u64);
-                let (seconds, per_s) = (self.seconds, HumanCount(per_s));
-                let goals = match self.rows_before {
-                    0 => String::new(),
-                    _ => format!(", {durable} with those before"),
-                };
-                format!(
-                    "sent {rows} rows in {batches} batches to {output} in {seconds:.1} s ({per_s} \
-                     rows/s){goals}; durable through batch {durable_through}\n"
-                )
-            }
-            Ended::AlreadyThere => format!(
-                "everything is already there: {durable} rows are durable in {output} (writer \
-                 {writer}); to send them again, give the sending a new name: --writer NAME\n"
-            ),
-            Ended::NoRows => "the files have no rows; nothing to send\n".to_owned(),
-            _ if self.rows_durable == 0 && self.batches == 0 => String::new(),
-            Ended::Unsettled | Ended::Unreachable => format!(
-                "{durable} rows are durable in {output}; the same command goes on after them\n"
-            ),
-            Ended::BadInput | Ended::Refused | Ended::Failed if self.rows_durable > 0 => format!(
-                "{durable} rows are durable in {output}; the same command goes on after them, \
-                 but after a change to the files send only the rows behind them, else they are \
-                 there twice\n"
-            ),
-            Ended::BadInput | Ended::Refused | Ended::Failed => String::new(),
+    #[test]
+    fn an_output_goes_on_when_rows_are_durable_and_not_before() {
+        let mut report = Report::new(ProgressMode::Never, OutputFormat::Text);
+        let held = Held { sequence: 4, code: "BROKER_UNREACHABLE".to_owned(), ..Held::default() };
+        report.event(&Event::Held(held), "");
+        let progress = |durable_through| Progress {
+            durable_through,
+            connected: true,
+            reconnects: 1,
+            ..Progress::default()
         };
-        if self.repeated_rows > 0 {
-            let rows = HumanCount(self.repeated_rows);
-            writeln!(
-                text,
-                "at most {rows} rows are there twice: they were on their way when the service was \
-                 lost, and went again"
-            )
-            .expect("a string takes everything");
-        }
-        if self.rejected_total > 0 {
-            let total = HumanCount(self.rejected_total);
-            writeln!(text, "{total} rows were set aside by the output's error policy:")
-                .expect("a string takes everything");
-            for row in self.rejected.iter().take(SHOWN_ROWS_MAX) {
-                writeln!(text, "  {}", row.text()).expect("a string takes everything");
-            }
-            let shown = self.rejected.len().min(SHOWN_ROWS_MAX) as u64;
-            if self.rejected_total > shown {
-                let more = HumanCount(self.rejected_total - shown);
-                writeln!(text, "  … and {more} more").expect("a string takes everything");
-            }
-        }
-        text
+        report.draw(0, 0, &progress(3));
+        assert!(report.held.is_some(), "a new connection, and the output waits as before");
+        report.draw(0, 0, &progress(4));
+        assert!(report.held.is_none());
     }
 }

@@ -10,14 +10,16 @@ use tokio::{
 };
 
 use super::{
-    BROKEN_FILE, Interrupted, SendArgs,
-    files::{FileError, Files},
+    Interrupted, SendArgs,
+    ending::Stop,
+    files::{ChunkSize, FileError, Files},
     identity::{Identity, Resume},
+    outcome::Outcome,
     parts::{Origin, Part, ReadChunk, read_all},
-    report::{Ended, Outcome, Report, RowFault},
+    report::{Report, RowFault},
 };
 use crate::client::{
-    Error, Event, Opened, Progress, RejectedRow, Rows, SchemaId, Writer, WriterOptions,
+    Error, Event, Opened, Progress, Refused, RejectedRow, Rows, SchemaId, Writer, WriterOptions,
 };
 
 /// Between looks at what the service says.
@@ -26,28 +28,6 @@ const TICK: Duration = Duration::from_millis(100);
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Chunks between reading and sending.
 const CHUNKS: usize = 2;
-
-/// Why sending ended before everything was durable.
-enum Stop {
-    Interrupted,
-    File(FileError),
-    Broken,
-    Foreign(String),
-    AlreadyThere,
-    Client(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Client(error)
-    }
-}
-
-impl From<FileError> for Stop {
-    fn from(error: FileError) -> Self {
-        Self::File(error)
-    }
-}
 
 /// What is waited for in the client.
 enum Step<'a> {
@@ -58,20 +38,21 @@ enum Step<'a> {
 
 /// One run of the command, after the files were looked through.
 pub struct Sender<'a> {
-    args: SendArgs,
+    pub(super) args: SendArgs,
     files: Arc<Files>,
     identity: Identity,
-    report: &'a mut Report,
+    pub(super) report: &'a mut Report,
     interrupted: Interrupted,
-    writer_id: String,
-    /// Of the batches that are not durable, oldest first.
-    origins: VecDeque<Origin>,
-    rows_total: Option<u64>,
-    rows_before: u64,
-    rows_durable: u64,
-    batches: u64,
+    pub(super) writer_id: String,
+    schema: Option<SchemaId>,
+    /// The batches that are not durable, oldest first.
+    parts: VecDeque<Part>,
+    pub(super) rows_total: Option<u64>,
+    pub(super) rows_before: u64,
+    pub(super) rows_durable: u64,
+    pub(super) batches: u64,
     bytes: u64,
-    refused: Vec<RowFault>,
+    pub(super) refused: Vec<RowFault>,
 }
 
 impl<'a> Sender<'a> {
@@ -95,7 +76,8 @@ impl<'a> Sender<'a> {
             report,
             interrupted,
             writer_id,
-            origins: VecDeque::new(),
+            schema: None,
+            parts: VecDeque::new(),
             rows_total,
             rows_before: 0,
             rows_durable: 0,
@@ -133,9 +115,9 @@ impl<'a> Sender<'a> {
         let opened = writer.opened().await?;
         self.resume(&opened)?;
         let schema = writer.schema(&self.files.schema)?;
-        let chunk_rows = self.chunk_rows(writer);
-        let (mut chunks, reading) = self.read(chunk_rows);
-        let start = Instant::now();
+        self.schema = Some(schema);
+        let (mut chunks, reading) = self.read(self.chunk_size(writer));
+        let mut due = Instant::now();
         let (mut sent_rows, mut position) = (0_u64, self.rows_before);
         loop {
             let chunk = tokio::select! {
@@ -148,11 +130,14 @@ impl<'a> Sender<'a> {
             position += rows;
             let origin =
                 Origin { sequence: 0, file, first_row, lines: chunk.lines, rows_through: position };
-            if let Some(rate) = self.args.rate {
-                let due = Duration::from_secs_f64(sent_rows as f64 / f64::from(rate.get()));
-                self.rest_until(writer, start + due).await?;
-            }
+            self.rest_until(writer, due).await?;
             self.send_part(writer, schema, Part { batch: chunk.batch, origin }).await?;
+            if let Some(rate) = self.args.rate {
+                // What a stall has cost is not made up for, but for what a timer is late.
+                let earliest = Instant::now().checked_sub(TICK).unwrap_or(due);
+                due = due.max(earliest)
+                    + Duration::from_secs_f64(rows as f64 / f64::from(rate.get()));
+            }
             sent_rows += rows;
         }
         // The channel also ends when the reader panics; that is no end of the file.
@@ -165,31 +150,46 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Rows of a batch: as asked for, below the service's limit, and at most those of a second.
-    fn chunk_rows(&self, writer: &Writer) -> usize {
-        let rows = self
-            .args
-            .batch_rows
-            .get()
-            .min(writer.limits().map_or(u32::MAX, |limits| limits.batch_rows_max))
-            .max(1);
+    /// A batch: rows as asked for, below the service's limits, and at most those of a second.
+    fn chunk_size(&self, writer: &Writer) -> ChunkSize {
+        let limits = writer.limits().unwrap_or_default();
+        let rows = self.args.batch_rows.get().min(limits.batch_rows_max).max(1);
         let per_s = self.args.rate.map_or(u32::MAX, std::num::NonZeroU32::get);
-        rows.min(per_s) as usize
+        let bytes = limits.message_bytes_max.clamp(1, ChunkSize::BYTES_MAX as u64) as usize;
+        ChunkSize { rows: rows.min(per_s) as usize, bytes }
     }
 
     fn resume(&mut self, opened: &Opened) -> Result<(), Stop> {
+        let maybe_written = opened.maybe_written_through;
         let rows = match (&opened.position, opened.resume_after) {
-            (None, 0) => 0,
+            (None, 0) => {
+                if maybe_written.is_none() {
+                    self.report.note("the service knows nothing of these rows: starting at row 1");
+                }
+                0
+            }
             (Some(position), _) => match self.identity.rows_of(position) {
                 Resume::After(rows) => rows,
-                Resume::Foreign => return Err(Stop::Foreign("has sent other rows".to_owned())),
+                Resume::Foreign => {
+                    let what = "has sent other rows; give the sending another name: --writer NAME";
+                    return Err(Stop::Foreign(what.to_owned()));
+                }
             },
             (None, through) => {
                 return Err(Stop::Foreign(format!(
-                    "is at batch {through}, but without the position that `send` leaves"
+                    "is at batch {through}, but without the position that `send` leaves, so it is \
+                     not known which rows are there; another name, --writer NAME, sends all rows: \
+                     those of {through} batches would be there twice"
                 )));
             }
         };
+        if let Some(batches) = maybe_written.and_then(|m| m.checked_sub(opened.resume_after + 1)) {
+            let batches = HumanCount(batches + 1);
+            self.report.note(&format!(
+                "it is not known what became of {batches} batches of an earlier run; their rows go \
+                 again and may be there twice"
+            ));
+        }
         (self.rows_before, self.rows_durable) = (rows, rows);
         self.report.start(rows, self.rows_total);
         let wanted = self.rows_total.or(self.args.limit);
@@ -203,11 +203,11 @@ impl<'a> Sender<'a> {
     }
 
     /// Reads the files on a thread of their own. Two chunks are read ahead.
-    fn read(&self, chunk_rows: usize) -> (mpsc::Receiver<ReadChunk>, JoinHandle<()>) {
+    fn read(&self, chunk: ChunkSize) -> (mpsc::Receiver<ReadChunk>, JoinHandle<()>) {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
         let (files, skip, limit) = (self.files.clone(), self.rows_before, self.args.limit);
         let reading = tokio::task::spawn_blocking(move || {
-            if let Err(error) = read_all(&files, skip, limit, chunk_rows, &chunks) {
+            if let Err(error) = read_all(&files, skip, limit, chunk, &chunks) {
                 chunks.blocking_send(Err(error)).ok();
             }
         });
@@ -223,26 +223,27 @@ impl<'a> Sender<'a> {
     ) -> Result<(), Stop> {
         let mut parts = vec![part];
         while let Some(mut part) = parts.pop() {
-            let rows = Rows::from_arrow(&part.batch)?;
+            let rows = part.encode()?;
             let position = self.identity.position(part.origin.rows_through);
             match self.attend(writer, Step::Send(schema, &rows, position)).await {
                 Ok(sequence) => {
                     part.origin.sequence = sequence;
-                    self.origins.push_back(part.origin);
+                    self.parts.push_back(part);
                     self.batches += 1;
                     self.bytes += rows.bytes();
                     self.watch(writer);
                 }
                 Err(Stop::Client(Error::BatchTooLarge { bytes, bytes_max })) => {
                     if part.batch.num_rows() == 1 {
-                        return Err(self.row_too_large(&part.origin, bytes, bytes_max).into());
+                        let why = format!(
+                            "needs a message of {bytes} bytes, and the service takes {bytes_max}"
+                        );
+                        return Err(self.row_too_large(&part, &why).into());
                     }
-                    let [front, back] = part.split();
-                    parts.extend([back, front]);
+                    parts.extend(part.split().into_iter().rev());
                 }
                 Err(Stop::Client(Error::TooManyRows { .. })) if part.batch.num_rows() > 1 => {
-                    let [front, back] = part.split();
-                    parts.extend([back, front]);
+                    parts.extend(part.split().into_iter().rev());
                 }
                 Err(stop) => return Err(stop),
             }
@@ -250,12 +251,46 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn row_too_large(&self, origin: &Origin, bytes: u64, bytes_max: u64) -> FileError {
-        let (path, line, row) = self.place(origin, 0);
-        let what = format!(
-            "row {row} needs a message of {bytes} bytes, and the service takes {bytes_max}; \
-             shorten it or raise the service's limit"
-        );
+    /// Sends the rows of a refused batch in smaller ones, under its number and those behind it.
+    fn split_refused(&mut self, writer: &mut Writer, refused: &Arc<Refused>) -> Result<(), Stop> {
+        self.watch(writer);
+        let place = self.parts.iter().position(|part| part.origin.sequence == refused.sequence);
+        let (Some(index), Some(schema)) = (place, self.schema) else {
+            return Err(Error::Refused(refused.clone()).into());
+        };
+        let mut halves: Vec<Part> = self.parts.remove(index).into_iter().collect();
+        let mut why = format!("is refused as too large: {}", refused.reason);
+        loop {
+            if let Some(part) = halves.first().filter(|_| halves.iter().all(Part::is_one_row)) {
+                return Err(self.row_too_large(part, &why).into());
+            }
+            halves = halves.into_iter().flat_map(Part::split).collect();
+            let encoded = halves.iter().map(|part| {
+                let position = self.identity.position(part.origin.rows_through);
+                Ok((part.encode()?, Some(position)))
+            });
+            match writer.split_refused(schema, encoded.collect::<Result<Vec<_>, Error>>()?) {
+                Ok(()) => break,
+                // Smaller still.
+                Err(error @ (Error::BatchTooLarge { .. } | Error::TooManyRows { .. })) => {
+                    why = error.to_string();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.batches += halves.len() as u64 - 1;
+        for (at, part) in halves.into_iter().enumerate() {
+            self.parts.insert(index + at, part);
+        }
+        for (sequence, part) in (refused.sequence..).zip(self.parts.iter_mut().skip(index)) {
+            part.origin.sequence = sequence;
+        }
+        Ok(())
+    }
+
+    fn row_too_large(&self, part: &Part, why: &str) -> FileError {
+        let (path, line, row) = self.place(&part.origin, 0);
+        let what = format!("row {row} {why}; shorten it or raise the service's limit");
         match line {
             Some(line) => FileError::at(path, line, what),
             None => FileError::new(path, what),
@@ -274,6 +309,9 @@ impl<'a> Sender<'a> {
                 () = sleep(TICK) => None,
             };
             match done {
+                Some(Err(Error::Refused(refused))) if refused.code == "BATCH_TOO_LARGE" => {
+                    self.split_refused(writer, &refused)?;
+                }
                 Some(done) => return Ok(done?),
                 None => self.watch(writer),
             }
@@ -316,10 +354,9 @@ impl<'a> Sender<'a> {
     }
 
     fn durable(&mut self, progress: &Progress) {
-        while let Some(origin) =
-            self.origins.pop_front_if(|origin| origin.sequence <= progress.durable_through)
-        {
-            self.rows_durable = origin.rows_through;
+        let durable = |part: &mut Part| part.origin.sequence <= progress.durable_through;
+        while let Some(part) = self.parts.pop_front_if(durable) {
+            self.rows_durable = part.origin.rows_through;
         }
     }
 
@@ -330,59 +367,8 @@ impl<'a> Sender<'a> {
     }
 
     fn fault(&self, row: &RejectedRow) -> RowFault {
-        let origin = self.origins.iter().find(|origin| origin.sequence == row.sequence);
-        RowFault::new(row, origin.map(|origin| self.place(origin, row.row)))
-    }
-
-    fn outcome(self, result: Result<(), Stop>, progress: &Progress) -> Outcome {
-        let unsettled = progress.unacknowledged_batches > 0;
-        let (ended, error) = match result {
-            Ok(()) => (Ended::Done, None),
-            Err(Stop::AlreadyThere) => (Ended::AlreadyThere, None),
-            Err(Stop::Interrupted) => {
-                let rest = match (self.batches, progress.unacknowledged_batches) {
-                    (0, _) => "nothing was sent".to_owned(),
-                    (_, 0) => "everything sent is acknowledged".to_owned(),
-                    (_, open) => {
-                        format!("batches not acknowledged: {open}; they may or may not be written")
-                    }
-                };
-                (Ended::Unsettled, Some(format!("stopped; {rest}")))
-            }
-            Err(Stop::File(error)) => (Ended::BadInput, Some(error.to_string())),
-            Err(Stop::Broken) => (Ended::BadInput, Some(BROKEN_FILE.to_owned())),
-            Err(Stop::Foreign(what)) => {
-                let writer = &self.writer_id;
-                let error = format!(
-                    "the writer `{writer}` {what}; give the sending another name: --writer NAME"
-                );
-                (Ended::BadInput, Some(error))
-            }
-            Err(Stop::Client(error)) => {
-                (ended_by(&error, unsettled), Some(error_text(&error, &self.args)))
-            }
-        };
-        let Self {
-            args, writer_id: writer, rows_total, rows_before, rows_durable, batches, ..
-        } = self;
-        Outcome {
-            ended,
-            output: args.into,
-            writer,
-            rows_total,
-            rows_before,
-            rows_durable,
-            batches,
-            durable_through: progress.durable_through,
-            rejected_total: progress.rejected_total,
-            rejected: std::mem::take(&mut self.report.rejected),
-            refused: self.refused,
-            reconnects: progress.reconnects,
-            repeated_rows: progress.repeated.rows,
-            seconds: 0.0,
-            rows_per_s: 0.0,
-            error,
-        }
+        let part = self.parts.iter().find(|part| part.origin.sequence == row.sequence);
+        RowFault::new(row, part.map(|part| self.place(&part.origin, row.row)))
     }
 }
 
@@ -394,45 +380,5 @@ async fn perform(writer: &mut Writer, step: &Step<'_>) -> Result<u64, Error> {
             writer.send(*schema, rows, Some(position.clone())).await
         }
         Step::Settle => writer.settled().await.map(|()| 0),
-    }
-}
-
-fn ended_by(error: &Error, unsettled: bool) -> Ended {
-    match error {
-        Error::Refused(_) => Ended::Refused,
-        _ if unsettled && error.may_be_written() => Ended::Unsettled,
-        Error::Unreachable { .. } => Ended::Unreachable,
-        Error::Service(service) if service.retry => Ended::Unreachable,
-        Error::Service(_) => Ended::Refused,
-        Error::Endpoint { .. } | Error::Encode(_) => Ended::BadInput,
-        Error::BatchTooLarge { .. }
-        | Error::TooManyRows { .. }
-        | Error::PositionTooLong { .. }
-        | Error::TooManySchemas { .. }
-        | Error::ProgressLost { .. }
-        | Error::ForeignProgress { .. }
-        | Error::Protocol(_)
-        | Error::Closed => Ended::Failed,
-    }
-}
-
-fn error_text(error: &Error, args: &SendArgs) -> String {
-    match error {
-        Error::Unreachable { .. } => format!(
-            "{error}\ncheck that the service runs there (kafka-output serve), that --to is its \
-             address, and that nothing between blocks the port; --wait 5m tries longer"
-        ),
-        Error::Refused(refused) => {
-            let rows = match refused.rows_total {
-                0 => String::new(),
-                rows => format!(" ({} bad rows)", HumanCount(rows)),
-            };
-            format!("{error}{rows}; nothing of this batch is written, and nothing behind it")
-        }
-        Error::Service(service) if service.reason == "TAKEN_OVER" => format!(
-            "{error}\nanother `send` of the same rows into {} has started; it goes on",
-            args.into
-        ),
-        _ => error.to_string(),
     }
 }

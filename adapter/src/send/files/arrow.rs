@@ -13,7 +13,7 @@ use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use arrow_select::coalesce::BatchCoalescer;
 
-use super::{Chunk, FileError, open, plain};
+use super::{Chunk, ChunkSize, FileError, open, plain};
 
 /// The file format starts and ends with it; a stream starts otherwise.
 const FILE_MAGIC: &[u8] = b"ARROW1";
@@ -125,6 +125,9 @@ pub struct Reader {
     path: PathBuf,
     schema: SchemaRef,
     chunks: BatchCoalescer,
+    /// Bytes that wait for the end of their chunk, and how many are enough.
+    buffered_bytes: usize,
+    bytes_max: usize,
     /// The rest of a batch of which the front was left out.
     rest: Option<RecordBatch>,
     ended: bool,
@@ -136,12 +139,15 @@ impl Reader {
         path: &Path,
         schema: SchemaRef,
         skip: u64,
-        chunk_rows: usize,
+        chunk: ChunkSize,
     ) -> Result<(Self, u64), FileError> {
-        let chunks = BatchCoalescer::new(schema.clone(), chunk_rows);
+        let chunks = BatchCoalescer::new(schema.clone(), chunk.rows);
+        let (buffered_bytes, bytes_max) = (0, chunk.bytes);
         let batches = open_batches(path)?;
         let path = path.to_owned();
-        let mut reader = Self { batches, path, schema, chunks, rest: None, ended: false };
+        let (rest, ended) = (None, false);
+        let mut reader =
+            Self { batches, path, schema, chunks, buffered_bytes, bytes_max, rest, ended };
         let mut skipped = 0;
         while skipped < skip {
             let Some(batch) = reader.next_batch()? else { break };
@@ -157,6 +163,21 @@ impl Reader {
         self.batches
             .next()
             .map_err(|error| FileError::new(&self.path, format!("is broken: {error}")))
+    }
+
+    /// Adds to the chunk that is being filled, or begins a new one where that gets too large.
+    fn push(&mut self, batch: RecordBatch) -> Result<(), ArrowError> {
+        let columns = batch.columns().iter();
+        let sizes = columns.map(|column| column.to_data().get_slice_memory_size());
+        let bytes = sizes.sum::<Result<usize, _>>()?;
+        if self.chunks.is_empty() {
+            self.buffered_bytes = 0;
+        } else if self.buffered_bytes + bytes > self.bytes_max {
+            self.chunks.finish_buffered_batch()?;
+            self.buffered_bytes = 0;
+        }
+        self.buffered_bytes += bytes;
+        self.chunks.push_batch(batch)
     }
 
     /// The file.
@@ -180,7 +201,7 @@ impl Reader {
             let chunked = match next {
                 Some(batch) => {
                     let batch = plain::batch(&batch, &self.schema, &self.path)?;
-                    self.chunks.push_batch(batch)
+                    self.push(batch)
                 }
                 None => {
                     self.ended = true;

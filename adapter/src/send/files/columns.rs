@@ -128,7 +128,7 @@ fn decimal_places(text: &str) -> i64 {
     let zeros = (digits.len() - significant.len()) as i64;
     // An exponent that is no number of this size makes a number that no column holds.
     let exponent = exponent.parse::<i64>().unwrap_or(i64::MIN / 2);
-    fraction.len() as i64 - zeros - exponent
+    (fraction.len() as i64 - zeros).saturating_sub(exponent)
 }
 
 /// Digits behind the point that count, that is without trailing zeros.
@@ -253,7 +253,8 @@ mod tests {
             (
                 "2013-01-31T05:00:00Z",
                 "timestamp[s]",
-                "`2013-01-31T05:00:00Z` has a time zone, so its type is [.., UTC], not timestamp[s]",
+                "`2013-01-31T05:00:00Z` has a time zone, so its type is [.., UTC], not \
+                 timestamp[s]",
             ),
             ("2013-02-30", "date", "`2013-02-30` is not a value of type date"),
             ("{", "json", "`{` is not json"),
@@ -269,5 +270,6 @@ mod tests {
             assert_eq!(decimal_places(text), expected, "{text}");
         }
         assert!(decimal_places("1e99999999999999999999") > 1 << 40);
+        assert_eq!(decimal_places("1e-9223372036854775808"), i64::MAX);
     }
 }

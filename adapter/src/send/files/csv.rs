@@ -11,10 +11,11 @@ use arrow_schema::SchemaRef;
 use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use super::{
-    Chunk, FileError, TextOptions,
+    Chunk, ChunkSize, FileError, TextOptions,
     columns::{convert, shown},
     guess::Guess,
     open,
+    same::other_columns,
 };
 use crate::send::types::ColumnType;
 
@@ -188,15 +189,8 @@ pub fn survey(
             guesses = vec![Guess::default(); names.len()];
             options.check_names(path, &names)?;
         } else if names != file.columns {
-            let (first, there, here) =
-                (paths[0].display(), names.join(", "), file.columns.join(", "));
-            return Err(FileError::new(
-                path,
-                format!(
-                    "its columns are not those of {first}: {there} there, {here} here; send them \
-                     apart"
-                ),
-            ));
+            let (there, here) = (names.join(", "), file.columns.join(", "));
+            return Err(other_columns(path, paths[0], &format!("{there} there, {here} here")));
         }
         while file.advance()? {
             rows += 1;
@@ -221,7 +215,7 @@ pub struct Reader {
     null_text: Vec<String>,
     columns: Vec<(String, ColumnType)>,
     schema: SchemaRef,
-    chunk_rows: usize,
+    chunk: ChunkSize,
 }
 
 impl Reader {
@@ -231,10 +225,10 @@ impl Reader {
         options: &TextOptions,
         columns: &[(String, ColumnType)],
         schema: SchemaRef,
-        chunk_rows: usize,
+        chunk: ChunkSize,
     ) -> Result<Self, FileError> {
         let (null_text, columns) = (options.null_text.clone(), columns.to_vec());
-        Ok(Self { rows: Rows::open(path, options)?, null_text, columns, schema, chunk_rows })
+        Ok(Self { rows: Rows::open(path, options)?, null_text, columns, schema, chunk })
     }
 
     /// Leaves rows out; tells how many there were.
@@ -251,11 +245,12 @@ impl Reader {
     pub fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         let mut texts: Vec<StringBuilder> =
             self.columns.iter().map(|_| StringBuilder::new()).collect();
-        let mut lines = Vec::with_capacity(self.chunk_rows);
-        while lines.len() < self.chunk_rows && self.rows.advance()? {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < self.chunk.rows && bytes < self.chunk.bytes && self.rows.advance()? {
             lines.push(self.rows.record.line);
             for (index, text) in texts.iter_mut().enumerate() {
                 let field = self.rows.field(index)?;
+                bytes += field.len();
                 let null = self.null_text.iter().any(|null| null == field);
                 text.append_option((!null).then_some(field));
             }

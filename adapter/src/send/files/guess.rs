@@ -1,7 +1,12 @@
 //! Column types from text, such that nothing is lost: a column is a number, a date or a time
 //! only if every value of it is one, in its usual spelling.
-use arrow_array::types::{Date32Type, TimestampMicrosecondType, TimestampNanosecondType};
-use arrow_cast::parse::Parser as _;
+use std::sync::LazyLock;
+
+use arrow_array::{
+    timezone::Tz,
+    types::{Date32Type, TimestampNanosecondType},
+};
+use arrow_cast::parse::{Parser as _, string_to_datetime};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::columns::has_zone;
@@ -11,6 +16,9 @@ use crate::send::types::{ColumnType, timestamp_utc};
 const EXACT_MAX: u64 = 1 << 53;
 /// So many digits of any decimal number survive the way through a float64 and back to text.
 const FLOAT_DIGITS_SAFE: usize = 15;
+
+/// For timestamps that name no zone; which one it is makes no difference to whether they are some.
+static UTC: LazyLock<Tz> = LazyLock::new(|| "+00:00".parse().expect("an offset that is valid"));
 
 const BOOL: u8 = 1;
 const INT: u8 = 2;
@@ -28,6 +36,8 @@ pub struct Guess {
     seen: u8,
     /// Most digits behind the point of a second.
     fraction_digits: usize,
+    /// One of them is no timestamp of nanoseconds, whose years are few.
+    beyond_ns: bool,
 }
 
 impl Guess {
@@ -39,6 +49,7 @@ impl Guess {
         self.seen |= kind(text);
         if self.seen & (LOCAL_TIME | UTC_TIME) != 0 {
             self.fraction_digits = self.fraction_digits.max(second_digits(text));
+            self.beyond_ns = self.beyond_ns || is_beyond_ns(text);
         }
     }
 
@@ -57,6 +68,10 @@ impl Guess {
             FLOAT => DataType::Float64,
             seen if seen == INT | FLOAT => DataType::Float64,
             DATE => DataType::Date32,
+            // No unit holds both the digits of the one and the year of the other.
+            LOCAL_TIME | UTC_TIME if unit == TimeUnit::Nanosecond && self.beyond_ns => {
+                DataType::Utf8
+            }
             LOCAL_TIME => DataType::Timestamp(unit, None),
             UTC_TIME => timestamp_utc(unit),
             _ => DataType::Utf8,
@@ -78,6 +93,29 @@ fn kind(text: &str) -> u8 {
         _ if matches!(text, "NaN" | "nan" | "inf") => FLOAT,
         _ => TEXT,
     }
+}
+
+/// What a number of JSON is, where its digits survive.
+pub fn json_number(text: &str) -> Option<Number> {
+    match number(text) {
+        INT => Some(Number::Int { wide: false }),
+        WIDE_INT => Some(Number::Int { wide: true }),
+        FLOAT => Some(Number::Float),
+        // In CSV that is text, as it is no usual spelling.
+        _ => (text == "-0").then_some(Number::Float),
+    }
+}
+
+/// See [`json_number`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// Of 64 bits. `wide`: a float64 does not hold it.
+    Int {
+        /// See above.
+        wide: bool,
+    },
+    /// With a fraction or an exponent.
+    Float,
 }
 
 /// Leading zeros and plus signs make a number text: `01234` is a postcode.
@@ -153,9 +191,17 @@ fn is_timestamp(text: &str) -> bool {
 /// Nanoseconds reach from 1677 to 2262; only then they are needed.
 fn fits(text: &str) -> bool {
     match second_digits(text) {
-        0..=6 => TimestampMicrosecondType::parse(text).is_some(),
+        // Arrow's parsers of the other units go by nanoseconds, its casts do not.
+        0..=6 => string_to_datetime(&*UTC, text).is_ok(),
         _ => TimestampNanosecondType::parse(text).is_some(),
     }
+}
+
+/// All of these years fit, so most values need no closer look.
+fn is_beyond_ns(text: &str) -> bool {
+    let year = text.get(..4).and_then(|year| year.parse::<u16>().ok());
+    !year.is_some_and(|year| (1678..=2261).contains(&year))
+        && TimestampNanosecondType::parse(text).is_none()
 }
 
 fn second_digits(text: &str) -> usize {
@@ -197,6 +243,10 @@ mod tests {
         check(&["2013-01-31T05:00:00Z", "2013-01-31T05:00:00"], "utf8");
         check(&["2013-01-31T05:00:00.123456789"], "timestamp[ns]");
         check(&["1500-01-31T05:00:00.123456789"], "utf8");
+        check(&["2013-01-31T05:00:00.1234567", "9999-12-31T00:00:00"], "utf8");
+        check(&["9999-12-31T00:00:00Z", "2013-01-31T05:00:00.1234567Z"], "utf8");
+        check(&["9999-12-31T00:00:00", "2013-01-31T05:00:00.123456"], "timestamp[us]");
+        check(&["2262-01-31T05:00:00", "1677-12-31T00:00:00.1234567"], "timestamp[ns]");
         check(&["2013-01-31T25:00:00"], "utf8");
         check(&["", "1"], "utf8");
     }

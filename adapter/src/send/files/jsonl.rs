@@ -19,7 +19,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    Chunk, FileError, TextOptions,
+    Chunk, ChunkSize, FileError, TextOptions,
     columns::convert,
     open,
     shape::{Shape, merge_fields},
@@ -168,7 +168,7 @@ pub struct Reader {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
     schema: SchemaRef,
-    chunk_rows: usize,
+    chunk: ChunkSize,
 }
 
 impl Reader {
@@ -177,12 +177,12 @@ impl Reader {
         path: &Path,
         columns: &[Column],
         schema: SchemaRef,
-        chunk_rows: usize,
+        chunk: ChunkSize,
     ) -> Result<Self, FileError> {
         let names = columns.iter().map(|column| column.field.name().clone());
         let places = names.enumerate().map(|(place, name)| (name, place)).collect();
         let lines = Lines::open(path)?;
-        Ok(Self { lines, columns: columns.to_vec(), places, schema, chunk_rows })
+        Ok(Self { lines, columns: columns.to_vec(), places, schema, chunk })
     }
 
     /// Leaves rows out; tells how many there were.
@@ -199,8 +199,9 @@ impl Reader {
     pub fn next_chunk(&mut self) -> Result<Option<Chunk>, FileError> {
         let mut texts: Vec<StringBuilder> =
             self.columns.iter().map(|_| StringBuilder::new()).collect();
-        let mut lines = Vec::with_capacity(self.chunk_rows);
-        while lines.len() < self.chunk_rows && self.lines.advance()? {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < self.chunk.rows && bytes < self.chunk.bytes && self.lines.advance()? {
+            bytes += self.lines.buffer.len();
             self.row(&mut texts)?;
             lines.push(self.lines.line);
             for text in &mut texts {

@@ -6,6 +6,7 @@ mod guess;
 mod jsonl;
 mod parquet;
 mod plain;
+mod same;
 mod shape;
 
 use std::{
@@ -21,6 +22,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 pub use self::csv::delimiter;
+use self::same::same_schema;
 use super::types::ColumnType;
 use crate::quiet;
 
@@ -81,8 +83,23 @@ impl fmt::Display for FileError {
     }
 }
 
-/// Rows of a chunk where only its faults are of interest.
-const TRIED_ROWS: usize = 1000;
+/// How much is read at once, and goes out as one batch if the service takes it: a chunk ends with
+/// the row that reaches one of both.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkSize {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes, roughly.
+    pub bytes: usize,
+}
+
+impl ChunkSize {
+    /// Arrow counts the bytes of a column of text with 31 bits, and nobody gains by more.
+    pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+}
+
+/// A chunk where only its faults are of interest.
+const TRIED: ChunkSize = ChunkSize { rows: 1000, bytes: ChunkSize::BYTES_MAX };
 
 /// How text is to be read; the other formats say it themselves.
 #[derive(Clone, Debug)]
@@ -209,7 +226,7 @@ impl Files {
         }
         for (index, format) in self.formats.iter().enumerate() {
             if matches!(format, Format::Csv | Format::Jsonl) {
-                let (mut reader, _) = self.open(index, 0, TRIED_ROWS)?;
+                let (mut reader, _) = self.open(index, 0, TRIED)?;
                 while reader.next_chunk()?.is_some() {}
             }
         }
@@ -232,30 +249,29 @@ impl Files {
         &self,
         index: usize,
         skip: u64,
-        chunk_rows: usize,
+        chunk: ChunkSize,
     ) -> Result<(Reader, u64), FileError> {
         let path = &self.paths[index];
         let schema = self.schema.clone();
         Ok(match self.formats[index] {
             Format::Csv => {
                 let mut reader =
-                    csv::Reader::open(path, &self.options, &self.columns.csv, schema, chunk_rows)?;
+                    csv::Reader::open(path, &self.options, &self.columns.csv, schema, chunk)?;
                 let skipped = reader.skip(skip)?;
                 (Reader::Csv(Box::new(reader)), skipped)
             }
             Format::Jsonl => {
-                let mut reader =
-                    jsonl::Reader::open(path, &self.columns.jsonl, schema, chunk_rows)?;
+                let mut reader = jsonl::Reader::open(path, &self.columns.jsonl, schema, chunk)?;
                 let skipped = reader.skip(skip)?;
                 (Reader::Jsonl(Box::new(reader)), skipped)
             }
             Format::Arrow => {
-                let open = || arrow::Reader::open(path, schema, skip, chunk_rows);
+                let open = || arrow::Reader::open(path, schema, skip, chunk);
                 let (reader, skipped) = unbroken(path, open)?;
                 (Reader::Arrow(Box::new(reader)), skipped)
             }
             Format::Parquet => {
-                let open = || parquet::Reader::open(path, schema, skip, chunk_rows);
+                let open = || parquet::Reader::open(path, schema, skip, chunk);
                 let (reader, skipped) = unbroken(path, open)?;
                 (Reader::Parquet(Box::new(reader)), skipped)
             }
@@ -343,49 +359,6 @@ fn format_of(path: &Path, given: Option<Format>) -> Result<Format, FileError> {
 
 fn open(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|error| FileError::io(path, &error))
-}
-
-fn same_schema(surveys: &[Survey]) -> Result<SchemaRef, FileError> {
-    let [first, others @ ..] = surveys else {
-        return Err(FileError::new(Path::new(""), "no file is named"));
-    };
-    if first.schema.fields().is_empty() {
-        return Err(FileError::new(&first.path, "has no columns"));
-    }
-    for other in others {
-        if let Some(difference) = difference(&first.schema, &other.schema) {
-            let first = first.path.display();
-            return Err(FileError::new(
-                &other.path,
-                format!("its columns are not those of {first}: {difference}; send them apart"),
-            ));
-        }
-    }
-    Ok(first.schema.clone())
-}
-
-fn difference(one: &Schema, other: &Schema) -> Option<String> {
-    if one.fields() == other.fields() {
-        return None;
-    }
-    let names = |schema: &Schema| {
-        schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
-    };
-    if names(one) != names(other) {
-        return Some(format!("{} there, {} here", names(one).join(", "), names(other).join(", ")));
-    }
-    let mut both = one.fields().iter().zip(other.fields());
-    let (there, here) = both.find(|(there, here)| there != here)?;
-    Some(match there.data_type() == here.data_type() {
-        true if there.is_nullable() != here.is_nullable() => {
-            format!("column `{}` may be null in one of them only", there.name())
-        }
-        true => format!("column `{}` has other metadata", there.name()),
-        false => {
-            let (name, there, here) = (there.name(), there.data_type(), here.data_type());
-            format!("column `{name}` is {there} there, {here} here")
-        }
-    })
 }
 
 #[cfg(test)]

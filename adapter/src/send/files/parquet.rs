@@ -7,7 +7,11 @@ use std::{
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::{Chunk, FileError, open, plain};
+use super::{Chunk, ChunkSize, FileError, open, plain};
+
+/// More rows at once could have more text than Arrow counts, whatever the footer says of their
+/// size: that is of what is written, which may say much with little.
+const ROWS_MAX: usize = 64 * 1024;
 
 fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
     ParquetRecordBatchReaderBuilder::try_new(open(path)?)
@@ -22,6 +26,15 @@ fn rows(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<
     u64::try_from(said).ok().filter(|_| counted == Some(said)).ok_or_else(|| {
         FileError::new(path, "is broken: its row groups do not have the rows that its footer says")
     })
+}
+
+/// So many rows have about so many bytes; at least one.
+fn rows_within(builder: &ParquetRecordBatchReaderBuilder<File>, bytes: usize) -> usize {
+    let groups = builder.metadata().row_groups().iter();
+    let (rows, all) = groups.fold((0_f64, 0_f64), |(rows, all), group| {
+        (rows + group.num_rows() as f64, all + group.total_byte_size() as f64)
+    });
+    (bytes as f64 * rows.max(1.0) / all.max(1.0)).max(1.0) as usize
 }
 
 /// The columns of a file, and how many rows it has.
@@ -43,12 +56,13 @@ impl Reader {
         path: &Path,
         schema: SchemaRef,
         skip: u64,
-        chunk_rows: usize,
+        chunk: ChunkSize,
     ) -> Result<(Self, u64), FileError> {
         let builder = builder(path)?;
         let skipped = skip.min(rows(&builder, path)?);
+        let rows_max = chunk.rows.min(rows_within(&builder, chunk.bytes)).min(ROWS_MAX);
         let inner = builder
-            .with_batch_size(chunk_rows)
+            .with_batch_size(rows_max)
             .with_offset(skipped as usize)
             .build()
             .map_err(|error| FileError::new(path, format!("cannot be read: {error}")))?;

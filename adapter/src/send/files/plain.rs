@@ -2,7 +2,7 @@
 use std::{path::Path, sync::Arc};
 
 use arrow_array::RecordBatch;
-use arrow_cast::cast;
+use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::FileError;
@@ -17,6 +17,15 @@ fn plain_field(field: &Field) -> Arc<Field> {
     Arc::new(field.clone().with_data_type(plain_type(field.data_type())))
 }
 
+/// Inside of other columns a dictionary is not worth its own message in every batch.
+fn nested_field(field: &Field) -> Arc<Field> {
+    let plain = match plain_type(field.data_type()) {
+        DataType::Dictionary(_, value) => *value,
+        other => other,
+    };
+    Arc::new(field.clone().with_data_type(plain))
+}
+
 fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
@@ -24,7 +33,6 @@ fn plain_type(data_type: &DataType) -> DataType {
             DataType::Binary
         }
         DataType::Float16 => DataType::Float32,
-        DataType::Date64 => DataType::Date32,
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
@@ -33,13 +41,13 @@ fn plain_type(data_type: &DataType) -> DataType {
         | DataType::LargeList(item)
         | DataType::ListView(item)
         | DataType::LargeListView(item)
-        | DataType::FixedSizeList(item, 0) => DataType::List(plain_field(item)),
+        | DataType::FixedSizeList(item, 0) => DataType::List(nested_field(item)),
         // Not a list: a null would keep its elements, which are null though they may not be.
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(nested_field(item), *size),
         DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| plain_field(field)).collect())
+            DataType::Struct(fields.iter().map(|field| nested_field(field)).collect())
         }
-        DataType::Map(entries, sorted) => DataType::Map(plain_field(entries), *sorted),
+        DataType::Map(entries, sorted) => DataType::Map(nested_field(entries), *sorted),
         DataType::Dictionary(key, value) => {
             DataType::Dictionary(key.clone(), Box::new(plain_type(value)))
         }
@@ -53,11 +61,13 @@ pub fn batch(
     schema: &SchemaRef,
     path: &Path,
 ) -> Result<RecordBatch, FileError> {
+    // What does not fit is a fault of the file, and no null.
+    let options = CastOptions { safe: false, ..CastOptions::default() };
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
         columns.push(match column.data_type() == field.data_type() {
             true => column.clone(),
-            false => cast(column, field.data_type()).map_err(|error| {
+            false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
                 FileError::new(path, format!("column {}: {error}", field.name()))
             })?,
         });
@@ -68,7 +78,10 @@ pub fn batch(
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{Array as _, FixedSizeListArray, Int64Array, cast::AsArray as _};
+    use arrow_array::{
+        Array as _, ArrayRef, Date64Array, DictionaryArray, FixedSizeListArray, Int64Array,
+        StructArray, cast::AsArray as _, types::Int32Type,
+    };
     use arrow_buffer::NullBuffer;
 
     use super::*;
@@ -88,6 +101,37 @@ mod tests {
         let lists = sent.column(0).as_list::<i32>();
         assert_eq!((lists.len(), lists.null_count(), lists.is_null(1)), (3, 1, true));
         assert_eq!((lists.value_length(0), lists.value_length(2)), (0, 0));
+    }
+
+    #[test]
+    fn dates_stay_as_they_came() {
+        let days = Date64Array::from(vec![i64::MAX, -86_400_000]);
+        let came = RecordBatch::try_from_iter([("a", Arc::new(days) as ArrayRef)]).unwrap();
+        let plain = Arc::new(schema(&came.schema()));
+        assert_eq!(batch(&came, &plain, Path::new("x.arrow")).unwrap(), came);
+    }
+
+    #[test]
+    fn what_a_cast_cannot_hold_is_a_fault_and_no_null() {
+        let came = Date64Array::from(vec![i64::MAX]);
+        let came = RecordBatch::try_from_iter([("a", Arc::new(came) as ArrayRef)]).unwrap();
+        let other = Arc::new(Schema::new(vec![Field::new("a", DataType::Date32, true)]));
+        let error = batch(&came, &other, Path::new("x.arrow")).unwrap_err();
+        assert!(error.to_string().starts_with("x.arrow: column a: "), "{error}");
+    }
+
+    #[test]
+    fn dictionaries_inside_of_columns_become_their_values() {
+        let names: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
+        let field = Arc::new(Field::new("name", names.data_type().clone(), true));
+        let records = StructArray::from(vec![(field, Arc::new(names.clone()) as ArrayRef)]);
+        let columns = [("r", Arc::new(records) as ArrayRef), ("d", Arc::new(names))];
+        let came = RecordBatch::try_from_iter(columns).unwrap();
+        let plain = Arc::new(schema(&came.schema()));
+        let sent = batch(&came, &plain, Path::new("x.arrow")).unwrap();
+        let inner = sent.column(0).as_struct().column(0).as_string::<i32>();
+        assert_eq!(inner.iter().flatten().collect::<Vec<_>>(), ["a", "b", "a"]);
+        assert_eq!(sent.column(1).data_type(), came.column(1).data_type());
     }
 
     #[test]

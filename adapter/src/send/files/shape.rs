@@ -2,10 +2,13 @@
 use std::fmt;
 
 use arrow_schema::{DataType, Field, Fields};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
-/// Integers up to here are exact as float64.
-const EXACT_MAX: u64 = 1 << 53;
+use super::guess::{Number, json_number};
+
+/// Deeper values are taken for an attack on the stack. It is the limit of `serde_json`.
+const DEPTH_MAX: usize = 128;
 
 /// The shape of a JSON value, or of all values of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,64 +96,70 @@ pub fn merge_fields(
 }
 
 impl<'de> Deserialize<'de> for Shape {
+    /// By the text of each value: a parsed number has lost the digits that do not fit.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor)
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        shape(raw.get(), DEPTH_MAX).map_err(D::Error::custom)
     }
 }
 
-struct ShapeVisitor;
+/// The shape of a value, by its text, which is JSON.
+fn shape(text: &str, depth: usize) -> Result<Shape, String> {
+    let deeper = || depth.checked_sub(1).ok_or_else(|| "it is nested too deeply".to_owned());
+    let fault = |error: serde_json::Error| error.to_string();
+    Ok(match text.as_bytes().first() {
+        Some(b'n') => Shape::Null,
+        Some(b't' | b'f') => Shape::Bool,
+        Some(b'"') => Shape::Text,
+        Some(b'[') => {
+            let (depth, items) = (deeper()?, serde_json::from_str::<Vec<&RawValue>>(text));
+            let items = items.map_err(fault)?;
+            let all = items.into_iter().try_fold(Shape::Null, |all, item| {
+                Ok::<_, String>(all.merge(shape(item.get(), depth)?))
+            });
+            Shape::List(Box::new(all?))
+        }
+        Some(b'{') => {
+            let (depth, entries) = (deeper()?, serde_json::from_str::<Entries<'_>>(text));
+            let entries = entries.map_err(fault)?.0.into_iter();
+            let fields = entries.map(|(name, value)| Ok((name, shape(value.get(), depth)?)));
+            Shape::Record(fields.collect::<Result<_, String>>()?)
+        }
+        _ => match json_number(text) {
+            Some(Number::Int { wide }) => Shape::Int { wide },
+            Some(Number::Float) => Shape::Float,
+            None => Shape::Mixed, // as JSON it keeps its digits
+        },
+    })
+}
 
-impl<'de> Visitor<'de> for ShapeVisitor {
-    type Value = Shape;
+/// The fields of an object, each there once, with their values as they are written.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("an object")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Shape, E> {
-        Ok(Shape::Null)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape::Bool)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Shape, E> {
-        Ok(Shape::Int { wide: number.unsigned_abs() > EXACT_MAX })
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Shape, E> {
-        match i64::try_from(number) {
-            Ok(number) => self.visit_i64(number),
-            Err(_) => Ok(Shape::Mixed), // as JSON it keeps its digits
-        }
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape::Float)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::Text)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
-        let mut shape = Shape::Null;
-        while let Some(item) = items.next_element::<Shape>()? {
-            shape = shape.merge(item);
-        }
-        Ok(Shape::List(Box::new(shape)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
-        let mut fields: Vec<(String, Shape)> = Vec::new();
-        while let Some((name, shape)) = entries.next_entry::<String, Shape>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut fields: Vec<(String, &RawValue)> = Vec::new();
+        while let Some((name, value)) = entries.next_entry::<String, &RawValue>()? {
             if fields.iter().any(|(known, _)| *known == name) {
                 return Err(A::Error::custom(format_args!("the key `{name}` is there twice")));
             }
-            fields.push((name, shape));
+            fields.push((name, value));
         }
-        Ok(Shape::Record(fields))
+        Ok(Entries(fields))
     }
 }
 
@@ -172,6 +181,12 @@ mod tests {
         check(&["1", "2.5"], Some("Float64"));
         check(&["9007199254740993", "2.5"], None);
         check(&["18446744073709551615"], None);
+        check(&["1", "100000000000000000000000000001"], None);
+        check(&["-9223372036854775809"], None);
+        check(&["[18446744073709551616]"], None);
+        check(&["0.12345678901234567890"], None);
+        check(&["1e400"], None);
+        check(&["1e30", "-0", "1.50"], Some("Float64"));
         check(&["1", "\"1\""], None);
         check(&["true", "1"], None);
         check(&["[1, 2.5]", "[]", "null"], Some("List(Float64)"));
@@ -188,5 +203,13 @@ mod tests {
     fn a_key_that_is_there_twice_is_an_error() {
         let error = serde_json::from_str::<Shape>(r#"{"a": {"b": 1, "b": 2}}"#).unwrap_err();
         assert!(error.to_string().contains("the key `b` is there twice"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_is_nested_too_deeply_is_an_error() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(serde_json::from_str::<Shape>(&nested(128)).is_ok());
+        let error = serde_json::from_str::<Shape>(&nested(100_000)).unwrap_err();
+        assert!(error.to_string().contains("nested too deeply"), "{error}");
     }
 }
