@@ -333,6 +333,23 @@ fn records_that_the_topic_forbids_are_held_or_named() {
 }
 
 #[test]
+fn send_tells_a_fault_by_its_exit_code_where_nobody_reads_the_words() {
+    // Whatever is written there fails.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut send = Command::new(program());
+    send.args(["send", "/nowhere/x.csv", "--into", OUTPUT]).stderr(full);
+    assert_eq!(send.status().expect("the built binary runs").code(), BAD_INPUT);
+}
+
+#[test]
+fn send_shows_no_password_of_an_address() {
+    let output = run(&["send", "x.csv", "--into", OUTPUT, "--to", "http://me:hidden@localhost:1"]);
+    let error = said(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("it names a user") && !error.contains("hidden"), "{error}");
+}
+
+#[test]
 fn send_names_what_is_wrong_with_a_file_and_writes_nothing() {
     let broker = shared_broker();
     let topic = unique_topic("files");
