@@ -232,7 +232,9 @@ fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
 
     // What was taken is written when it can be, and the same engines go on by the rules.
     broker.admin().create_topic(&late, PARTITIONS, 1, &[]);
-    engine.wait_output(OUTPUT, "writes what was taken", |output| output.records_delivered > 0);
+    // At least the first batch of each that hangs; of the floods nothing had got so far.
+    let taken = FLOODS as u64 * BATCH_ROWS;
+    engine.wait_output(OUTPUT, "writes what was taken", |output| output.records_delivered >= taken);
     way.reset();
     way.heal();
     drop(hung);
@@ -256,7 +258,7 @@ fn engines_that_flood_or_hang_are_bounded_and_harm_nobody() {
     let sent: Vec<Sent> = rows_sent.into_iter().map(log).collect();
     let records = reader::topic(&broker.bootstrap(), &late).records();
     println!("{} rows of those that hung or flooded were taken", records.len());
-    assert!(records.len() as u64 > 20 * BATCH_ROWS, "there is something to compare");
+    assert!(records.len() as u64 >= taken + 2 * BATCH_ROWS, "there is something to compare");
     check::exactly(&records, &sent);
     let sent = [good.stop()];
     sent[0].assert_unbroken();
