@@ -291,7 +291,9 @@ class Ends(Check):
         note = "x" * 100_000
         batch = pb.Batch(sequence=100, schema_id=1, typed_rows=self.plain([1], note))
         size = pb.WriteRequest(batch=batch).ByteSize()
-        room = opened.credit.bytes // size
+        # The stream ends when it takes more than there is memory for, which is at least one message
+        # of the largest size, however small the credit is so far.
+        room = max(opened.credit.bytes, opened.limits.message_bytes_max) // size
         self.assertGreater(opened.credit.batches, room)
         for sequence in range(1, room + 1):
             stream.batch(sequence, schema_id=1, typed_rows=self.plain([1], note))

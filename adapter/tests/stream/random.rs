@@ -179,6 +179,12 @@ impl Counts {
     }
 }
 
+/// What only a long walk reaches for sure; tests of their own show it.
+const RARE_EVENTS: &[&str] = &["heard: Opened with rows set aside"];
+
+/// Cases of a long walk.
+const LONG_CASES: u32 = 20_000;
+
 /// What a run of a thousand cases is sure to reach.
 const EVENTS: &[&str] = &[
     "step: Open",
@@ -205,7 +211,6 @@ const EVENTS: &[&str] = &[
     "heard: Opened without a position",
     "heard: Opened with batches that may be written",
     "heard: Opened of a writer that is not remembered",
-    "heard: Opened with rows set aside",
     "heard: Ack",
     "heard: Ack with rows set aside",
     "heard: Draining",
@@ -478,6 +483,8 @@ fn whatever_happens_the_service_does_as_the_contract_says() {
     }
     let all = all.into_inner().unwrap().0;
     println!("{all:#?}");
-    let missed: Vec<_> = EVENTS.iter().filter(|event| !all.contains_key(**event)).collect();
+    let rare = RARE_EVENTS.iter().filter(|_| cases >= LONG_CASES);
+    let events = EVENTS.iter().chain(rare);
+    let missed: Vec<_> = events.filter(|event| !all.contains_key(**event)).collect();
     assert!(cases < 1000 || missed.is_empty(), "the walk never reached {missed:?}");
 }
