@@ -9,8 +9,7 @@
 //! that is in no cache is slow (a row from 20 engines at full speed took 1.5 times the CPU when
 //! each had 16 MiB on its way). A window grows freely to its part of a lean sum; beyond that only
 //! while acknowledgements come as fast as the broker answers, so that more on the way means more
-//! rows a second (the rule of TCP Vegas: a round trip beyond
-//! the shortest is a queue).
+//! rows a second (the rule of TCP Vegas: a round trip beyond the shortest is a queue).
 use std::time::Duration;
 
 use crate::sync::{Arc, Mutex};
