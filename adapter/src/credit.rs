@@ -115,9 +115,14 @@ impl Credit {
         self.round.peak_bytes = self.round.peak_bytes.max(unacknowledged_bytes);
     }
 
-    /// A batch is settled after `waited`; its acknowledgement is prompt within `prompt`. True if
-    /// the window grew.
-    pub fn settled(&mut self, batch_bytes: u64, waited: Duration, prompt: Duration) -> bool {
+    /// A batch is settled after `waited`; its acknowledgement is prompt within `prompt`, which is
+    /// asked for at the end of a round. True if the window grew.
+    pub fn settled(
+        &mut self,
+        batch_bytes: u64,
+        waited: Duration,
+        prompt: impl FnOnce() -> Duration,
+    ) -> bool {
         let round = &mut self.round;
         round.acknowledged_bytes += batch_bytes;
         round.batches += 1;
@@ -126,11 +131,12 @@ impl Credit {
         let used = round.peak_bytes * 2 > self.window_bytes;
         let long = round.acknowledged_bytes >= 2 * self.window_bytes;
         let ends = long && round.batches >= ROUND_BATCHES_MIN;
-        let prompt = round.waited / round.batches <= prompt;
+        let mut earned = false;
         if ends {
+            earned = used && round.waited / round.batches <= prompt();
             self.round = Round::default();
         }
-        used && self.grow(ends && prompt)
+        used && self.grow(earned)
     }
 
     /// Widens the window to what is free, or to twice as much if that is `earned`.

@@ -443,8 +443,8 @@ where
         first.aside.add_refused(outcome.rejected);
         self.lease.progress().set_aside(sequence, &first.aside);
         self.lease.progress().durable(sequence, first.position.take());
-        let prompt_within = self.terms.output.kafka.prompt_within();
-        let grown = self.credit.settled(first.wire_bytes, first.since.elapsed(), prompt_within);
+        let prompt = || self.terms.output.kafka.prompt_within();
+        let grown = self.credit.settled(first.wire_bytes, first.since.elapsed(), prompt);
         let credit = grown.then(|| credit(&self.credit));
         let aside = rejected(sequence, &first.aside);
         self.outbox.acknowledge(sequence, credit, aside, first.aside.total);

@@ -11,7 +11,7 @@ fn use_up(credit: &mut Credit, waited: Duration) {
     let mut idle = 0;
     while idle < 100 {
         credit.used(credit.bytes());
-        idle = if credit.settled(credit.bytes() / 4, waited, PROMPT) { 0 } else { idle + 1 };
+        idle = if credit.settled(credit.bytes() / 4, waited, || PROMPT) { 0 } else { idle + 1 };
     }
 }
 
@@ -38,7 +38,7 @@ fn a_window_grows_freely_to_its_part_of_the_lean_sum() {
     let slow = 2 * PROMPT;
     assert_eq!(streams[0].bytes(), 256 << 10);
     streams[0].used(100 << 10);
-    assert!(!streams[0].settled(100 << 10, slow, PROMPT), "half of it is not even used");
+    assert!(!streams[0].settled(100 << 10, slow, || PROMPT), "half of it is not even used");
     use_up(&mut streams[0], slow);
     assert_eq!(streams[0].bytes(), 2 << 20, "8 MiB for four");
     streams.truncate(1);
@@ -55,7 +55,7 @@ fn beyond_that_prompt_acknowledgements_earn_it() {
     let mut round = |waited: [u64; 8]| {
         let grown = waited.map(|ms| {
             credit.used(256 * kib);
-            credit.settled(64 * kib, Duration::from_millis(ms), PROMPT)
+            credit.settled(64 * kib, Duration::from_millis(ms), || PROMPT)
         });
         (grown.contains(&true), credit.bytes() / kib)
     };

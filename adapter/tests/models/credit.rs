@@ -17,7 +17,7 @@ fn streams_that_come_and_go_never_overdraw_the_pool() {
             let mut credit = pool.open();
             if let Some(credit) = &mut credit {
                 credit.used(credit.bytes());
-                credit.settled(0, Duration::ZERO, Duration::ZERO);
+                credit.settled(0, Duration::ZERO, || Duration::ZERO);
             }
             credit
         };

@@ -12,6 +12,10 @@ use super::{
 const BATCHES: usize = 2_000;
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// Batches before the series, without a pause: a broker's virtual machine compiles its code while
+/// it runs, on the cores that are measured, and after these it has.
+const WARM_UP: usize = 40_000;
+
 /// The latency table.
 pub fn latency(bench: &Bench) {
     println!("\nOne batch, then its acknowledgement, then {PAUSE:?} of pause; {BATCHES} a run\n");
@@ -23,13 +27,14 @@ pub fn latency(bench: &Bench) {
         ("service, default, 100 rows", Some("5ms"), 100),
     ];
     let mut runs: Vec<Vec<Run>> = CASES.iter().map(|_| Vec::new()).collect();
+    floor(bench, WARM_UP, Duration::ZERO);
     for _ in 0..bench.rounds {
         for ((name, linger, rows), runs) in CASES.iter().zip(&mut runs) {
             if !bench.wants(name) {
                 continue;
             }
             runs.push(match linger {
-                None => floor(bench),
+                None => floor(bench, BATCHES, PAUSE),
                 Some(linger) => service(bench, linger, *rows),
             });
         }
@@ -49,7 +54,7 @@ pub fn latency(bench: &Bench) {
     }
 }
 
-fn floor(bench: &Bench) -> Run {
+fn floor(bench: &Bench, count: usize, pause: Duration) -> Run {
     let topic = bench.topic(PARTITIONS);
     bench.floor(&Order {
         bootstrap: bench.broker.bootstrap(),
@@ -57,7 +62,7 @@ fn floor(bench: &Bench) -> Run {
         partitions: PARTITIONS as usize,
         codec: "none".to_owned(),
         linger_ms: "0".to_owned(),
-        task: Task::Wait { count: BATCHES, pause_us: PAUSE.as_micros() as u64 },
+        task: Task::Wait { count, pause_us: pause.as_micros() as u64 },
     })
 }
 
@@ -66,8 +71,11 @@ fn service(bench: &Bench, linger: &str, rows: usize) -> Run {
     let more = format!("batching: {{ linger: {linger} }}");
     let service = bench.service(&topics, MEMORY, &more);
     let batches = Arc::new(bench.work.batches(rows)[..BATCHES].to_vec());
+    // One thread, as the floor has: switches between threads of the sender are not the service's.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime can be made");
     bench.measure(&service, || {
-        let mut times = bench.runtime.block_on(async {
+        let mut times = runtime.block_on(async {
             let client = connect(&service.url()).await;
             let sender = Sender::open(client, &topics[0].name, "w", &bench.work).await;
             sender.send_each(&batches, BATCHES, PAUSE).await

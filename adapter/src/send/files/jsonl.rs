@@ -1,6 +1,5 @@
 //! JSON Lines: one object a line, with the line of every fault.
 use std::{
-    borrow::Cow,
     collections::HashMap,
     fmt,
     fs::File,
@@ -15,12 +14,12 @@ use arrow_array::{
 };
 use arrow_json::ReaderBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::Deserialize;
 
 use super::{
     Chunk, ChunkSize, FileError, TextOptions,
     columns::convert,
+    entries::{Entries, Text},
     open,
     shape::{Shape, merge_fields},
 };
@@ -131,37 +130,6 @@ pub fn survey(paths: &[&Path], options: &TextOptions) -> Result<(Vec<Column>, u6
     Ok((columns, rows))
 }
 
-/// The keys of an object and their values as they are written.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-            entries.push((key, value));
-        }
-        Ok(Entries(entries))
-    }
-}
-
-/// A key, borrowed unless it has escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// Reads one JSON Lines file.
 pub struct Reader {
     lines: Lines,
@@ -237,8 +205,8 @@ impl Reader {
             match &self.columns[*place].text {
                 _ if raw == NULL => text.append_null(),
                 Some(column_type) if !column_type.json && raw.starts_with('"') => {
-                    let unescaped = serde_json::from_str::<Key<'_>>(raw);
-                    let Key(unescaped) = unescaped.map_err(|error| self.lines.fault(error))?;
+                    let unescaped = serde_json::from_str::<Text<'_>>(raw);
+                    let Text(unescaped) = unescaped.map_err(|error| self.lines.fault(error))?;
                     text.append_value(unescaped);
                 }
                 _ => text.append_value(raw),

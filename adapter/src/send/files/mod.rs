@@ -2,6 +2,7 @@
 mod arrow;
 mod columns;
 mod csv;
+mod entries;
 mod guess;
 mod jsonl;
 mod parquet;

@@ -1,11 +1,12 @@
 //! What a JSON value looks like, and what holds two of them.
-use std::fmt;
-
 use arrow_schema::{DataType, Field, Fields};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
-use super::guess::{Number, json_number};
+use super::{
+    entries::Entries,
+    guess::{Number, json_number},
+};
 
 /// Deeper values are taken for an attack on the stack. It is the limit of `serde_json`.
 const DEPTH_MAX: usize = 128;
@@ -122,7 +123,8 @@ fn shape(text: &str, depth: usize) -> Result<Shape, String> {
         Some(b'{') => {
             let (depth, entries) = (deeper()?, serde_json::from_str::<Entries<'_>>(text));
             let entries = entries.map_err(fault)?.0.into_iter();
-            let fields = entries.map(|(name, value)| Ok((name, shape(value.get(), depth)?)));
+            let fields =
+                entries.map(|(name, value)| Ok((name.into_owned(), shape(value.get(), depth)?)));
             Shape::Record(fields.collect::<Result<_, String>>()?)
         }
         _ => match json_number(text) {
@@ -131,36 +133,6 @@ fn shape(text: &str, depth: usize) -> Result<Shape, String> {
             None => Shape::Mixed, // as JSON it keeps its digits
         },
     })
-}
-
-/// The fields of an object, each there once, with their values as they are written.
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut fields: Vec<(String, &RawValue)> = Vec::new();
-        while let Some((name, value)) = entries.next_entry::<String, &RawValue>()? {
-            if fields.iter().any(|(known, _)| *known == name) {
-                return Err(A::Error::custom(format_args!("the key `{name}` is there twice")));
-            }
-            fields.push((name, value));
-        }
-        Ok(Entries(fields))
-    }
 }
 
 #[cfg(test)]
