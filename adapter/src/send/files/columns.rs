@@ -105,6 +105,10 @@ fn loss(texts: &StringArray, column: &ArrayRef, to: &DataType) -> Option<(usize,
                 Some(_) => None,
             };
             found(finer, "is finer than")
+                .or_else(|| {
+                    let odd = find(texts, has_odd_offset);
+                    found(odd, "has an offset with more than 59 minutes, and is no")
+                })
                 .or_else(|| found(zoned(), "has a time zone, so its type is [.., UTC], not"))
         }
         _ => None,
@@ -151,6 +155,13 @@ pub fn unit_digits(unit: TimeUnit) -> usize {
 /// Does a timestamp name its offset from UTC? The first 10 bytes are the date.
 pub fn has_zone(text: &str) -> bool {
     text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']))
+}
+
+/// An offset from UTC with 60 minutes or more, which Arrow takes for one of more hours.
+pub fn has_odd_offset(text: &str) -> bool {
+    let time = text.trim_end().get(10..).unwrap_or_default();
+    let Some((_, offset)) = time.rsplit_once(['+', '-']) else { return false };
+    offset.len() >= 4 && offset.get(offset.len() - 2..).is_some_and(|minutes| minutes >= "60")
 }
 
 fn with_zone(column: &ArrayRef, unit: TimeUnit, zone: &Arc<str>) -> ArrayRef {
@@ -255,6 +266,12 @@ mod tests {
                 "timestamp[s]",
                 "`2013-01-31T05:00:00Z` has a time zone, so its type is [.., UTC], not \
                  timestamp[s]",
+            ),
+            (
+                "2013-01-31T05:00:00-0170",
+                "timestamp[s,UTC]",
+                "`2013-01-31T05:00:00-0170` has an offset with more than 59 minutes, and is no \
+                 timestamp[s,UTC]",
             ),
             ("2013-02-30", "date", "`2013-02-30` is not a value of type date"),
             ("{", "json", "`{` is not json"),

@@ -9,7 +9,7 @@ use arrow_array::{
 use arrow_cast::parse::{Parser as _, string_to_datetime};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::columns::has_zone;
+use super::columns::{has_odd_offset, has_zone};
 use crate::send::types::{ColumnType, timestamp_utc};
 
 /// Integers up to here are exact as float64.
@@ -185,7 +185,7 @@ fn is_timestamp(text: &str) -> bool {
     }
     let zone =
         rest.is_empty() || rest == b"Z" || has_shape(rest, b"+dd:dd") || has_shape(rest, b"-dd:dd");
-    zone && fits(text)
+    zone && !has_odd_offset(text) && fits(text)
 }
 
 /// Nanoseconds reach from 1677 to 2262; only then they are needed.
@@ -248,6 +248,8 @@ mod tests {
         check(&["9999-12-31T00:00:00", "2013-01-31T05:00:00.123456"], "timestamp[us]");
         check(&["2262-01-31T05:00:00", "1677-12-31T00:00:00.1234567"], "timestamp[ns]");
         check(&["2013-01-31T25:00:00"], "utf8");
+        check(&["2013-01-31T05:00:00+01:59"], "timestamp[s,UTC]");
+        check(&["2013-01-31T05:00:00+01:60"], "utf8");
         check(&["", "1"], "utf8");
     }
 }

@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
 use super::{
-    entries::Entries,
+    entries::{Entries, Text},
     guess::{Number, json_number},
 };
 
@@ -111,7 +111,13 @@ fn shape(text: &str, depth: usize) -> Result<Shape, String> {
     Ok(match text.as_bytes().first() {
         Some(b'n') => Shape::Null,
         Some(b't' | b'f') => Shape::Bool,
-        Some(b'"') => Shape::Text,
+        Some(b'"') => {
+            // A raw value may have escapes that stand for no text.
+            if text.contains('\\') {
+                serde_json::from_str::<Text<'_>>(text).map_err(fault)?;
+            }
+            Shape::Text
+        }
         Some(b'[') => {
             let (depth, items) = (deeper()?, serde_json::from_str::<Vec<&RawValue>>(text));
             let items = items.map_err(fault)?;
@@ -175,6 +181,13 @@ mod tests {
     fn a_key_that_is_there_twice_is_an_error() {
         let error = serde_json::from_str::<Shape>(r#"{"a": {"b": 1, "b": 2}}"#).unwrap_err();
         assert!(error.to_string().contains("the key `b` is there twice"), "{error}");
+    }
+
+    #[test]
+    fn an_escape_that_stands_for_no_text_is_an_error() {
+        assert!(serde_json::from_str::<Shape>(r#"["\ud83d\ude00"]"#).is_ok());
+        let error = serde_json::from_str::<Shape>(r#"[{"a": "\ud83d"}]"#).unwrap_err();
+        assert!(error.to_string().contains("hex escape"), "{error}");
     }
 
     #[test]
