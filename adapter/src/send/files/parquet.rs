@@ -1,11 +1,17 @@
 //! Apache Parquet.
 use std::{
     fs::File,
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use bytes::Bytes;
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    errors::ParquetError,
+    file::reader::{ChunkReader, Length},
+};
 
 use super::{Chunk, ChunkSize, FileError, open, plain};
 
@@ -13,13 +19,50 @@ use super::{Chunk, ChunkSize, FileError, open, plain};
 /// size: that is of what is written, which may say much with little.
 const ROWS_MAX: usize = 64 * 1024;
 
-fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
-    ParquetRecordBatchReaderBuilder::try_new(open(path)?)
+type Builder = ParquetRecordBatchReaderBuilder<Complete>;
+
+/// A file that ends with an error for who reads on. Nothing of a good one asks for more than there
+/// is, but the crate's reader skips billions of fields of a broken one at its end, each of them
+/// empty there.
+struct Complete(File);
+
+/// A part of such a file.
+struct Part(BufReader<File>);
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 if !buffer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => Ok(bytes),
+        }
+    }
+}
+
+impl Length for Complete {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for Complete {
+    type T = Part;
+
+    fn get_read(&self, start: u64) -> Result<Part, ParquetError> {
+        self.0.get_read(start).map(Part)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+fn builder(path: &Path) -> Result<Builder, FileError> {
+    ParquetRecordBatchReaderBuilder::try_new(Complete(open(path)?))
         .map_err(|error| FileError::new(path, format!("is not a Parquet file: {error}")))
 }
 
 /// The rows that a file has, which it says in two places.
-fn rows(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<u64, FileError> {
+fn rows(builder: &Builder, path: &Path) -> Result<u64, FileError> {
     let said = builder.metadata().file_metadata().num_rows();
     let mut groups = builder.metadata().row_groups().iter();
     let counted = groups.try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows()));
@@ -29,7 +72,7 @@ fn rows(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<
 }
 
 /// So many rows have about so many bytes; at least one.
-fn rows_within(builder: &ParquetRecordBatchReaderBuilder<File>, bytes: usize) -> usize {
+fn rows_within(builder: &Builder, bytes: usize) -> usize {
     let groups = builder.metadata().row_groups().iter();
     let (rows, all) = groups.fold((0_f64, 0_f64), |(rows, all), group| {
         (rows + group.num_rows() as f64, all + group.total_byte_size() as f64)
