@@ -1,16 +1,28 @@
 //! Apache Parquet.
+mod pages;
+
 use std::{
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
-    arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+        },
+        parquet_to_arrow_field_levels,
+    },
     errors::ParquetError,
-    file::reader::{ChunkReader, Length},
+    file::{
+        reader::{ChunkReader, Length},
+        serialized_reader::SerializedFileReader,
+    },
 };
 
 use super::{Chunk, ChunkSize, FileError, open, plain};
@@ -80,6 +92,23 @@ fn rows_within(builder: &Builder, bytes: usize) -> usize {
     (bytes as f64 * rows.max(1.0) / all.max(1.0)).max(1.0) as usize
 }
 
+/// Reads what is left of a file behind the rows that are skipped, its pages checked.
+fn checked(
+    builder: &Builder,
+    file: File,
+    (skipped, left): (u64, u64),
+    rows_max: usize,
+) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let fields = Some(builder.schema().fields());
+    let all = ProjectionMask::all();
+    let levels = parquet_to_arrow_field_levels(builder.parquet_schema(), all, fields)?;
+    let groups = pages::Groups(Arc::new(SerializedFileReader::new(Complete(file))?));
+    // As many as the file says, even if its pages have more.
+    let rows = vec![RowSelector::skip(skipped as usize), RowSelector::select(left as usize)];
+    let rows = Some(RowSelection::from(rows));
+    ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, rows_max, rows)
+}
+
 /// The columns of a file, and how many rows it has.
 pub fn survey(path: &Path) -> Result<(Schema, u64), FileError> {
     let builder = builder(path)?;
@@ -104,10 +133,8 @@ impl Reader {
         let builder = builder(path)?;
         let skipped = skip.min(rows(&builder, path)?);
         let rows_max = chunk.rows.min(rows_within(&builder, chunk.bytes)).min(ROWS_MAX);
-        let inner = builder
-            .with_batch_size(rows_max)
-            .with_offset(skipped as usize)
-            .build()
+        let left = rows(&builder, path)? - skipped;
+        let inner = checked(&builder, open(path)?, (skipped, left), rows_max)
             .map_err(|error| FileError::new(path, format!("cannot be read: {error}")))?;
         Ok((Self { inner, path: path.to_owned(), schema }, skipped))
     }
