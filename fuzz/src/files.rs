@@ -18,7 +18,7 @@ use arrow_ipc::{Block, root_as_footer, root_as_message, writer::StreamWriter};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
 use kafka_output::{
-    rows::{Carrier, Decoder, Limits, schema_from_ipc},
+    rows::{BadRow, Carrier, Decoder, Limits, code, schema_from_ipc},
     send::{
         files::{ChunkSize, FileError, Files, Format, TextOptions},
         types::ColumnType,
@@ -164,8 +164,8 @@ fn text(format: Format, options: TextOptions, data: &[u8]) {
     // A lone carriage return ends a row, but not a line.
     assert!(whole.lines.is_sorted(), "{:?}", whole.lines);
     assert!(whole.lines.iter().all(|line| (1..=lines).contains(line)), "{:?}", whole.lines);
-    check_cuts(&files, &whole);
-    check_sent(&whole);
+    check_cuts(&files, &whole, &path);
+    check_sent(&whole, format);
     if format == Format::Csv && options.types.is_empty() {
         check_digits(&path, options, &files.schema, &whole);
     }
@@ -180,8 +180,8 @@ fn binary(format: Format, data: &[u8]) {
     match read {
         Ok((whole, files)) => {
             assert!(files.rows_total.is_none_or(|rows| rows == whole.count() as u64));
-            check_cuts(&files, &whole);
-            check_sent(&whole);
+            check_cuts(&files, &whole, &path);
+            check_sent(&whole, format);
         }
         Err(error) => check_fault(&error, &path, None),
     }
@@ -223,14 +223,21 @@ fn read(files: &Files, skip: u64, chunk_rows: usize) -> Result<Rows, FileError> 
 }
 
 /// Read in pieces, and on from the middle, the rows are the same.
-fn check_cuts(files: &Files, whole: &Rows) {
+fn check_cuts(files: &Files, whole: &Rows, path: &Path) {
     if whole.count() > CUT_ROWS_MAX {
         return;
     }
     let (rows, each) = (whole.count(), whole.each());
     for (skip, chunk_rows) in [(0, 1), (0, 3), (rows / 2, 2), (rows, 1), (rows + 1, 1)] {
         let left = rows.saturating_sub(skip);
-        let part = read(files, skip as u64, chunk_rows).expect("it could be read whole");
+        let part = match read(files, skip as u64, chunk_rows) {
+            // Columns of a map that disagree on where a row ends only fail where one is cut.
+            Err(error) if files.formats() == [Format::Parquet] => {
+                check_fault(&error, path, None);
+                continue;
+            }
+            part => part.expect("it could be read whole"),
+        };
         let skip = rows - left;
         assert_eq!(part.count(), left, "rows in chunks of {chunk_rows}");
         // What Parquet's reader makes of a damaged page depends on where it stops in it.
@@ -243,16 +250,21 @@ fn check_cuts(files: &Files, whole: &Rows) {
 }
 
 /// The service takes what was read, if it serves the columns at all.
-fn check_sent(rows: &Rows) {
-    rows.batches.iter().for_each(check_sent_batch);
+fn check_sent(rows: &Rows, format: Format) {
+    rows.batches.iter().for_each(|batch| check_sent_batch(batch, format));
 }
 
-fn check_sent_batch(batch: &RecordBatch) {
+fn check_sent_batch(batch: &RecordBatch, format: Format) {
     let Ok(declared) = schema_from_ipc(&stream(&batch.slice(0, 0)).into()) else { return };
     let Ok(decoder) = Decoder::compile(declared) else { return };
     let limits = Limits { rows_max: ALL_ROWS, bytes_max: usize::MAX };
     let sent = decoder.decode(Carrier::ArrowIpc, &stream(batch).into(), &limits);
     let taken = sent.expect("the service takes what was read");
+    // Damaged levels of Parquet can leave out a value that has to be there: its row is refused.
+    if format == Format::Parquet && !taken.rejected.is_empty() {
+        let null = |row: &BadRow| row.code == code::NULL_IN_REQUIRED;
+        return assert!(taken.rejected.iter().all(null), "of what was read: {:?}", taken.rejected);
+    }
     assert_eq!(taken.rejected, [], "of what was read");
     for (taken, read) in taken.batch.columns().iter().zip(batch.columns()) {
         assert_eq!(taken.len(), read.len());
