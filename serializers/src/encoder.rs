@@ -6,7 +6,7 @@ use arrow_schema::{Fields, Schema};
 use crate::{
     format::Format,
     json::JsonEncoder,
-    records::{Limits, Records},
+    records::{Limits, Packing, Records},
     shape::PlanError,
 };
 
@@ -33,22 +33,35 @@ impl Encoder {
     }
 
     /// Encodes a batch, one record a row, into `out`, which is cleared first.
-    ///
-    /// Rows that cannot be encoded are left out and reported in `out`. If the batch as a whole
-    /// fails, `out` is left empty.
-    ///
-    /// # Panics
-    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    /// [`encode_all`](Self::encode_all) says more.
     pub fn encode(
         &self,
         batch: &RecordBatch,
         limits: &Limits,
         out: &mut Records,
     ) -> Result<(), EncodeError> {
+        self.encode_all(std::slice::from_ref(batch), Packing::NONE, limits, out)
+    }
+
+    /// Encodes batches into `out`, which is cleared first. Rows are packed into records across
+    /// their bounds and numbered through all of them.
+    ///
+    /// Rows that cannot be encoded are left out and reported in `out`. If the batch as a whole
+    /// fails, `out` is left empty.
+    ///
+    /// # Panics
+    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    pub fn encode_all(
+        &self,
+        batches: &[RecordBatch],
+        packing: Packing,
+        limits: &Limits,
+        out: &mut Records,
+    ) -> Result<(), EncodeError> {
         out.clear();
-        self.check_schema(batch)?;
+        batches.iter().try_for_each(|batch| self.check_schema(batch))?;
         match &self.kind {
-            Kind::Json(json) => json.encode(batch, limits, out),
+            Kind::Json(json) => json.encode(batches, packing, limits, out),
         }
     }
 

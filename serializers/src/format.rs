@@ -3,7 +3,7 @@
 /// The format of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
-    /// One JSON object (RFC 8259) a row, on one line, without a line break at its end.
+    /// One JSON object (RFC 8259) a row, on one line.
     Json(JsonOptions),
 }
 
@@ -43,8 +43,20 @@ pub enum Format {
 /// refused when the schema is compiled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonOptions {
+    /// How the rows of a record are laid out. Default [`JsonLayout::LineSeparated`].
+    pub layout: JsonLayout,
     /// What becomes of a float that JSON has no number for. Default [`NonFinite::Null`].
     pub non_finite: NonFinite,
+}
+
+/// How the rows of a record are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JsonLayout {
+    /// An object a line, with a line break between them and none at the end.
+    #[default]
+    LineSeparated,
+    /// An array of objects, also around one row.
+    Array,
 }
 
 /// What becomes of NaN and the infinities, for which JSON has no number.

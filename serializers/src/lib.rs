@@ -39,7 +39,7 @@
 //! | --- | --- |
 //! | `shape` | which types are encoded; the schema as a checked tree, every field numbered |
 //! | `column` | one batch's arrays as typed slices |
-//! | `rows` | the loop over rows: limits, skipping, reporting |
+//! | `rows` | the loops over rows: packing, limits, skipping, reporting |
 //! | `output`, `number`, `time` | bytes, digits and dates, the same for every format |
 //! | `json` | what is JSON's own |
 //!
@@ -58,8 +58,8 @@ mod shape;
 mod time;
 
 pub use encoder::{EncodeError, Encoder};
-pub use format::{Format, JsonOptions, NonFinite};
+pub use format::{Format, JsonLayout, JsonOptions, NonFinite};
 pub use records::{
-    BATCH_BYTES_MAX, Limits, REJECTED_NAMED_MAX, Records, RowError, RowErrorCode, RowMap,
+    BATCH_BYTES_MAX, Limits, Packing, REJECTED_NAMED_MAX, Records, RowError, RowErrorCode, RowMap,
 };
 pub use shape::{DEPTH_MAX, PlanError};

@@ -48,18 +48,30 @@ impl Output {
         self.at
     }
 
-    /// Begins a record here.
+    /// Begins a record here, of which `kept_bytes` are for its end.
     #[inline]
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, kept_bytes: usize) {
         self.start = self.at;
-        self.limit = self.at.saturating_add(self.record_bytes_max);
+        self.limit = self.at.saturating_add(self.record_bytes_max).saturating_sub(kept_bytes);
     }
 
-    /// Takes the record under way back; returns how long it had become.
-    pub(crate) fn take_back(&mut self) -> usize {
-        let written = self.at - self.start;
-        self.at = self.start;
+    /// How long the record under way is.
+    #[inline]
+    pub(crate) fn record_len(&self) -> usize {
+        self.at - self.start
+    }
+
+    /// Takes back what was written from `from` on; returns how much that was.
+    pub(crate) fn take_back(&mut self, from: usize) -> usize {
+        let written = self.at - from;
+        self.at = from;
         written
+    }
+
+    /// Where the record under way begins.
+    #[inline]
+    pub(crate) fn record_start(&self) -> usize {
+        self.start
     }
 
     /// Notes that `bytes` were read which nothing was written for.

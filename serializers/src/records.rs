@@ -1,4 +1,4 @@
-//! What encoding a batch yields: the records, where each ends, and the rows that are none.
+//! What encoding yields: the records, where each ends, the rows in them, and the rows that are none.
 
 use std::ops::Range;
 
@@ -23,7 +23,24 @@ pub struct Limits {
     pub batch_bytes_max: usize,
 }
 
-/// The encoded records of one batch: one buffer, where each record ends in it, and which row it is.
+/// How many rows a record may hold. The first limit that is reached ends a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Rows of a record.
+    pub rows_max: u32,
+    /// Bytes of a record, before any compression of its own. A row that is longer is a record
+    /// alone.
+    pub bytes_max: usize,
+}
+
+impl Packing {
+    /// Every row is a record.
+    pub const NONE: Self = Self { rows_max: 1, bytes_max: usize::MAX };
+}
+
+/// Encoded records: one buffer, where each record ends in it, and which rows it holds.
+///
+/// Rows are numbered through all batches that were encoded together, from 0.
 ///
 /// Meant to be used again: encoding clears it first and keeps its memory.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +64,8 @@ impl Records {
         self.ends.clear();
         self.rows.skipped_from = None;
         self.rows.rows.clear();
+        self.rows.ends.clear();
+        self.rows.accepted = 0;
         self.rejected.clear();
         self.rejected_total = 0;
     }
@@ -84,7 +103,12 @@ impl Records {
         start as usize..self.ends[record] as usize
     }
 
-    /// The row that a record was made from.
+    /// The rows that a record holds.
+    pub fn rows_of(&self, record: usize) -> impl Iterator<Item = u32> {
+        self.rows.rows_of(record)
+    }
+
+    /// The first row that a record holds.
     pub fn row_of(&self, record: usize) -> u32 {
         self.rows.row_of(record)
     }
@@ -106,53 +130,93 @@ impl Records {
 
     /// Notes a row that is no record; `error` is asked for only while there is room for it.
     pub(crate) fn reject(&mut self, error: impl FnOnce() -> RowError) {
-        self.rows.skip(self.ends.len());
+        self.rows.skipped_from.get_or_insert(self.rows.accepted);
         self.rejected_total += 1;
         if self.rejected.len() < REJECTED_NAMED_MAX {
             self.rejected.push(error());
         }
     }
 
-    /// Notes that `row` is a record which ends at `end`.
+    /// Notes that `row` is in the record under way.
     #[inline]
-    pub(crate) fn accept(&mut self, row: u32, end: u32) {
-        self.ends.push(end);
+    pub(crate) fn accept(&mut self, row: u32) {
+        self.rows.accepted += 1;
         if self.rows.skipped_from.is_some() {
             self.rows.rows.push(row);
         }
     }
+
+    /// Notes that the record under way ends at `end`; `packed` if records may hold several rows.
+    #[inline]
+    pub(crate) fn end(&mut self, end: u32, packed: bool) {
+        self.ends.push(end);
+        if packed {
+            self.rows.ends.push(self.rows.accepted as u32);
+        }
+    }
 }
 
-/// Which row each record was made from.
+/// Which rows each record holds.
 ///
-/// As long as no row is left out this is the record's own number, and takes no memory.
+/// As long as every row is a record of its own this takes no memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowMap {
-    /// The first record whose number is not its row's.
+    /// Rows that are in a record: they have *places*, from 0.
+    accepted: usize,
+    /// The first place whose number is not its row's.
     skipped_from: Option<usize>,
-    /// The rows of the records from there on.
+    /// The rows of the places from there on.
     rows: Vec<u32>,
+    /// The place behind each record; empty if every record holds one row.
+    ends: Vec<u32>,
 }
 
 impl RowMap {
-    /// The row of a record.
+    /// The rows that a record holds, in order.
     ///
     /// # Panics
-    /// If rows were left out and there is no such record.
+    /// If there is no such record.
+    pub fn rows_of(&self, record: usize) -> impl Iterator<Item = u32> {
+        self.places(record).map(|place| self.row(place))
+    }
+
+    /// The first row that a record holds.
+    ///
+    /// # Panics
+    /// If there is no such record.
     pub fn row_of(&self, record: usize) -> u32 {
-        match self.skipped_from {
-            Some(from) if record >= from => self.rows[record - from],
-            _ => u32::try_from(record).expect("records are counted in 32 bits"),
+        self.row(self.places(record).start)
+    }
+
+    /// How many rows a record holds.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    pub fn count(&self, record: usize) -> u32 {
+        self.places(record).len() as u32
+    }
+
+    /// Whether every row became a record of its own, so that record and row numbers are the same.
+    pub fn is_identity(&self) -> bool {
+        self.skipped_from.is_none() && self.ends.is_empty()
+    }
+
+    fn places(&self, record: usize) -> Range<usize> {
+        match (self.ends.is_empty(), record) {
+            (true, _) => {
+                assert!(record < self.accepted, "there is no record {record}");
+                record..record + 1
+            }
+            (false, 0) => 0..self.ends[0] as usize,
+            (false, _) => self.ends[record - 1] as usize..self.ends[record] as usize,
         }
     }
 
-    /// Whether every row became a record, so that record and row numbers are the same.
-    pub fn is_identity(&self) -> bool {
-        self.skipped_from.is_none()
-    }
-
-    fn skip(&mut self, records: usize) {
-        self.skipped_from.get_or_insert(records);
+    fn row(&self, place: usize) -> u32 {
+        match self.skipped_from {
+            Some(from) if place >= from => self.rows[place - from],
+            _ => u32::try_from(place).expect("rows are counted in 32 bits"),
+        }
     }
 }
 
@@ -160,7 +224,7 @@ impl RowMap {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}, column `{column}`: {reason} ({})", code.as_str())]
 pub struct RowError {
-    /// The row in its batch, from 0.
+    /// The row, from 0.
     pub row: u32,
     /// The value in the row: `a`, `a.b[3]`. The key and value of the third entry of a map `m` are
     /// `m[2].key` and `m[2].value`.

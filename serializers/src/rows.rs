@@ -1,11 +1,12 @@
-//! The loop over the rows of a batch: limits, leaving rows out, saying why.
+//! The loops over the rows of batches: records of one row or of several, limits, leaving rows out,
+//! saying why.
 
 use std::mem;
 
 use crate::{
     encoder::EncodeError,
     output::{Output, TooLarge},
-    records::{BATCH_BYTES_MAX, Limits, Records, RowError, RowErrorCode},
+    records::{BATCH_BYTES_MAX, Limits, Packing, Records, RowError, RowErrorCode},
     shape::join,
 };
 
@@ -72,73 +73,228 @@ impl From<TooLarge> for Box<Fault> {
     }
 }
 
-/// Makes one record of each of `rows` rows with `write`, into `records`, which is empty.
-///
-/// `names` are the names of all fields by number, for errors.
-pub(crate) fn write_rows(
-    rows: usize,
-    names: &[String],
-    limits: &Limits,
-    records: &mut Records,
-    write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
-) -> Result<(), EncodeError> {
-    let batch_bytes_max = limits.batch_bytes_max;
-    assert!(batch_bytes_max <= BATCH_BYTES_MAX, "batch_bytes_max exceeds {BATCH_BYTES_MAX}");
-    // A record beyond the batch's limit fails the batch, so nothing is written past that either.
-    let record_bytes_max = limits.record_bytes_max.min(batch_bytes_max);
-    let mut out = Output::new(mem::take(&mut records.bytes), record_bytes_max);
-    let done = write_each(rows, names, limits, records, &mut out, write);
-    records.bytes = out.finish();
-    if done.is_none() {
-        records.clear();
-        return Err(EncodeError::BatchTooLarge { bytes_max: batch_bytes_max });
+/// What a format puts around the rows of a record.
+pub(crate) trait Frame {
+    /// Bytes that [`close`](Self::close) may add to a record of at most `record_bytes_max`.
+    fn kept_bytes(&self, record_bytes_max: usize) -> usize {
+        let _ = record_bytes_max;
+        0
     }
-    Ok(())
+
+    /// Before the first row.
+    #[inline]
+    fn open(&mut self, out: &mut Output) {
+        let _ = out;
+    }
+
+    /// Between two rows.
+    fn separate(&mut self, out: &mut Output);
+
+    /// Behind the last of `rows` rows.
+    #[inline]
+    fn close(&mut self, out: &mut Output, rows: u32) {
+        let _ = (out, rows);
+    }
 }
 
-/// Returns none if the batch becomes too large.
-fn write_each(
-    rows: usize,
-    names: &[String],
-    limits: &Limits,
-    records: &mut Records,
-    out: &mut Output,
-    mut write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
-) -> Option<()> {
-    let mut wasted = 0;
-    for row in 0..rows {
-        // Every row writes or wastes a byte at least, so that both limits are reached before
-        // rows are too many for 32 bits.
-        let number = row as u32;
-        out.begin();
-        let result = write(out, row).and_then(|()| Ok(out.check(0)?));
-        wasted += out.take_wasted();
-        match result {
-            Ok(()) if out.position() <= limits.batch_bytes_max => {
-                records.accept(number, out.position() as u32);
+/// Makes records of rows, batch after batch.
+pub(crate) struct Packer<'a, F> {
+    frame: F,
+    packing: Packing,
+    limits: Limits,
+    /// The names of all fields by number, for errors.
+    names: &'a [String],
+    records: &'a mut Records,
+    out: Output,
+    kept_bytes: usize,
+    /// Rows of the batches before.
+    base: usize,
+    /// Rows in the record under way.
+    open: u32,
+    wasted: usize,
+}
+
+impl<'a, F: Frame> Packer<'a, F> {
+    /// Writes into `records`, which is empty.
+    pub(crate) fn new(
+        frame: F,
+        packing: Packing,
+        limits: &Limits,
+        names: &'a [String],
+        records: &'a mut Records,
+    ) -> Self {
+        let batch_bytes_max = limits.batch_bytes_max;
+        assert!(batch_bytes_max <= BATCH_BYTES_MAX, "batch_bytes_max exceeds {BATCH_BYTES_MAX}");
+        // A record beyond the batch's limit fails the batch, so nothing is written past that.
+        let record_bytes_max = limits.record_bytes_max.min(batch_bytes_max);
+        let out = Output::new(mem::take(&mut records.bytes), record_bytes_max);
+        let kept_bytes = frame.kept_bytes(record_bytes_max);
+        let (limits, base, open, wasted) = (*limits, 0, 0, 0);
+        Self { frame, packing, limits, names, records, out, kept_bytes, base, open, wasted }
+    }
+
+    /// Adds a batch of `rows` rows; `write` writes one.
+    ///
+    /// # Errors
+    /// If all batches together become too large.
+    pub(crate) fn batch(
+        &mut self,
+        rows: usize,
+        write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
+    ) -> Result<(), EncodeError> {
+        let done = if self.packing.rows_max == 1 {
+            self.each(rows, write)
+        } else {
+            self.packed(rows, write)
+        };
+        self.base += rows;
+        done.ok_or(EncodeError::BatchTooLarge { bytes_max: self.limits.batch_bytes_max })
+    }
+
+    /// Ends the last record, unless a batch has failed.
+    ///
+    /// # Errors
+    /// That of the batch, or if all batches together become too large; there are no records then.
+    pub(crate) fn finish(mut self, done: Result<(), EncodeError>) -> Result<(), EncodeError> {
+        let bytes_max = self.limits.batch_bytes_max;
+        let done =
+            done.and_then(|()| self.end_record().ok_or(EncodeError::BatchTooLarge { bytes_max }));
+        self.records.bytes = self.out.finish();
+        if done.is_err() {
+            self.records.clear();
+        }
+        done
+    }
+
+    /// Every row is a record. Returns none if the batch becomes too large.
+    fn each(
+        &mut self,
+        rows: usize,
+        mut write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
+    ) -> Option<()> {
+        for row in 0..rows {
+            // Every row writes or wastes a byte at least, so that both limits are reached before
+            // rows are too many for 32 bits.
+            let number = (self.base + row) as u32;
+            let out = &mut self.out;
+            out.begin(self.kept_bytes);
+            self.frame.open(out);
+            let result = write(out, row).and_then(|()| Ok(out.check(0)?));
+            self.wasted += out.take_wasted();
+            match result {
+                Ok(()) => {
+                    self.frame.close(out, 1);
+                    if out.position() > self.limits.batch_bytes_max {
+                        return None;
+                    }
+                    self.wasted += usize::from(out.record_len() == 0);
+                    self.records.accept(number);
+                    self.records.end(out.position() as u32, false);
+                }
+                Err(fault) => self.reject(number, *fault, self.out.record_start())?,
             }
-            Ok(()) => return None,
-            Err(fault) => {
-                wasted += out.take_back().max(1);
-                if let Cause::TooLarge(TooLarge { bytes_min }) = fault.cause
-                    && bytes_min <= limits.record_bytes_max
-                {
+            if self.wasted > self.limits.batch_bytes_max {
+                return None;
+            }
+            if self.base + row + 1 == SAMPLE_ROWS {
+                let guess = (self.out.position() / SAMPLE_ROWS).saturating_mul(rows - row);
+                let guess = guess.min(self.limits.batch_bytes_max);
+                self.out.reserve(guess + guess / 16);
+                self.records.ends.reserve(rows.min(guess));
+            }
+        }
+        Some(())
+    }
+
+    /// Several rows are a record. Returns none if the batch becomes too large.
+    fn packed(
+        &mut self,
+        rows: usize,
+        mut write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
+    ) -> Option<()> {
+        for row in 0..rows {
+            let number = (self.base + row) as u32;
+            // A row that does not fit into the record of those before it begins the next.
+            while !self.add(number, row, &mut write)? {
+                self.end_record()?;
+            }
+            if self.wasted > self.limits.batch_bytes_max {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Adds a row to the record under way, or rejects it. False if it does not fit there. None if
+    /// the batch becomes too large.
+    fn add(
+        &mut self,
+        number: u32,
+        row: usize,
+        write: &mut impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
+    ) -> Option<bool> {
+        let out = &mut self.out;
+        let from = out.position();
+        if self.open == 0 {
+            out.begin(self.kept_bytes);
+            self.frame.open(out);
+        } else {
+            self.frame.separate(out);
+        }
+        let start = out.position();
+        let result = write(out, row).and_then(|()| Ok(out.check(0)?));
+        self.wasted += out.take_wasted();
+        let fits = match &result {
+            Ok(()) => out.record_len() + self.kept_bytes <= self.packing.bytes_max,
+            Err(fault) => !matches!(fault.cause, Cause::TooLarge(_)),
+        };
+        if self.open > 0 && !fits {
+            out.take_back(from);
+            return Some(false);
+        }
+        match result {
+            Ok(()) => {
+                self.wasted += usize::from(out.position() == start);
+                self.records.accept(number);
+                self.open += 1;
+                if self.open == self.packing.rows_max || !fits {
+                    self.end_record()?;
+                } else if out.position() > self.limits.batch_bytes_max {
                     return None;
                 }
-                records.reject(|| row_error(number, *fault, names, limits));
             }
+            Err(fault) => self.reject(number, *fault, from)?,
         }
-        if wasted > limits.batch_bytes_max {
+        Some(true)
+    }
+
+    /// Ends the record under way, if there is one.
+    fn end_record(&mut self) -> Option<()> {
+        if self.open == 0 {
+            return Some(());
+        }
+        self.frame.close(&mut self.out, self.open);
+        self.open = 0;
+        if self.out.position() > self.limits.batch_bytes_max {
             return None;
         }
-        if row + 1 == SAMPLE_ROWS {
-            let guess = (out.position() / SAMPLE_ROWS).saturating_mul(rows - row);
-            let guess = guess.min(limits.batch_bytes_max);
-            out.reserve(guess + guess / 16);
-            records.ends.reserve(rows.min(guess));
-        }
+        self.records.end(self.out.position() as u32, true);
+        Some(())
     }
-    Some(())
+
+    /// Leaves a row out that was written from `from` on.
+    #[cold]
+    fn reject(&mut self, number: u32, fault: Fault, from: usize) -> Option<()> {
+        self.wasted += self.out.take_back(from).max(1);
+        if let Cause::TooLarge(TooLarge { bytes_min }) = fault.cause
+            && bytes_min + self.kept_bytes <= self.limits.record_bytes_max
+        {
+            return None;
+        }
+        let (names, limits) = (self.names, &self.limits);
+        self.records.reject(|| row_error(number, fault, names, limits));
+        Some(())
+    }
 }
 
 fn row_error(row: u32, fault: Fault, names: &[String], limits: &Limits) -> RowError {

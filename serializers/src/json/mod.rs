@@ -1,4 +1,4 @@
-//! Rows as JSON objects, one a line.
+//! Rows as JSON objects: one a line, or in arrays.
 //!
 //! Row by row, with one match a value. Of the hundred instructions that a short value costs with
 //! its key the match is six (callgrind, `benches/json.rs`), and the processor foresees it, since
@@ -14,10 +14,10 @@ use arrow_schema::Fields;
 use crate::{
     column::bind_batch,
     encoder::EncodeError,
-    format::JsonOptions,
+    format::{JsonLayout, JsonOptions},
     output::Output,
-    records::{Limits, Records},
-    rows::write_rows,
+    records::{Limits, Packing, Records},
+    rows::{Frame, Packer},
     shape::{PlanError, Tree},
 };
 
@@ -39,14 +39,68 @@ impl JsonEncoder {
 
     pub(crate) fn encode(
         &self,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
+        packing: Packing,
         limits: &Limits,
         records: &mut Records,
     ) -> Result<(), EncodeError> {
-        let columns = bind_batch(&self.tree.root, batch);
-        write_rows(batch.num_rows(), &self.tree.names, limits, records, |out, row| {
-            value::Writer { out, keys: &self.keys, options: &self.options }.object(&columns, row)
-        })
+        match self.options.layout {
+            JsonLayout::LineSeparated => self.framed(Lines, batches, packing, limits, records),
+            JsonLayout::Array => self.framed(Array, batches, packing, limits, records),
+        }
+    }
+
+    fn framed(
+        &self,
+        frame: impl Frame,
+        batches: &[RecordBatch],
+        packing: Packing,
+        limits: &Limits,
+        records: &mut Records,
+    ) -> Result<(), EncodeError> {
+        let mut packer = Packer::new(frame, packing, limits, &self.tree.names, records);
+        let done = batches.iter().try_for_each(|batch| {
+            let columns = bind_batch(&self.tree.root, batch);
+            packer.batch(batch.num_rows(), |out, row| {
+                let mut writer = value::Writer { out, keys: &self.keys, options: &self.options };
+                writer.object(&columns, row)
+            })
+        });
+        packer.finish(done)
+    }
+}
+
+/// Objects, with a line break between them.
+struct Lines;
+
+impl Frame for Lines {
+    #[inline]
+    fn separate(&mut self, out: &mut Output) {
+        out.push(b'\n');
+    }
+}
+
+/// One array of objects.
+struct Array;
+
+impl Frame for Array {
+    fn kept_bytes(&self, _: usize) -> usize {
+        1
+    }
+
+    #[inline]
+    fn open(&mut self, out: &mut Output) {
+        out.push(b'[');
+    }
+
+    #[inline]
+    fn separate(&mut self, out: &mut Output) {
+        out.push(b',');
+    }
+
+    #[inline]
+    fn close(&mut self, out: &mut Output, _: u32) {
+        out.push(b']');
     }
 }
 

@@ -11,7 +11,7 @@ use serializers::{Encoder, Format, JsonOptions, Limits, NonFinite, Records};
 pub const WIDE: Limits = Limits { record_bytes_max: 64 << 20, batch_bytes_max: 64 << 20 };
 
 pub fn json(non_finite: NonFinite) -> Format {
-    Format::Json(JsonOptions { non_finite })
+    Format::Json(JsonOptions { non_finite, ..JsonOptions::default() })
 }
 
 pub fn encode(format: &Format, limits: &Limits, batch: &RecordBatch) -> Records {
