@@ -1,5 +1,5 @@
 //! Several rows in a record: limits, layouts, rows that are left out, batches encoded together.
-mod common;
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::sync::Arc;
 
@@ -18,8 +18,10 @@ fn encode(
     packing: Packing,
     limits: &Limits,
 ) -> Result<Records, EncodeError> {
-    let format =
-        Format::Json(JsonOptions { layout, non_finite: NonFinite::Error, ..Default::default() });
+    // Further options have their defaults.
+    let mut options = JsonOptions { layout, ..JsonOptions::default() };
+    options.non_finite = NonFinite::Error;
+    let format = Format::Json(options);
     let encoder = Encoder::compile(&format, batches[0].schema_ref()).unwrap();
     let mut records = Records::new();
     encoder.encode_all(batches, packing, limits, &mut records)?;
