@@ -12,6 +12,7 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::{
     shape::{Members, Shape, is_text},
+    style::Styled,
     time::Day,
 };
 
@@ -69,6 +70,8 @@ pub(crate) enum Values<'a> {
     Struct(Struct<'a>),
     Map(Map<'a>),
     Dictionary(Keys<'a>, Box<Column<'a>>),
+    /// Never bound: a format's options make it of other values.
+    Styled(Box<Styled<'a>>),
 }
 
 /// Points in time.

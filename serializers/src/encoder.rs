@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Fields, Schema};
 
 use crate::{
+    csv::CsvEncoder,
     format::Format,
     json::JsonEncoder,
     records::{Limits, Packing, Records},
@@ -21,6 +22,7 @@ pub struct Encoder {
 #[derive(Debug)]
 enum Kind {
     Json(JsonEncoder),
+    Csv(CsvEncoder),
 }
 
 impl Encoder {
@@ -28,6 +30,7 @@ impl Encoder {
     pub fn compile(format: &Format, schema: &Schema) -> Result<Self, PlanError> {
         let kind = match format {
             Format::Json(options) => Kind::Json(JsonEncoder::compile(options, schema.fields())?),
+            Format::Csv(options) => Kind::Csv(CsvEncoder::compile(options, schema.fields())?),
         };
         Ok(Self { fields: schema.fields().clone(), kind })
     }
@@ -62,6 +65,7 @@ impl Encoder {
         batches.iter().try_for_each(|batch| self.check_schema(batch))?;
         match &self.kind {
             Kind::Json(json) => json.encode(batches, packing, limits, out),
+            Kind::Csv(csv) => csv.encode(batches, packing, limits, out),
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Pure: no I/O, no async, nothing of any transport. A schema is compiled once into an
 //! [`Encoder`], which is then used for every batch; encoding binds the batch's arrays to typed
-//! slices and runs plain loops over them, without an allocation per row or value.
+//! slices and runs plain loops over them, without an allocation per row or value (but one for
+//! every `arrow.json` text that holds lists or objects, to check it).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -40,13 +41,16 @@
 //! | `shape` | which types are encoded; the schema as a checked tree, every field numbered |
 //! | `column` | one batch's arrays as typed slices |
 //! | `rows` | the loops over rows: packing, limits, skipping, reporting |
-//! | `output`, `number`, `time` | bytes, digits and dates, the same for every format |
-//! | `json` | what is JSON's own |
+//! | `style` | columns that an option has written in another way than their type |
+//! | `output`, `words`, `number`, `time` | bytes, digits and dates, the same for every format |
+//! | `scalar` | single values, the same for every format that is text |
+//! | `json`, `csv` | what is the format's own |
 //!
-//! A further format is a folder beside `json`, an entry in [`Format`] and one in [`Encoder`].
+//! A further format is a folder beside those, an entry in [`Format`] and one in [`Encoder`].
 #![forbid(unsafe_code)]
 
 mod column;
+mod csv;
 mod encoder;
 mod format;
 mod json;
@@ -54,11 +58,16 @@ mod number;
 mod output;
 mod records;
 mod rows;
+mod scalar;
 mod shape;
+mod style;
 mod time;
+mod words;
 
+pub use csv::{CsvOptions, Delimiter, NullText, NullTextError};
 pub use encoder::{EncodeError, Encoder};
-pub use format::{Format, JsonLayout, JsonOptions, NonFinite};
+pub use format::{Format, NonFinite, TimestampFormat};
+pub use json::{Decimals, Integers64, JsonLayout, JsonOptions, Nulls};
 pub use records::{
     BATCH_BYTES_MAX, Limits, Packing, REJECTED_NAMED_MAX, Records, RowError, RowErrorCode, RowMap,
 };

@@ -62,10 +62,24 @@ impl Output {
     }
 
     /// Takes back what was written from `from` on; returns how much that was.
+    #[inline]
     pub(crate) fn take_back(&mut self, from: usize) -> usize {
         let written = self.at - from;
         self.at = from;
         written
+    }
+
+    /// What was written from `from` on.
+    #[inline]
+    pub(crate) fn written(&self, from: usize) -> &[u8] {
+        &self.bytes[from..self.at]
+    }
+
+    /// What was written from `from` on and the next `more` bytes, to move the one into the other
+    /// and [`advance`](Self::advance).
+    pub(crate) fn written_and_room(&mut self, from: usize, more: usize) -> &mut [u8] {
+        self.room_of(more);
+        &mut self.bytes[from..self.at + more]
     }
 
     /// Where the record under way begins.

@@ -37,6 +37,9 @@ pub enum PlanError {
         /// The name, with the path to it.
         column: String,
     },
+    /// A schema without columns, in a format whose rows are nothing then.
+    #[error("the rows have no columns, and a line of CSV needs one at least")]
+    NoColumns,
     /// Nesting beyond [`DEPTH_MAX`].
     #[error("column `{column}` is nested deeper than {DEPTH_MAX} levels")]
     TooDeep {
@@ -52,6 +55,7 @@ impl PlanError {
             Self::TypeUnsupported { .. } => "TYPE_UNSUPPORTED",
             Self::MapKeyUnsupported { .. } => "MAP_KEY_UNSUPPORTED",
             Self::NameDuplicate { .. } => "NAME_DUPLICATE",
+            Self::NoColumns => "NO_COLUMNS",
             Self::TooDeep { .. } => "TOO_DEEP",
         }
     }

@@ -99,6 +99,26 @@ pub(crate) fn timestamp(
     Some(len + usize::from(utc))
 }
 
+/// As [`timestamp`], with seven digits behind the point whatever the unit: zeros are added, and
+/// what is finer than 100 ns is cut off.
+pub(crate) fn timestamp7(
+    text: &mut [u8; TEXT_BYTES_MAX],
+    value: i64,
+    unit: TimeUnit,
+    utc: bool,
+    cache: &mut Day,
+) -> Option<usize> {
+    const SECONDS_END: usize = 19;
+    const END: usize = SECONDS_END + 8;
+    let len = timestamp(text, value, unit, false, cache)?;
+    text[SECONDS_END] = b'.';
+    if let Some(missing) = text.get_mut(len.max(SECONDS_END + 1)..END) {
+        missing.fill(b'0');
+    }
+    text[END] = b'Z';
+    Some(END + usize::from(utc))
+}
+
 /// Writes a time of day as `05:00:00`, with the fraction of its unit; returns how long that is,
 /// or none if it is not within a day.
 pub(crate) fn time_of_day(text: &mut [u8; 18], value: i64, unit: TimeUnit) -> Option<usize> {

@@ -5,8 +5,12 @@
 //! every row repeats it; going column by column would save those and write every value twice.
 
 mod embedded;
+mod options;
 mod text;
 mod value;
+
+pub use options::{Decimals, Integers64, JsonLayout, JsonOptions, Nulls};
+pub(crate) use value::Writer;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Fields;
@@ -14,17 +18,18 @@ use arrow_schema::Fields;
 use crate::{
     column::bind_batch,
     encoder::EncodeError,
-    format::{JsonLayout, JsonOptions},
     output::Output,
     records::{Limits, Packing, Records},
     rows::{Frame, Packer},
     shape::{PlanError, Tree},
+    style::Style,
 };
 
 /// A schema, ready to become JSON.
 #[derive(Debug)]
 pub(crate) struct JsonEncoder {
     options: JsonOptions,
+    style: Style,
     tree: Tree,
     /// By the field's number.
     keys: Vec<Key>,
@@ -33,8 +38,13 @@ pub(crate) struct JsonEncoder {
 impl JsonEncoder {
     pub(crate) fn compile(options: &JsonOptions, fields: &Fields) -> Result<Self, PlanError> {
         let tree = Tree::build(fields)?;
-        let keys = tree.names.iter().map(|name| Key::new(name)).collect();
-        Ok(Self { options: options.clone(), tree, keys })
+        let keys = Key::all(&tree);
+        let style = Style {
+            timestamps: options.timestamps,
+            integers64_quoted: options.integers64 == Integers64::String,
+            decimals_quoted: options.decimals == Decimals::String,
+        };
+        Ok(Self { options: options.clone(), style, tree, keys })
     }
 
     pub(crate) fn encode(
@@ -60,9 +70,10 @@ impl JsonEncoder {
     ) -> Result<(), EncodeError> {
         let mut packer = Packer::new(frame, packing, limits, &self.tree.names, records);
         let done = batches.iter().try_for_each(|batch| {
-            let columns = bind_batch(&self.tree.root, batch);
+            let mut columns = bind_batch(&self.tree.root, batch);
+            self.style.apply(&mut columns);
             packer.batch(batch.num_rows(), |out, row| {
-                let mut writer = value::Writer { out, keys: &self.keys, options: &self.options };
+                let mut writer = Writer { out, keys: &self.keys, options: &self.options };
                 writer.object(&columns, row)
             })
         });
@@ -107,7 +118,7 @@ impl Frame for Array {
 /// What stands before a member's value: a comma, the name, a colon. In an object's first member
 /// the comma is overwritten by the brace.
 #[derive(Debug)]
-struct Key {
+pub(crate) struct Key {
     /// The text if it is short, else nothing.
     short: [u8; Key::SHORT_BYTES],
     /// The length of the short text, or 0.
@@ -118,6 +129,11 @@ struct Key {
 impl Key {
     /// Two vector registers: stored whole, whatever the length.
     const SHORT_BYTES: usize = 32;
+
+    /// The keys of all fields, by number.
+    pub(crate) fn all(tree: &Tree) -> Vec<Self> {
+        tree.names.iter().map(|name| Self::new(name)).collect()
+    }
 
     fn new(name: &str) -> Self {
         let mut out = Output::new(Vec::new(), usize::MAX);

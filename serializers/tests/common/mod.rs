@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail it as the test itself may")]
 #![allow(dead_code, reason = "every test file takes what it needs")]
 
+pub mod csv_reader;
+pub mod meaning;
+pub mod random;
+
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
