@@ -16,7 +16,7 @@ use samples::{flights, ipc_bare, json_lines, typed_bytes};
 const LIMITS: Limits = Limits { rows_max: ROWS, bytes_max: 64 << 20 };
 
 fn main() {
-    report::run(&["arrow-ipc", "misaligned", "typed-rows", "json-lines"], work);
+    report::run(&["arrow-ipc", "misaligned", "typed-rows", "json-lines"], &[], work);
 }
 
 fn work(case: &str) -> Work {

@@ -3,6 +3,7 @@
 //! decode → reserve → encode → route → submit, as one future that may be dropped at any await:
 //! up to the last step nothing has left the service, and the last step does not wait.
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,13 +13,13 @@ use std::{
 
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use serializers::{EncodeError, Encoder, Format, PlanError, Records};
+use serializers::{EncodeError, Encoder, Format, Packing, PlanError, Records};
 
 use crate::{
     job::ErrorPolicy,
-    kafka::{Cause, Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Ticket},
+    kafka::{Cause, Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Rows, Ticket},
     partition::{Partitions, Rotor, Routes},
-    rows::{BadRow, Carrier, DecodeError, Decoder, SchemaError},
+    rows::{BadRow, Carrier, DecodeError, Decoded, Decoder, SchemaError},
     writers::POSITION_BYTES_MAX,
 };
 
@@ -29,7 +30,7 @@ pub const BATCH_ROWS_MAX: u32 = 1_000_000;
 pub const NAMED_ROWS_MAX: usize = 100;
 
 /// Batches from this size on are worked on aside, so that they do not hold up other streams.
-const LARGE_BATCH_BYTES: usize = 256 * 1024;
+const LARGE_BATCH_BYTES: u64 = 256 * 1024;
 
 /// An output as its streams see it.
 pub struct Output {
@@ -45,6 +46,8 @@ pub struct Output {
     pub rotor: Rotor,
     /// Where records go.
     pub kafka: Arc<dyn Delivery>,
+    /// How many rows a record holds.
+    pub packing: Packing,
     /// Most bytes that a batch may have once it is encoded.
     pub encoded_bytes_max: usize,
     /// `acks` is all: what is acknowledged is stored by every in-sync replica.
@@ -87,12 +90,40 @@ pub struct Refusal {
     pub rows: BadRows,
 }
 
-/// A batch that is on its way to Kafka.
+/// A batch whose rows were read and have room.
+pub struct Read {
+    decoded: Decoded,
+    wire_bytes: u64,
+    room: Permit,
+}
+
+/// Batches that are on their way to Kafka together.
 pub struct Accepted {
-    /// Its outcome.
+    /// Their outcome. Rows in it are numbered through all that came with these batches.
     pub ticket: Ticket,
-    /// Rows that the error policy set aside.
-    pub aside: BadRows,
+    /// Rows that the error policy set aside, of each batch.
+    pub aside: Vec<BadRows>,
+    /// The number of the first row of each batch.
+    pub offsets: Vec<u32>,
+}
+
+impl Accepted {
+    /// Takes the rows that were set aside of the one batch.
+    pub fn only_aside(&mut self) -> BadRows {
+        std::mem::take(&mut self.aside[0])
+    }
+}
+
+/// Batches that were encoded, and the rows of each that were set aside.
+struct Encodable {
+    encoded: Encoded,
+    aside: Vec<BadRows>,
+}
+
+/// Why batches cannot go together: the batch from which on, and what is wrong with the first.
+struct Misfit {
+    batch: usize,
+    refusal: Refusal,
 }
 
 /// Bad rows of one batch, whoever found them: the first in its order are named.
@@ -137,41 +168,90 @@ impl Output {
         carrier: Carrier,
         rows: &Bytes,
     ) -> Result<Accepted, Refusal> {
+        let batch = self.read(plan, carrier, rows).await?;
+        self.send(plan, vec![batch]).await
+    }
+
+    /// Waits for room and reads the rows of a batch. Cancel safe.
+    ///
+    /// # Errors
+    /// What is wrong with the batch.
+    pub async fn read(&self, plan: &Plan, carrier: Carrier, rows: &Bytes) -> Result<Read, Refusal> {
         let limits = crate::rows::Limits {
             rows_max: BATCH_ROWS_MAX as usize,
             bytes_max: self.encoded_bytes_max,
         };
         // Room first, for what comes out of it: nothing is decoded beyond the budget. The true size
         // is known after encoding, and there is no waiting until then.
-        let mut room = self.kafka.share().reserve(plan.estimate(rows.len() as u64)).await;
-        let large = rows.len() >= LARGE_BATCH_BYTES;
+        let wire_bytes = rows.len() as u64;
+        let room = self.kafka.share().reserve(plan.estimate(wire_bytes)).await;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
-        let decoded = aside(large, decode).map_err(|error| Refusal::of_decode(&error))?;
-        let mut records = Records::new();
+        let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
+        Ok(Read { decoded, wire_bytes, room })
+    }
+
+    /// Brings batches on their way, their rows packed into records that they share: as many of the
+    /// first as can go together. Cancel safe: dropped while it waits, nothing is written.
+    ///
+    /// # Errors
+    /// What is wrong with the first batch; nothing of any is written.
+    pub async fn send(&self, plan: &Plan, mut batches: Vec<Read>) -> Result<Accepted, Refusal> {
+        let records = loop {
+            match self.encode(plan, &batches) {
+                Ok(records) => break records,
+                // What is behind the fault is looked at again when its turn comes.
+                Err(Misfit { batch, refusal }) if batch == 0 => return Err(refusal),
+                Err(Misfit { batch, .. }) => batches.truncate(batch),
+            }
+        };
+        let Encodable { encoded, aside } = records;
+        let wire_bytes: u64 = batches.iter().map(|batch| batch.wire_bytes).sum();
+        let offsets = offsets(&batches).collect();
+        let mut rooms = batches.into_iter().map(|batch| batch.room);
+        let mut room = rooms.next().expect("there is a batch");
+        let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
+        plan.learn(wire_bytes, size);
+        room.resize(size);
+        rooms.for_each(drop);
+        let ticket = self.submit(encoded, room).await;
+        let rejected = aside.iter().map(|bad| bad.total).sum();
+        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+        Ok(Accepted { ticket, aside, offsets })
+    }
+
+    /// Encodes batches together.
+    fn encode(&self, plan: &Plan, batches: &[Read]) -> Result<Encodable, Misfit> {
         let limits = serializers::Limits {
             record_bytes_max: self.kafka.record_bytes_max(),
             batch_bytes_max: self.encoded_bytes_max,
         };
-        aside(large, || plan.encoder.encode(&decoded.batch, &limits, &mut records))
-            .map_err(|error| Refusal::of_encode(&error))?;
-        let mut bad = BadRows { named: decoded.rejected, total: decoded.rejected_total as u64 };
-        bad.add_unencodable(&records, decoded.row_map.as_deref());
-        if bad.total > 0 && self.error_policy == ErrorPolicy::Stop {
-            return Err(Refusal::of_rows(bad));
+        let tables: Vec<_> = batches.iter().map(|batch| batch.decoded.batch.clone()).collect();
+        let large = batches.iter().any(|batch| is_large(batch.wire_bytes));
+        let mut records = Records::new();
+        let encode = || plan.encoder.encode_all(&tables, self.packing, &limits, &mut records);
+        aside(large, encode).map_err(|error| {
+            // Half of them may fit.
+            let too_large = matches!(error, EncodeError::BatchTooLarge { .. });
+            let batch = if too_large { batches.len() / 2 } else { 0 };
+            Misfit { batch, refusal: Refusal::of_encode(&error) }
+        })?;
+        let mut aside: Vec<_> =
+            batches.iter().map(|batch| BadRows::of_decoded(&batch.decoded)).collect();
+        let ends = tables.iter().scan(0, |end, table| {
+            *end += table.num_rows() as u32;
+            Some(*end)
+        });
+        let ends: Vec<u32> = ends.collect();
+        add_unencodable(&mut aside, batches, &ends, &records);
+        let bad = aside.iter().position(|bad| bad.total > 0);
+        if let Some(batch) = bad.filter(|_| self.error_policy == ErrorPolicy::Stop) {
+            return Err(Misfit { batch, refusal: Refusal::of_rows(aside.swap_remove(batch)) });
         }
-        let encoded = encoded(records, decoded.row_map.as_deref());
-        drop(decoded.batch);
-        let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
-        plan.learn(rows.len() as u64, size);
-        room.resize(size);
-
-        let ticket = self.send(encoded, room).await;
-        self.rejected.fetch_add(bad.total, Ordering::Relaxed);
-        Ok(Accepted { ticket, aside: bad })
+        Ok(Encodable { encoded: encoded(records, batches, &ends), aside })
     }
 
     /// Waits until some partition has a leader, then routes and submits without waiting.
-    async fn send(&self, encoded: Encoded, room: Permit) -> Ticket {
+    async fn submit(&self, encoded: Encoded, room: Permit) -> Ticket {
         let count = encoded.ends.len() as u32;
         if count == 0 {
             return self.kafka.submit(encoded, Routes::default(), room);
@@ -179,7 +259,11 @@ impl Output {
         let mut partitions = self.kafka.partitions();
         loop {
             let known: Option<Arc<Partitions>> = partitions.borrow_and_update().clone();
-            let routes = known.map(|known| self.rotor.assign(&known, count, Instant::now()));
+            let now = Instant::now();
+            let routes = known.map(|known| match encoded.rows.ends.is_empty() {
+                true => self.rotor.assign(&known, count, now),
+                false => self.rotor.assign_packed(&known, encoded.rows.counts(), now),
+            });
             if let Some(Ok(routes)) = routes {
                 return self.kafka.submit(encoded, routes, room);
             }
@@ -202,31 +286,68 @@ fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Encoded records with the rows of the message that they are made of.
-fn encoded(records: Records, row_map: Option<&[u32]>) -> Encoded {
-    let identity = records.rejected_total() == 0;
-    let count = records.len() as u32;
-    let rows = match (row_map, identity) {
-        (None, true) => None,
-        (None, false) => Some((0..count).map(|record| records.row_of(record as usize)).collect()),
-        (Some(map), _) => {
-            Some((0..count).map(|record| map[records.row_of(record as usize) as usize]).collect())
-        }
-    };
-    let (bytes, ends, _) = records.into_parts();
-    Encoded { bytes, ends, rows }
+/// A large batch is worked on aside.
+fn is_large(wire_bytes: u64) -> bool {
+    wire_bytes >= LARGE_BATCH_BYTES
+}
+
+/// The number of the first row of each batch, among the rows of all that were sent together.
+fn offsets(batches: &[Read]) -> impl Iterator<Item = u32> {
+    batches.iter().scan(0, |next, batch| {
+        let first = *next;
+        *next += batch.decoded.rows_total as u32;
+        Some(first)
+    })
+}
+
+/// The batch of an encoded row, and its number among the rows that came with that batch. `ends` are
+/// the encoded rows through each batch.
+fn origin(row: u32, batches: &[Read], ends: &[u32]) -> (usize, u32) {
+    let batch = ends.partition_point(|end| *end <= row);
+    let place = row - batch.checked_sub(1).map_or(0, |before| ends[before]);
+    let map = batches[batch].decoded.row_map.as_deref();
+    (batch, map.map_or(place, |map| map[place as usize]))
+}
+
+/// Rows that the encoder left out.
+fn add_unencodable(aside: &mut [BadRows], batches: &[Read], ends: &[u32], records: &Records) {
+    for error in records.rejected() {
+        let (batch, row) = origin(error.row, batches, ends);
+        let (column, code) = (error.column.clone(), error.code.as_str());
+        let bad = BadRow { row, column, code, reason: error.reason.clone() };
+        aside[batch].add(iter::once(bad), 1);
+    }
+    if records.rejected_total() == records.rejected().len() {
+        return;
+    }
+    // Not all of them have names. What is missing of a batch's rows was left out.
+    let mut missing: Vec<u64> =
+        batches.iter().map(|batch| batch.decoded.batch.num_rows() as u64).collect();
+    records.row_map().rows().for_each(|row| missing[origin(row, batches, ends).0] -= 1);
+    for (batch, missing) in missing.into_iter().enumerate() {
+        aside[batch].total = batches[batch].decoded.rejected_total as u64 + missing;
+    }
+}
+
+/// Encoded records with their rows, numbered through all rows of the messages.
+fn encoded(records: Records, batches: &[Read], ends: &[u32]) -> Encoded {
+    let plain = batches.iter().all(|batch| batch.decoded.row_map.is_none());
+    let (bytes, record_ends, map) = records.into_parts();
+    let offsets: Vec<u32> = offsets(batches).collect();
+    let numbers = (!plain || map.leaves_out()).then(|| {
+        map.rows()
+            .map(|row| {
+                let (batch, row) = origin(row, batches, ends);
+                offsets[batch] + row
+            })
+            .collect()
+    });
+    Encoded { bytes, ends: record_ends, rows: Rows { ends: map.into_ends(), numbers } }
 }
 
 impl BadRows {
-    /// Rows that the encoder left out.
-    fn add_unencodable(&mut self, records: &Records, row_map: Option<&[u32]>) {
-        let rows = records.rejected().iter().map(|error| BadRow {
-            row: row_map.map_or(error.row, |map| map[error.row as usize]),
-            column: error.column.clone(),
-            code: error.code.as_str(),
-            reason: error.reason.clone(),
-        });
-        self.add(rows, records.rejected_total() as u64);
+    fn of_decoded(decoded: &Decoded) -> Self {
+        Self { named: decoded.rejected.clone(), total: decoded.rejected_total as u64 }
     }
 
     /// Rows that the broker refused for good.

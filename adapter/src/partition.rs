@@ -4,7 +4,8 @@
 //! next turn always goes to the partition that has been given the fewest records. From that the
 //! promise follows: counted over assigned records since the partitions last changed, no partition
 //! with a leader is ahead of another by more than one turn. (The fewest, plus a turn, is at most
-//! the fewest of before plus a turn.) A partition without a leader is passed over; when it is
+//! the fewest of before plus a turn.) Records that hold several rows count as those, and stay
+//! whole: the last of a turn may make it longer. A partition without a leader is passed over; when it is
 //! back it has the fewest and is caught up on.
 //!
 //! librdkafka has no round robin of its own: its default sticks to a partition by time and is
@@ -12,7 +13,7 @@
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -77,7 +78,7 @@ impl Rotor {
         Self { turn, state: Mutex::new(state) }
     }
 
-    /// Deals out `count` records.
+    /// Deals out `count` records of one row.
     ///
     /// # Errors
     /// If no partition has a leader; nothing is assigned then.
@@ -87,11 +88,7 @@ impl Rotor {
         count: u32,
         now: Instant,
     ) -> Result<Routes, NoLeader> {
-        let mut state = self.state.lock().expect("nothing panics in the rotor");
-        state.follow(partitions);
-        if !state.leaders.contains(&true) {
-            return Err(NoLeader);
-        }
+        let mut state = self.follow(partitions)?;
         let mut runs: Vec<(u32, u32)> = Vec::new();
         let mut left = count;
         while left > 0 {
@@ -102,7 +99,35 @@ impl Rotor {
         Ok(routes(&runs, partitions.leaders.len()))
     }
 
-    /// Records assigned to each partition since the partitions last changed.
+    /// Deals out records of so many rows each.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    pub fn assign_packed(
+        &self,
+        partitions: &Partitions,
+        rows: impl Iterator<Item = u32>,
+        now: Instant,
+    ) -> Result<Routes, NoLeader> {
+        let mut state = self.follow(partitions)?;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for rows in rows {
+            let partition = state.take_whole(rows, self.turn, now);
+            match runs.last_mut() {
+                Some((last, records)) if *last == partition => *records += 1,
+                _ => runs.push((partition, 1)),
+            }
+        }
+        Ok(routes(&runs, partitions.leaders.len()))
+    }
+
+    fn follow(&self, partitions: &Partitions) -> Result<MutexGuard<'_, State>, NoLeader> {
+        let mut state = self.state.lock().expect("nothing panics in the rotor");
+        state.follow(partitions);
+        if state.leaders.contains(&true) { Ok(state) } else { Err(NoLeader) }
+    }
+
+    /// Rows assigned to each partition since the partitions last changed.
     pub fn assigned(&self) -> Vec<u64> {
         self.state.lock().expect("nothing panics in the rotor").assigned.clone()
     }
@@ -128,20 +153,35 @@ impl State {
 
     /// The partition of the next record, and how many of the next `wanted` go there.
     fn take(&mut self, wanted: u32, turn: Turn, now: Instant) -> (u32, u32) {
+        let current = self.current(turn, now);
+        let rows = wanted.min(current.left);
+        current.left -= rows;
+        let partition = current.partition;
+        self.assigned[partition as usize] += u64::from(rows);
+        (partition, rows)
+    }
+
+    /// The partition of a record of so many rows.
+    fn take_whole(&mut self, rows: u32, turn: Turn, now: Instant) -> u32 {
+        let current = self.current(turn, now);
+        current.left = current.left.saturating_sub(rows);
+        let partition = current.partition;
+        self.assigned[partition as usize] += u64::from(rows);
+        partition
+    }
+
+    /// The turn that is on.
+    fn current(&mut self, turn: Turn, now: Instant) -> &mut Current {
         let over = |current: &Current| {
             current.left == 0 || now.saturating_duration_since(current.since) >= turn.time
         };
         if let Some(current) = self.current.take_if(|current| over(current)) {
             self.next.push(Reverse((self.assigned[current.partition as usize], current.partition)));
         }
-        let current = self.current.get_or_insert_with(|| {
+        self.current.get_or_insert_with(|| {
             let Reverse((_, partition)) = self.next.pop().expect("some partition has a leader");
             Current { partition, left: turn.rows, since: now }
-        });
-        let rows = wanted.min(current.left);
-        current.left -= rows;
-        self.assigned[current.partition as usize] += u64::from(rows);
-        (current.partition, rows)
+        })
     }
 }
 
@@ -243,7 +283,43 @@ mod tests {
         assert_eq!(rotor.assigned(), [30, 30, 30]);
     }
 
+    #[test]
+    fn records_of_several_rows_stay_whole() {
+        let rotor = rotor(10);
+        let now = Instant::now();
+        let routes = rotor.assign_packed(&all(3), [4, 4, 4, 9, 1, 25].into_iter(), now).unwrap();
+        assert_eq!(routes.groups, [(0, 3), (1, 5), (2, 6)]);
+        assert!(routes.order.is_empty());
+        assert_eq!(rotor.assigned(), [12, 10, 25]);
+        let routes = rotor.assign_packed(&all(3), [10; 4].into_iter(), now).unwrap();
+        assert_eq!(routes.groups, [(0, 2), (1, 4)]);
+        assert_eq!(routes.order, [1, 3, 0, 2]);
+        assert_eq!(rotor.assigned(), [32, 30, 25]);
+    }
+
     proptest! {
+        #[test]
+        fn packed_no_partition_is_ahead_by_more_than_a_turn_and_a_record(
+            turn in 1u32..50,
+            records in prop::collection::vec(prop::collection::vec(1u32..30, 1..40), 1..20),
+            partitions in 1usize..20,
+        ) {
+            let rotor = Rotor::new(Turn { rows: turn, time: Duration::from_secs(3600) });
+            let mut total = 0;
+            for rows in records {
+                let count = rows.len() as u32;
+                total += rows.iter().map(|rows| u64::from(*rows)).sum::<u64>();
+                let dealt = rows.into_iter();
+                let routes =
+                    rotor.assign_packed(&all(partitions), dealt, Instant::now()).unwrap();
+                prop_assert_eq!(routes.groups.last().map(|group| group.1), Some(count));
+                let assigned = rotor.assigned();
+                prop_assert_eq!(assigned.iter().sum::<u64>(), total);
+                let (min, max) = (assigned.iter().min().unwrap(), assigned.iter().max().unwrap());
+                prop_assert!(max - min < u64::from(turn) + 30, "{:?}", assigned);
+            }
+        }
+
         #[test]
         fn no_partition_is_ahead_by_more_than_a_turn(
             turn in 1u32..50,

@@ -143,7 +143,10 @@ fn served(
                 NonFinite::String => serializers::NonFinite::String,
                 NonFinite::Error => serializers::NonFinite::Error,
             };
-            serializers::Format::Json(serializers::JsonOptions { non_finite })
+            serializers::Format::Json(serializers::JsonOptions {
+                non_finite,
+                ..serializers::JsonOptions::default()
+            })
         }
     };
     let seen = Output {
@@ -153,6 +156,7 @@ fn served(
         error_policy: output.error_policy,
         rotor: Rotor::new(turn),
         kafka: sink as Arc<dyn Delivery>,
+        packing: serializers::Packing::NONE,
         encoded_bytes_max,
         acknowledged_by_all: output.acks == Acks::All,
         rejected: AtomicU64::new(0),

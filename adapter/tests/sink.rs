@@ -8,7 +8,7 @@ use std::{
 use kafka_output::{
     job,
     kafka::{
-        Counts, Delivery as _, Encoded, Outcome, Sink, SinkSettings, State,
+        Counts, Delivery as _, Encoded, Outcome, Rows, Sink, SinkSettings, State,
         mock::{MockKafka, ProtocolError},
         reader::TopicReader,
         share_out,
@@ -128,7 +128,11 @@ async fn under_stop_the_row_waits_and_the_ticket_says_why() {
     let bench = Bench::start(1, "").await;
     let partitions = bench.partitions().await;
     bench.broker.fail_produce(&[ProtocolError::MessageTooLarge; 3]);
-    let encoded = Encoded { bytes: b"{}".to_vec(), ends: vec![2], rows: Some(vec![7]) };
+    let encoded = Encoded {
+        bytes: b"{}".to_vec(),
+        ends: vec![2],
+        rows: Rows { numbers: Some(vec![7]), ..Rows::default() },
+    };
     let room = bench.sink.share().reserve(300).await;
     let routes = bench.rotor.assign(&partitions, 1, Instant::now()).unwrap();
     let mut ticket = bench.sink.submit(encoded, routes, room);
@@ -173,7 +177,7 @@ async fn a_stop_gives_up_what_cannot_settle_and_says_so() {
     let bench = Bench::start(1, "").await;
     let partitions = bench.partitions().await;
     bench.broker.set_up(1, false).unwrap();
-    let encoded = Encoded { bytes: b"{}{}".to_vec(), ends: vec![2, 4], rows: None };
+    let encoded = Encoded { bytes: b"{}{}".to_vec(), ends: vec![2, 4], rows: Rows::default() };
     let room = bench.sink.share().reserve(600).await;
     let routes = bench.rotor.assign(&partitions, 2, Instant::now()).unwrap();
     let mut ticket = bench.sink.submit(encoded, routes, room);

@@ -169,7 +169,7 @@ fn check(decoder: &Decoder, decoded: &Decoded, options: u8) {
 
 /// The records of a batch: each is one line of JSON, and every row is a record or named.
 fn encode(batch: &RecordBatch, non_finite: NonFinite) -> Option<Records> {
-    let format = Format::Json(JsonOptions { non_finite });
+    let format = Format::Json(JsonOptions { non_finite, ..JsonOptions::default() });
     let encoder = Encoder::compile(&format, batch.schema_ref()).ok()?;
     let mut records = Records::new();
     // A buffer that grows is there twice, at up to twice its need.

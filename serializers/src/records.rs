@@ -113,6 +113,11 @@ impl Records {
         self.rows.row_of(record)
     }
 
+    /// Which rows the records hold.
+    pub fn row_map(&self) -> &RowMap {
+        &self.rows
+    }
+
     /// The rows that could not be encoded, in order; the first [`REJECTED_NAMED_MAX`] of them.
     pub fn rejected(&self) -> &[RowError] {
         &self.rejected
@@ -199,6 +204,21 @@ impl RowMap {
     /// Whether every row became a record of its own, so that record and row numbers are the same.
     pub fn is_identity(&self) -> bool {
         self.skipped_from.is_none() && self.ends.is_empty()
+    }
+
+    /// All rows that are in a record, in order.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        (0..self.accepted).map(|place| self.row(place))
+    }
+
+    /// Whether rows are in no record.
+    pub fn leaves_out(&self) -> bool {
+        self.skipped_from.is_some()
+    }
+
+    /// Of each record how many rows are in it and those before; empty if every record holds one.
+    pub fn into_ends(self) -> Vec<u32> {
+        self.ends
     }
 
     fn places(&self, record: usize) -> Range<usize> {

@@ -77,7 +77,8 @@ pub async fn write_once(
         if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
             return Err(invalid("writer_id", "sequence, position and epoch need it"));
         }
-        let Accepted { mut ticket, aside } = call.accept(stop).await?;
+        let mut accepted = call.accept(stop).await?;
+        let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
         let outcome = call.outcome(&mut ticket, 0).await?;
         return call.answer(outcome, aside, 0);
     };
@@ -191,7 +192,8 @@ async fn write_numbered(
         }
         Place::Next => Refusal::check_position(batch.position.as_ref()).map_err(refused)?,
     }
-    let Accepted { mut ticket, aside } = call.accept(stop).await?;
+    let mut accepted = call.accept(stop).await?;
+    let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
     lease.progress().accepted(sequence, digest);
     let outcome = match call.outcome(&mut ticket, sequence).await {
         Ok(outcome) => outcome,

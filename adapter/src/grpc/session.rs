@@ -407,14 +407,15 @@ where
         let Work { pending, digest, .. } = self.work.take().expect("it was in work");
         let sequence = pending.batch.sequence;
         match result {
-            Ok(accepted) => {
+            Ok(mut accepted) => {
+                let aside = accepted.only_aside();
                 self.lease.progress().accepted(sequence, digest);
                 self.in_flight.push_back(InFlight {
                     sequence,
                     ticket: accepted.ticket,
                     wire_bytes: pending.wire_bytes,
                     position: pending.batch.position,
-                    aside: accepted.aside,
+                    aside,
                     since: pending.since,
                     deadline: pending.deadline,
                 });

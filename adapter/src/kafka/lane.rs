@@ -337,7 +337,7 @@ impl Queue {
                 continue;
             }
             if fate == Fate::Again || (fate == Fate::Blamed && alone) {
-                let row = flight.encoded.row(record);
+                let row = flight.encoded.rows.first(record);
                 let text = format!("row {row} of its batch waits. {}", cause.text);
                 let cause = if alone { Cause::new(cause.code, text) } else { cause };
                 flight.hold(Some(cause.clone()));

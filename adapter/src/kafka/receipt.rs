@@ -4,6 +4,8 @@
 //! [`Receipt`] for each record, and the room that it takes in the budget. It ends when the last
 //! receipt settles; its [`Ticket`] then tells the outcome. A flight that is dropped before that
 //! answers *lost*.
+use std::ops::Range;
+
 use super::{budget::Permit, cause::Cause};
 use crate::sync::{
     Arc, Mutex,
@@ -18,8 +20,47 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
     /// Where each record ends in `bytes`.
     pub ends: Vec<u32>,
-    /// The row of each record in its batch; `None` if record *i* is row *i*.
-    pub rows: Option<Vec<u32>>,
+    /// The rows of each record.
+    pub rows: Rows,
+}
+
+/// Which rows the records of a flight hold.
+#[derive(Default)]
+pub struct Rows {
+    /// The place behind the last row of each record, if records hold several; else record *i*
+    /// holds the row at place *i*.
+    pub ends: Vec<u32>,
+    /// The row at each place; `None` if it is the place's own number.
+    pub numbers: Option<Vec<u32>>,
+}
+
+impl Rows {
+    /// The rows of a record, in order.
+    pub fn of(&self, record: u32) -> impl Iterator<Item = u32> {
+        self.places(record).map(|place| self.number(place))
+    }
+
+    /// The first row of a record.
+    pub fn first(&self, record: u32) -> u32 {
+        self.number(self.places(record).start)
+    }
+
+    /// How many rows each record holds, if records hold several.
+    pub fn counts(&self) -> impl Iterator<Item = u32> {
+        self.ends.iter().scan(0, |before, end| Some(end - std::mem::replace(before, *end)))
+    }
+
+    fn places(&self, record: u32) -> Range<u32> {
+        match record {
+            _ if self.ends.is_empty() => record..record + 1,
+            0 => 0..self.ends[0],
+            _ => self.ends[record as usize - 1]..self.ends[record as usize],
+        }
+    }
+
+    fn number(&self, place: u32) -> u32 {
+        self.numbers.as_ref().map_or(place, |numbers| numbers[place as usize])
+    }
 }
 
 impl Encoded {
@@ -28,11 +69,6 @@ impl Encoded {
         let record = record as usize;
         let start = if record == 0 { 0 } else { self.ends[record - 1] as usize };
         &self.bytes[start..self.ends[record] as usize]
-    }
-
-    /// The row that a record is made of.
-    pub fn row(&self, record: u32) -> u32 {
-        self.rows.as_ref().map_or(record, |rows| rows[record as usize])
     }
 }
 
@@ -155,7 +191,8 @@ impl Receipt {
             match settled {
                 Settled::Durable => {}
                 Settled::Rejected(cause) => {
-                    outcome.rejected.push((flight.encoded.row(self.record), cause));
+                    let rows = flight.encoded.rows.of(self.record);
+                    outcome.rejected.extend(rows.map(|row| (row, cause.clone())));
                 }
                 Settled::Unknown(cause) => outcome.unknown = Some(cause),
             }

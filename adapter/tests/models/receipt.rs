@@ -15,7 +15,7 @@ use crate::{
     kafka::{
         budget::{Share, share_out},
         cause::Cause,
-        receipt::{Encoded, Flight, Outcome, Settled, Ticket},
+        receipt::{Encoded, Flight, Outcome, Rows, Settled, Ticket},
     },
     poll_once,
 };
@@ -27,7 +27,7 @@ fn launch(records: u32) -> (Arc<Flight>, Ticket, Share) {
     let room = poll_once(pin!(share.reserve(ROOM_BYTES))).expect("there is room");
     let ends = (1..=records).collect();
     // Records are the rows behind theirs, so that one is not taken for the other.
-    let rows = Some((1..=records).collect());
+    let rows = Rows { numbers: Some((1..=records).collect()), ..Rows::default() };
     let encoded = Encoded { bytes: vec![b'x'; records as usize], ends, rows };
     let (flight, ticket) = Flight::launch(encoded, room);
     (flight, ticket, share)

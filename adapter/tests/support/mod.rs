@@ -20,7 +20,7 @@ use kafka_output::{
     partition::{Rotor, Turn},
     writers::Writers,
 };
-use serializers::{Format, JsonOptions, NonFinite};
+use serializers::{Format, JsonOptions, NonFinite, Packing};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -105,10 +105,14 @@ impl Bench {
             let seen = Output {
                 alias: output.alias.to_string(),
                 topic: output.topic.to_string(),
-                format: Format::Json(JsonOptions { non_finite: NonFinite::Error }),
+                format: Format::Json(JsonOptions {
+                    non_finite: NonFinite::Error,
+                    ..JsonOptions::default()
+                }),
                 error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
                 rotor: Rotor::new(turn),
                 kafka: kafka.clone(),
+                packing: Packing::NONE,
                 encoded_bytes_max: 64 << 20,
                 acknowledged_by_all: true,
                 rejected: AtomicU64::new(0),
