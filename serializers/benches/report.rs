@@ -94,6 +94,7 @@ fn counted(case: &str, batches: u32) -> u64 {
 }
 
 /// A time as `2013-01-01T05:00:00.000000Z`, in the obvious way.
+#[allow(dead_code, reason = "not every benchmark writes times as text")]
 pub fn plain_time(microseconds: i64) -> [u8; 27] {
     let seconds = microseconds.div_euclid(1_000_000);
     let of_day = seconds.rem_euclid(86_400) as u32;

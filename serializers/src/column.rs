@@ -22,7 +22,7 @@ pub(crate) type Half = <Float16Type as ArrowPrimitiveType>::Native;
 /// A column, or a part of one.
 pub(crate) struct Column<'a> {
     /// Set only if there are nulls.
-    nulls: Option<&'a NullBuffer>,
+    pub(crate) nulls: Option<&'a NullBuffer>,
     pub(crate) values: Values<'a>,
 }
 
@@ -85,6 +85,7 @@ pub(crate) struct Timestamps<'a> {
 }
 
 /// Text or bytes of any length, one after another.
+#[derive(Clone, Copy)]
 pub(crate) struct Runs<'a, O> {
     offsets: &'a [O],
     pub(crate) data: &'a [u8],

@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Fields, Schema};
 
 use crate::{
+    avro::AvroEncoder,
     csv::CsvEncoder,
     format::Format,
     json::JsonEncoder,
@@ -23,6 +24,7 @@ pub struct Encoder {
 enum Kind {
     Json(JsonEncoder),
     Csv(CsvEncoder),
+    Avro(AvroEncoder),
 }
 
 impl Encoder {
@@ -31,6 +33,7 @@ impl Encoder {
         let kind = match format {
             Format::Json(options) => Kind::Json(JsonEncoder::compile(options, schema.fields())?),
             Format::Csv(options) => Kind::Csv(CsvEncoder::compile(options, schema.fields())?),
+            Format::Avro(options) => Kind::Avro(AvroEncoder::compile(options, schema.fields())?),
         };
         Ok(Self { fields: schema.fields().clone(), kind })
     }
@@ -53,7 +56,8 @@ impl Encoder {
     /// fails, `out` is left empty.
     ///
     /// # Panics
-    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX), or if rows
+    /// are to be packed in a format that does not ([`Format::packs`]).
     pub fn encode_all(
         &self,
         batches: &[RecordBatch],
@@ -66,6 +70,23 @@ impl Encoder {
         match &self.kind {
             Kind::Json(json) => json.encode(batches, packing, limits, out),
             Kind::Csv(csv) => csv.encode(batches, packing, limits, out),
+            Kind::Avro(avro) => avro.encode(batches, packing, limits, out),
+        }
+    }
+
+    /// The schema of the records as JSON, if the format has one: that of Avro.
+    pub fn avro_schema(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Avro(avro) => Some(avro.schema()),
+            Kind::Json(_) | Kind::Csv(_) => None,
+        }
+    }
+
+    /// The CRC-64-AVRO fingerprint of the schema's canonical form, if the format is Avro.
+    pub fn avro_fingerprint(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Avro(avro) => Some(avro.fingerprint()),
+            Kind::Json(_) | Kind::Csv(_) => None,
         }
     }
 

@@ -1,6 +1,10 @@
 //! What records look like: the formats, and the options that several of them share.
 
-use crate::{csv::CsvOptions, json::JsonOptions};
+use crate::{
+    avro::{AvroFraming, AvroOptions},
+    csv::CsvOptions,
+    json::JsonOptions,
+};
 
 /// The format of a record.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,6 +13,18 @@ pub enum Format {
     Json(JsonOptions),
     /// One CSV line (RFC 4180) a row.
     Csv(CsvOptions),
+    /// One Avro datum (Avro 1.12) a row, in one of several framings.
+    Avro(AvroOptions),
+}
+
+impl Format {
+    /// Whether a record may hold several rows. Of Avro only a container may.
+    pub fn packs(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Csv(_) => true,
+            Self::Avro(options) => matches!(options.framing, AvroFraming::Container { .. }),
+        }
+    }
 }
 
 /// What becomes of NaN and the infinities, for which neither JSON nor CSV has a number.

@@ -44,11 +44,12 @@
 //! | `style` | columns that an option has written in another way than their type |
 //! | `output`, `words`, `number`, `time` | bytes, digits and dates, the same for every format |
 //! | `scalar` | single values, the same for every format that is text |
-//! | `json`, `csv` | what is the format's own |
+//! | `json`, `csv`, `avro` | what is the format's own |
 //!
 //! A further format is a folder beside those, an entry in [`Format`] and one in [`Encoder`].
 #![forbid(unsafe_code)]
 
+mod avro;
 mod column;
 mod csv;
 mod encoder;
@@ -64,6 +65,7 @@ mod style;
 mod time;
 mod words;
 
+pub use avro::{AvroCodec, AvroDifference, AvroFraming, AvroOptions, AvroSchema};
 pub use csv::{CsvOptions, Delimiter, NullText, NullTextError};
 pub use encoder::{EncodeError, Encoder};
 pub use format::{Format, NonFinite, TimestampFormat};

@@ -82,6 +82,15 @@ impl Output {
         &mut self.bytes[from..self.at + more]
     }
 
+    /// Writes `bytes` at `at`, before what was written from there on.
+    pub(crate) fn insert(&mut self, at: usize, bytes: &[u8]) {
+        let len = bytes.len();
+        let moved = self.written_and_room(at, len);
+        moved.copy_within(..moved.len() - len, len);
+        moved[..len].copy_from_slice(bytes);
+        self.advance(len);
+    }
+
     /// Where the record under way begins.
     #[inline]
     pub(crate) fn record_start(&self) -> usize {

@@ -268,6 +268,16 @@ pub enum RowErrorCode {
     RowTooLarge,
     /// A map key that is null.
     NullMapKey,
+    /// A null where the schema of the records takes none.
+    NullValue,
+    /// A decimal with more digits than its type has.
+    DecimalOverflow,
+    /// A value that its type in the record cannot hold exactly.
+    Inexact,
+    /// Text that is no symbol of its enum.
+    UnknownSymbol,
+    /// Text that is no UUID.
+    InvalidUuid,
 }
 
 impl RowErrorCode {
@@ -279,6 +289,11 @@ impl RowErrorCode {
             Self::OutOfRange => "OUT_OF_RANGE",
             Self::RowTooLarge => "ROW_TOO_LARGE",
             Self::NullMapKey => "NULL_MAP_KEY",
+            Self::NullValue => "NULL_VALUE",
+            Self::DecimalOverflow => "DECIMAL_OVERFLOW",
+            Self::Inexact => "INEXACT",
+            Self::UnknownSymbol => "UNKNOWN_SYMBOL",
+            Self::InvalidUuid => "INVALID_UUID",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
+use crate::avro::AvroDifference;
+
 /// How deep lists, structs, maps and dictionaries may be nested. Walking them recurses.
 pub const DEPTH_MAX: usize = 64;
 
@@ -46,6 +48,32 @@ pub enum PlanError {
         /// The column, down to the level that is too deep.
         column: String,
     },
+    /// An Avro schema, or the name of one, that is not valid.
+    #[error("the Avro schema is not valid at {at}: {reason}")]
+    AvroSchemaInvalid {
+        /// Where in the schema: `fields[2].type.items`.
+        at: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A given Avro schema that the columns do not fit.
+    #[error("the columns do not fit the Avro schema: {}", list(differences))]
+    AvroSchemaMismatch {
+        /// All differences.
+        differences: Vec<AvroDifference>,
+    },
+}
+
+/// How many differences an error's text lists. Nobody reads more, and protocols bound it.
+const DIFFERENCES_TOLD_MAX: usize = 20;
+
+fn list(differences: &[AvroDifference]) -> String {
+    let one = |d: &AvroDifference| format!("column `{}` {}", d.column, d.reason);
+    let mut told: Vec<_> = differences.iter().take(DIFFERENCES_TOLD_MAX).map(one).collect();
+    if let Some(more @ 1..) = differences.len().checked_sub(DIFFERENCES_TOLD_MAX) {
+        told.push(format!("and {more} more"));
+    }
+    told.join("; ")
 }
 
 impl PlanError {
@@ -57,6 +85,8 @@ impl PlanError {
             Self::NameDuplicate { .. } => "NAME_DUPLICATE",
             Self::NoColumns => "NO_COLUMNS",
             Self::TooDeep { .. } => "TOO_DEEP",
+            Self::AvroSchemaInvalid { .. } => "AVRO_SCHEMA_INVALID",
+            Self::AvroSchemaMismatch { .. } => "AVRO_SCHEMA_MISMATCH",
         }
     }
 }

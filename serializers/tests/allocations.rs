@@ -2,52 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail it as the test itself may")]
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit, extension::EXTENSION_TYPE_NAME_KEY};
 use common::{WIDE, random};
+use counting::ALLOCATIONS;
 use serializers::{
     CsvOptions, Decimals, Encoder, Format, Integers64, JsonLayout, JsonOptions, NonFinite, Nulls,
     Packing, Records, TimestampFormat,
 };
-
-/// The system's allocator, which counts how often a thread asks it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call is handed on to the system's allocator as it is; the counter is a plain
-// thread-local number that needs no memory of its own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and all memory is the system's.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `realloc`, and all memory is the system's.
-        unsafe { System.realloc(memory, layout, len) }
-    }
-}
 
 /// Every kind of column, some within others.
 fn types() -> Vec<DataType> {
