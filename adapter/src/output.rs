@@ -200,7 +200,7 @@ impl Output {
             match self.encode(plan, &batches) {
                 Ok(records) => break records,
                 // What is behind the fault is looked at again when its turn comes.
-                Err(Misfit { batch, refusal }) if batch == 0 => return Err(refusal),
+                Err(Misfit { batch: 0, refusal }) => return Err(refusal),
                 Err(Misfit { batch, .. }) => batches.truncate(batch),
             }
         };
