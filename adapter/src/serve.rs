@@ -4,12 +4,13 @@ use std::{
     time::Duration,
 };
 
+use serializers::Packing;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     credit::Pool,
     grpc::{Bound, Served, Server, Shared},
-    job::{Acks, Job, NonFinite, Serialization},
+    job::{Acks, Job},
     kafka::{Delivery, Sink, SinkSettings, share_out},
     output::Output,
     partition::{Rotor, Turn},
@@ -136,27 +137,14 @@ fn served(
     encoded_bytes_max: usize,
 ) -> Served {
     let turn = Turn { rows: output.partitioning.turn_rows, time: output.partitioning.turn_time };
-    let format = match &output.serialization {
-        Serialization::Json { non_finite, .. } => {
-            let non_finite = match non_finite {
-                NonFinite::Null => serializers::NonFinite::Null,
-                NonFinite::String => serializers::NonFinite::String,
-                NonFinite::Error => serializers::NonFinite::Error,
-            };
-            serializers::Format::Json(serializers::JsonOptions {
-                non_finite,
-                ..serializers::JsonOptions::default()
-            })
-        }
-    };
     let seen = Output {
         alias: output.alias.to_string(),
         topic: output.topic.to_string(),
-        format,
+        format: output.serialization.format.clone(),
         error_policy: output.error_policy,
         rotor: Rotor::new(turn),
         kafka: sink as Arc<dyn Delivery>,
-        packing: serializers::Packing::NONE,
+        packing: output.packing.map_or(Packing::NONE, |packing| packing.limits),
         encoded_bytes_max,
         acknowledged_by_all: output.acks == Acks::All,
         rejected: AtomicU64::new(0),

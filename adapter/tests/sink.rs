@@ -1,11 +1,14 @@
 //! The sink against librdkafka's mock cluster: every record settles, whatever the broker answers.
+//! And, once, the whole service before it: the job file decides what the records are.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use kafka_output::{
+    client::{Rows as Batch, Writer, WriterOptions},
     job,
     kafka::{
         Counts, Delivery as _, Encoded, Outcome, Rows, Sink, SinkSettings, State,
@@ -14,6 +17,7 @@ use kafka_output::{
         share_out,
     },
     partition::{Partitions, Rotor, Turn},
+    serve::Service,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,20 +65,24 @@ impl Bench {
     }
 
     fn read(&self, partitions: i32, at_least: usize) -> Vec<(i32, String)> {
-        let servers = self.broker.bootstrap_servers();
-        let reader = TopicReader::open(&servers, "t", partitions).unwrap();
-        let (mut records, end) = (Vec::new(), Instant::now() + PATIENCE);
-        while Instant::now() < end {
-            match reader.next(Duration::from_millis(300)).unwrap() {
-                Some(read) => {
-                    records.push((read.partition, String::from_utf8(read.value).unwrap()));
-                }
-                None if records.len() >= at_least => return records,
-                None => {}
-            }
-        }
-        panic!("only {} of {at_least} records came", records.len());
+        let records = read(&self.broker, "t", partitions, at_least);
+        let text = |(partition, value)| (partition, String::from_utf8(value).unwrap());
+        records.into_iter().map(text).collect()
     }
+}
+
+/// Reads a topic until nothing more comes: the partitions and values of its records.
+fn read(broker: &MockKafka, topic: &str, partitions: i32, at_least: usize) -> Vec<(i32, Vec<u8>)> {
+    let reader = TopicReader::open(&broker.bootstrap_servers(), topic, partitions).unwrap();
+    let (mut records, end) = (Vec::new(), Instant::now() + PATIENCE);
+    while Instant::now() < end {
+        match reader.next(Duration::from_millis(300)).unwrap() {
+            Some(read) => records.push((read.partition, read.value)),
+            None if records.len() >= at_least => return records,
+            None => {}
+        }
+    }
+    panic!("only {} of {at_least} records came", records.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,4 +208,37 @@ async fn after_a_broken_producer_rows_pass_again() {
     assert_eq!(bench.send(10).await, Outcome::default());
     assert!(bench.read(2, 20).len() >= 20);
     assert_eq!(bench.sink.close(Instant::now()).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_file_decides_the_format_and_how_rows_are_packed() {
+    let broker = MockKafka::start(1).unwrap();
+    ["text", "avro"].iter().for_each(|topic| broker.create_topic(topic, 1).unwrap());
+    let yaml = format!(
+        "name: bench\nlisten: {{ grpc: {{ address: 127.0.0.1:0 }} }}\n\
+         defaults: {{ bootstrapServers: \"{}\", metadataRefresh: 200ms }}\noutputs:\n  \
+         - alias: text\n    topic: text\n    serialization: {{ type: Csv, delimiter: Tab }}\n    \
+           packing: {{ rows: 2 }}\n  \
+         - alias: avro\n    topic: avro\n    serialization: {{ type: Avro, framing: Raw }}\n",
+        broker.bootstrap_servers()
+    );
+    let job = job::parse("bench.yaml", &yaml).unwrap();
+    let service = Service::start(&job).await.unwrap();
+    let endpoint = format!("http://{}", service.address);
+    let column = |values: [Option<i64>; 3]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+    let (a, b) = (column([Some(1), Some(2), Some(3)]), column([Some(-1), None, Some(7)]));
+    let rows = RecordBatch::try_from_iter([("a", a), ("b", b)]).unwrap();
+    for output in ["text", "avro"] {
+        let mut writer = Writer::open(&endpoint, WriterOptions::new(output, "w")).await.unwrap();
+        let schema = writer.schema(&rows.schema()).unwrap();
+        writer.send(schema, &Batch::from_arrow(&rows).unwrap(), None).await.unwrap();
+        assert_eq!(writer.finish().await.unwrap().durable_through, 1);
+    }
+    let values = |topic, count| {
+        read(&broker, topic, 1, count).into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    assert_eq!(values("text", 2), [&b"1\t-1\r\n2\t"[..], b"3\t7"]);
+    // Numbers are zigzag; `b` may be null, so that the branch of its union goes before it.
+    assert_eq!(values("avro", 3), [&[2, 2, 1][..], &[4, 0], &[6, 2, 14]]);
+    assert_eq!(service.stop(PATIENCE).await.unsettled, 0);
 }

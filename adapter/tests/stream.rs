@@ -12,6 +12,8 @@ mod calls;
 mod drain;
 #[path = "stream/ending.rs"]
 mod ending;
+#[path = "stream/formats.rs"]
+mod formats;
 #[path = "stream/limits.rs"]
 mod limits;
 #[path = "stream/once.rs"]

@@ -12,6 +12,9 @@ const POINTER_CHARS_MAX: usize = 115;
 /// What is wrong, but neither the schema nor the reading of the job expects it.
 const FORGOTTEN: &str = "though the schema allows it";
 
+/// What a text is read as: the whole example names a file beside it.
+const FILE: &str = "../examples/job-full.yaml";
+
 /// Stands for a password wherever a text holds it.
 const CANARY: &str = "canary";
 
@@ -21,7 +24,7 @@ pub fn job(data: &[u8]) {
     if text.len() > TEXT_BYTES_MAX {
         return;
     }
-    let result = parse("job.yaml", text);
+    let result = parse(FILE, text);
     let shown = match &result {
         Ok(job) => {
             check_reads_back(job);

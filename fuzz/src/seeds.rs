@@ -155,9 +155,17 @@ fn columns() -> Vec<Seed> {
     ]
 }
 
-const JOBS: [(&str, &str); 8] = [
+const JOBS: [(&str, &str); 9] = [
     ("full", include_str!("../../examples/job-full.yaml")),
     ("small", "name: j\noutputs:\n  - alias: a\n    topic: t\n    bootstrapServers: k:9092\n"),
+    (
+        "formats",
+        "name: j\ndefaults: { bootstrapServers: k:9092, serialization: { type: Avro, codec: Null } }\n\
+         outputs:\n  - { alias: a, topic: t, serialization: { framing: Raw } }\n  \
+         - { alias: b, topic: t, serialization: { type: Csv, header: true, nullText: NA } }\n  \
+         - { alias: c, topic: t, packing: { rows: 9, bytes: 1 KiB, time: 1s } }\n  \
+         - { alias: d, topic: t, serialization: { type: Json, codec: Snappy, format: Array } }\n",
+    ),
     (
         "login",
         "name: j\noutputs:\n  - alias: a\n    topic: t\n    bootstrapServers: localhost:9\n    \

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The format of a record.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object (RFC 8259) a row, on one line or in an array.
     Json(JsonOptions),

@@ -1,7 +1,7 @@
 //! From the file as it is written to the job as it is used: ranges, names, and keys that must
 //! agree with each other.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -33,6 +33,8 @@ pub(super) struct Section<'a> {
     own: &'a Node,
     /// The map that lends it what it lacks.
     defaults: Option<&'a Node>,
+    /// Where relative paths begin.
+    pub(super) folder: &'a Path,
     pub(super) faults: &'a mut Collector,
 }
 
@@ -40,9 +42,10 @@ impl<'a> Section<'a> {
     pub(super) fn new(
         own: &'a Node,
         defaults: Option<&'a Node>,
+        folder: &'a Path,
         faults: &'a mut Collector,
     ) -> Self {
-        Self { own, defaults, faults }
+        Self { own, defaults, folder, faults }
     }
 
     /// The value at a path, in the map itself or in what it is lent.
@@ -160,7 +163,12 @@ impl<'a> Section<'a> {
 }
 
 /// Makes the job of what the walk let through. Nothing comes back only if a fault was reported.
-pub(super) fn job(root: &Node, mut value: Value, faults: &mut Collector) -> Option<Job> {
+pub(super) fn job(
+    root: &Node,
+    folder: &Path,
+    mut value: Value,
+    faults: &mut Collector,
+) -> Option<Job> {
     let file = value.as_object_mut()?;
     let lent = match file.remove("defaults") {
         Some(Value::Object(defaults)) => defaults,
@@ -168,9 +176,9 @@ pub(super) fn job(root: &Node, mut value: Value, faults: &mut Collector) -> Opti
     };
     let written = file.remove("outputs");
     let raw = typed::<RawJob>(value, root, faults);
-    let outputs = outputs(root, &lent, written, faults);
+    let outputs = outputs(root, folder, &lent, written, faults);
     let raw = raw?;
-    let mut section = Section::new(root, None, faults);
+    let mut section = Section::new(root, None, folder, faults);
     let name = raw.name.as_deref().and_then(|name| {
         let read = names::plain_name(name, "a name for a job", names::JOB_NAME_CHARS_MAX);
         section.take("name", read).map(|()| name.to_owned())
@@ -242,6 +250,7 @@ fn batch_bytes_max(section: &mut Section<'_>, raw: &RawJob, memory: Option<u64>)
 /// Makes the outputs, each with what `defaults` lends it.
 fn outputs(
     root: &Node,
+    folder: &Path,
     lent: &Map<String, Value>,
     written: Option<Value>,
     faults: &mut Collector,
@@ -249,7 +258,7 @@ fn outputs(
     let defaults = root.get("defaults");
     if let Some(node) = defaults {
         let raw = typed::<RawOutput>(Value::Object(lent.clone()), node, faults);
-        output::check_defaults(&mut Section::new(node, None, faults), &raw?);
+        output::check_defaults(&mut Section::new(node, None, folder, faults), &raw?);
     }
     let Some(Value::Array(written)) = written else { return None };
     let mut made = Vec::with_capacity(written.len());
@@ -265,7 +274,7 @@ fn outputs(
         sasl_used |= takes_sasl(&merged);
         let raw = typed::<RawOutput>(Value::Object(merged), node, faults);
         made.push(raw.and_then(|raw| {
-            let mut section = Section::new(node, defaults, faults);
+            let mut section = Section::new(node, defaults, folder, faults);
             unique_alias(&mut section, &raw, &mut lines_by_alias);
             output::output(&mut section, &raw)
         }));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{output::takes_sasl, walk::DECIDING_KEYS};
+use super::{output::takes_sasl, serialization, walk::DECIDING_KEYS};
 
 /// Puts the defaults under the keys of an output, as the documentation of `defaults` says.
 pub(super) fn merge(defaults: &Map<String, Value>, own: Map<String, Value>) -> Map<String, Value> {
@@ -10,6 +10,9 @@ pub(super) fn merge(defaults: &Map<String, Value>, own: Map<String, Value>) -> M
     let mut merged = defaults.clone();
     for (key, value) in own {
         let merged_value = match (merged.remove(&key), value) {
+            (Some(Value::Object(default)), Value::Object(own)) if key == "serialization" => {
+                Value::Object(serialization::lend(default, own))
+            }
             (Some(Value::Object(default)), Value::Object(own)) if same_kind(&default, &own) => {
                 let mut map = default;
                 map.extend(own);

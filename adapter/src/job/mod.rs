@@ -2,13 +2,14 @@
 //!
 //! The way of a file: `tree` reads YAML and keeps the place of everything; `walk` follows the
 //! JSON Schema that the types in `raw` make, and finds what is unknown, missing or of the wrong
-//! type; `convert` and `output` read what is left into `model` and find what is out of range
-//! or contradicts itself. All of them report to one `collect::Collector`, so that a reader
-//! learns of all faults at once. `secrecy` says what may never be shown.
+//! type; `convert`, `output` and `serialization` read what is left into `model` and find what is
+//! out of range or contradicts itself. All of them report to one `collect::Collector`, so that a
+//! reader learns of all faults at once. `secrecy` says what may never be shown.
 
 mod collect;
 mod convert;
 mod fault;
+mod file;
 mod merge;
 mod model;
 mod names;
@@ -19,6 +20,7 @@ mod raw_values;
 mod schema;
 mod secrecy;
 mod secret;
+mod serialization;
 mod settings;
 mod source;
 mod syntax;
@@ -28,51 +30,54 @@ mod unserved;
 mod walk;
 mod words;
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
-use self::{collect::Collector, source::Source, tree::Tree};
+use self::{collect::Collector, file::FileFault, source::Source, tree::Tree};
 pub use self::{
     fault::{Fault, Faults},
     model::{
-        Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, JsonFormat,
-        NonFinite, Output, RoundRobin, Security, Serialization,
+        Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output, RoundRobin,
+        Security,
     },
     names::{HostPort, OutputAlias, TopicName},
     schema::json_schema,
     secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretRef},
+    serialization::{Packing, Serialization},
     text::InvalidText,
 };
 
 /// The most bytes in a job file.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a job file. Secrets that it refers to are not read.
+/// Reads a job file and the Avro schemas that it names. Secrets that it refers to are not read.
 pub fn load(path: &Path) -> Result<Job, Faults> {
     let file = path.display().to_string();
-    let mut bytes = Vec::new();
-    // One byte more than is allowed, so that an endless device ends, too.
-    let read = File::open(path)
-        .and_then(|opened| opened.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        let message = format!("the job file cannot be read: {error}");
-        let help = "check the path, and whether this user may read the file";
-        return Err(Faults::of_file(&file, "FILE_UNREADABLE", message, help));
-    }
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(too_large(&file));
-    }
-    match str::from_utf8(&bytes) {
-        Ok(text) => parse(&file, text),
-        Err(error) => {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+    match file::read(path, FILE_BYTES_MAX) {
+        Ok(text) => read(&file, folder_of(path), &text),
+        Err(FileFault::Unreadable(error)) => {
+            let message = format!("the job file cannot be read: {error}");
+            let help = "check the path, and whether this user may read the file";
+            Err(Faults::of_file(&file, "FILE_UNREADABLE", message, help))
+        }
+        Err(FileFault::TooLarge) => Err(too_large(&file)),
+        Err(FileFault::NotUtf8 { line }) => {
             let message = format!("the job file is not UTF-8 text, from line {line} on");
             Err(Faults::of_file(&file, "FILE_NOT_UTF8", message, "save the file as UTF-8"))
         }
     }
 }
 
-/// Reads the text of a job file; `file_name` is what the faults call it.
+/// Reads the text of a job file; `file_name` is what the faults call it, and where it would stand.
 pub fn parse(file_name: &str, text: &str) -> Result<Job, Faults> {
+    read(file_name, folder_of(Path::new(file_name)), text)
+}
+
+/// The folder in which the files stand that a job file names by relative paths.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn read(file_name: &str, folder: &Path, text: &str) -> Result<Job, Faults> {
     if text.len() > FILE_BYTES_MAX {
         return Err(too_large(file_name));
     }
@@ -92,7 +97,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Job, Faults> {
         return Err(Faults::of_file(file_name, "FILE_EMPTY", message, help));
     }
     let written = walk::walk(&root, &mut faults);
-    let job = written.and_then(|written| convert::job(&root, written, &mut faults));
+    let job = written.and_then(|written| convert::job(&root, folder, written, &mut faults));
     match job {
         Some(job) if faults.is_empty() => Ok(job),
         _ => {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     names::{HostPort, OutputAlias, TopicName},
     secret::SecretRef,
+    serialization::{Packing, Serialization},
     text::{show_bytes, show_duration},
 };
 
@@ -53,6 +54,8 @@ pub struct Output {
     pub security: Security,
     /// How a row becomes the value of a record.
     pub serialization: Serialization,
+    /// How many rows share a record; if none, every row is a record.
+    pub packing: Option<Packing>,
     /// Which partition a row goes to.
     pub partitioning: RoundRobin,
     /// How Kafka batches are compressed.
@@ -89,36 +92,6 @@ pub enum Security {
         /// Where the password stands.
         password: SecretRef,
     },
-}
-
-/// How a row becomes the value of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serialization {
-    /// JSON text.
-    Json {
-        /// How rows are laid out in a record.
-        format: JsonFormat,
-        /// What is written for NaN and the infinities.
-        non_finite: NonFinite,
-    },
-}
-
-/// How JSON rows are laid out in a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonFormat {
-    /// One JSON object a record.
-    LineSeparated,
-}
-
-/// What JSON shows for NaN and the infinities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NonFinite {
-    /// `null`.
-    Null,
-    /// `"NaN"`, `"Infinity"` and `"-Infinity"`.
-    String,
-    /// Nothing: the row cannot be encoded.
-    Error,
 }
 
 /// Each partition in turn, strictly even. A turn ends after so many rows or so much time.
@@ -239,20 +212,11 @@ impl Output {
     /// The effective configuration of this output, without secrets.
     pub fn to_json(&self) -> Value {
         let servers = self.bootstrap_servers.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let Serialization::Json { format, non_finite } = self.serialization;
         let mut output = json!({
             "alias": self.alias.as_str(),
             "bootstrapServers": servers,
             "topic": self.topic.as_str(),
-            "serialization": {
-                "type": "Json",
-                "format": match format { JsonFormat::LineSeparated => "LineSeparated" },
-                "nonFinite": match non_finite {
-                    NonFinite::Null => "Null",
-                    NonFinite::String => "String",
-                    NonFinite::Error => "Error",
-                },
-            },
+            "serialization": self.serialization.to_json(),
             "partitioning": { "strategy": "roundRobin", "turn": {
                 "rows": self.partitioning.turn_rows,
                 "time": show_duration(self.partitioning.turn_time),
@@ -278,6 +242,9 @@ impl Output {
             "topicMissingAfter": show_duration(self.topic_missing_after),
             "librdkafka": self.librdkafka,
         });
+        if let Some(packing) = self.packing {
+            output["packing"] = packing.to_json();
+        }
         let mut compression = Map::from_iter([("type".to_owned(), self.compression.name().into())]);
         if let Some(level) = self.compression.level() {
             compression.insert("level".to_owned(), level.into());

@@ -6,18 +6,15 @@ use serde_json::{Map, Value};
 
 use super::{
     convert::Section,
-    model::{
-        Acks, Batching, Compression, ErrorPolicy, Guarantee, JsonFormat, NonFinite, Output,
-        RoundRobin, Security, Serialization,
-    },
+    model::{Acks, Batching, Compression, ErrorPolicy, Guarantee, Output, RoundRobin, Security},
     names::{HostPort, OutputAlias, TopicName},
     raw::{RawOutput, RawSasl, RawSecret, default},
     raw_values::{
-        RawAcks, RawCodec, RawErrorPolicy, RawFormat, RawGuarantee, RawJsonFormat, RawMechanism,
-        RawNonFinite, RawProtocol, RawServers, RawStrategy,
+        RawAcks, RawCodec, RawErrorPolicy, RawGuarantee, RawMechanism, RawProtocol, RawServers,
+        RawStrategy,
     },
     secret::{Secret, SecretRef},
-    settings,
+    serialization, settings,
     tree::join,
     words,
 };
@@ -26,7 +23,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const TENTH: Duration = Duration::from_millis(100);
 /// A Kafka batch beyond 100 MiB needs settings of brokers and consumers that nobody has.
-const KAFKA_BATCH_BYTES: (u64, u64) = (1 << 10, 100 << 20);
+pub(super) const KAFKA_BATCH_BYTES: (u64, u64) = (1 << 10, 100 << 20);
 
 /// What of an output is a time.
 struct Times {
@@ -54,6 +51,8 @@ pub(super) fn output(section: &mut Section<'_>, raw: &RawOutput) -> Option<Outpu
         section.missing("bootstrapServers", message, help);
     }
     let security = security(section, raw, bootstrap_servers.as_deref());
+    let serialization = serialization::serialization(section, raw.serialization.as_ref());
+    let packing = serialization::packing(section, raw.packing.as_ref(), serialization.as_ref());
     let partitioning = partitioning(section, raw);
     let compression = compression(section, raw);
     let (acks, idempotence) = acks(section, raw);
@@ -66,7 +65,8 @@ pub(super) fn output(section: &mut Section<'_>, raw: &RawOutput) -> Option<Outpu
         bootstrap_servers: bootstrap_servers?,
         topic: topic?,
         security: security?,
-        serialization: serialization(raw),
+        serialization: serialization?,
+        packing: packing?,
         partitioning: partitioning?,
         compression: compression?,
         acks,
@@ -93,25 +93,12 @@ pub(super) fn check_defaults(section: &mut Section<'_>, raw: &RawOutput) {
     if let Some(sasl) = &raw.sasl {
         login(section, sasl);
     }
+    serialization::check_defaults(section, raw.serialization.as_ref());
+    serialization::packing(section, raw.packing.as_ref(), None);
     partitioning(section, raw);
     batching(section, raw);
     times(section, raw);
     librdkafka(section, raw);
-}
-
-fn serialization(raw: &RawOutput) -> Serialization {
-    let raw = raw.serialization.as_ref();
-    let (None | Some(RawFormat::Json)) = raw.and_then(|raw| raw.kind);
-    Serialization::Json {
-        format: match raw.and_then(|raw| raw.format) {
-            None | Some(RawJsonFormat::LineSeparated) => JsonFormat::LineSeparated,
-        },
-        non_finite: match raw.and_then(|raw| raw.non_finite) {
-            None | Some(RawNonFinite::Null) => NonFinite::Null,
-            Some(RawNonFinite::String) => NonFinite::String,
-            Some(RawNonFinite::Error) => NonFinite::Error,
-        },
-    }
 }
 
 fn partitioning(section: &mut Section<'_>, raw: &RawOutput) -> Option<RoundRobin> {

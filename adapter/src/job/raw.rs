@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use super::{
     raw_values::{
-        RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawFormat, RawGuarantee,
-        RawJsonFormat, RawMechanism, RawNonFinite, RawProtocol, RawServers, RawStrategy,
+        RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawGuarantee, RawMechanism,
+        RawProtocol, RawServers, RawStrategy,
     },
+    serialization::RawSerialization,
     settings,
 };
 
@@ -31,6 +32,9 @@ pub(super) mod default {
     pub(crate) const LINGER: &str = "5ms";
     pub(crate) const BATCHING_ROWS: u32 = 10_000;
     pub(crate) const BATCHING_BYTES: &str = "1 MB";
+    pub(crate) const PACKING_ROWS: u32 = 1_000;
+    pub(crate) const PACKING_BYTES: &str = "1 MB";
+    pub(crate) const PACKING_TIME: &str = "0ms";
     pub(crate) const METADATA_REFRESH: &str = "10s";
     pub(crate) const SOCKET_TIMEOUT: &str = "6s";
     pub(crate) const TOPIC_MISSING_AFTER: &str = "1s";
@@ -61,7 +65,8 @@ pub(super) struct RawJob {
     ///
     /// An output's own key wins. Where both give a map, it is merged key by key, one level deep:
     /// what is a map within that map is taken whole. A map that names another `type`, `strategy`
-    /// or `mechanism` than the default replaces it whole. `sasl` is taken over only by outputs
+    /// or `mechanism` than the default replaces it whole; of `serialization` only what belongs to
+    /// another `type`, `framing` or schema is left behind. `sasl` is taken over only by outputs
     /// whose `securityProtocol` asks for it.
     #[expect(dead_code, reason = "merged into the outputs before serde sees them")]
     pub(super) defaults: Option<RawDefaults>,
@@ -126,6 +131,9 @@ pub(super) struct RawOutput {
     pub(super) sasl: Option<RawSasl>,
     /// How a row becomes the value of a record.
     pub(super) serialization: Option<RawSerialization>,
+    /// How many rows share a record. Without this key a record is one row. Of Avro only the
+    /// `framing` Container packs.
+    pub(super) packing: Option<RawPacking>,
     /// Which partition a row goes to.
     pub(super) partitioning: Option<RawPartitioning>,
     /// How Kafka batches are compressed.
@@ -189,21 +197,22 @@ pub(super) enum RawSecret {
     ClearTextForTests(#[schemars(length(min = 1))] String),
 }
 
-/// How a row becomes the value of a record.
+/// How many rows share a record. What is reached first ends a record.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Serialization")]
-pub(super) struct RawSerialization {
-    /// The format.
-    #[serde(rename = "type")]
-    #[schemars(extend("default" = "Json"))]
-    pub(super) kind: Option<RawFormat>,
-    /// How rows are laid out in a record.
-    #[schemars(extend("default" = "LineSeparated"))]
-    pub(super) format: Option<RawJsonFormat>,
-    /// What is written for NaN and the infinities, which JSON has no numbers for.
-    #[schemars(extend("default" = "Null"))]
-    pub(super) non_finite: Option<RawNonFinite>,
+#[schemars(rename = "Packing")]
+pub(super) struct RawPacking {
+    /// The most rows in a record. With 1 nothing is packed.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::PACKING_ROWS))]
+    pub(super) rows: Option<u32>,
+    /// The most bytes of a record, before any compression, from 1 KiB to 100 MiB. A row that is
+    /// longer is a record of its own. No record exceeds what the topic takes, whatever this says.
+    #[schemars(extend("default" = default::PACKING_BYTES))]
+    pub(super) bytes: Option<RawBytes>,
+    /// The longest the first row of a record waits for rows of later batches, up to 1m. With 0ms
+    /// rows are packed with those of their own batch.
+    #[schemars(extend("default" = default::PACKING_TIME))]
+    pub(super) time: Option<RawDuration>,
 }
 
 /// Which partition a row goes to.

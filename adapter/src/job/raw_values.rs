@@ -24,34 +24,6 @@ pub(super) enum RawMechanism {
     Plain,
 }
 
-/// The format of a record's value.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "SerializationType")]
-pub(super) enum RawFormat {
-    /// JSON text.
-    Json,
-}
-
-/// How rows are laid out in a record.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "JsonFormat")]
-pub(super) enum RawJsonFormat {
-    /// One JSON object a record.
-    LineSeparated,
-}
-
-/// What is written for NaN and the infinities.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "NonFinite")]
-pub(super) enum RawNonFinite {
-    /// `null`.
-    Null,
-    /// `"NaN"`, `"Infinity"` and `"-Infinity"`.
-    String,
-    /// Nothing: the row cannot be encoded, and `errorPolicy` decides.
-    Error,
-}
-
 /// How a partition is chosen.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::raw::RawJob;
 
@@ -11,6 +11,7 @@ use super::raw::RawJob;
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(refuse_null))
+        .with_transform(RecursiveTransform(allow_bare_null))
         .with_transform(RecursiveTransform(unwrap_lines))
         .into_generator()
         .into_root_schema_for::<RawJob>()
@@ -45,6 +46,16 @@ fn refuse_null(schema: &mut Schema) {
                 schema.insert(keyword, value);
             }
         }
+    }
+}
+
+/// YAML reads the word `Null` as nothing unless it has quotes, and so do editors. Where it is one
+/// of a key's words, both are meant.
+fn allow_bare_null(schema: &mut Schema) {
+    let Some(Value::Array(words)) = schema.get_mut("oneOf") else { return };
+    if words.iter().any(|word| word.get("const") == Some(&Value::from("Null"))) {
+        let description = "The same without quotes, which YAML reads as nothing.";
+        words.push(json!({ "description": description, "const": null }));
     }
 }
 
@@ -135,6 +146,11 @@ impl Shape {
         let choices =
             listed.iter().map(|one| Self::of(one).choices()).collect::<Option<Vec<_>>>()?;
         Some(choices.into_iter().flatten().collect())
+    }
+
+    /// Whether `Null` is one of the texts, so that nothing stands for it.
+    pub(super) fn takes_null(self) -> bool {
+        self.choices().is_some_and(|choices| choices.contains(&"Null"))
     }
 
     /// The keys of a map and their shapes, in alphabetical order.

@@ -131,6 +131,11 @@ impl Node {
         }
     }
 
+    /// Whether something is written for the value, and be it a word that YAML reads as nothing.
+    pub(super) fn is_written(&self) -> bool {
+        self.mark.len > 0
+    }
+
     /// Calls `visit` with every node of the tree, this one first.
     pub(super) fn each<'a>(&'a self, visit: &mut impl FnMut(&'a Node)) {
         visit(self);

@@ -2,7 +2,7 @@
 //! name, and the JSON Schema does not offer them.
 
 /// Keys, by the path of their place; `outputs[]` stands for `defaults`, too.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 13] = [
     "identity",
     "vault",
     "vaults",
@@ -14,17 +14,14 @@ pub(super) const KEYS: [&str; 14] = [
     "outputs[].key",
     "outputs[].headers",
     "outputs[].timestamp",
-    "outputs[].packing",
     "outputs[].sasl.password.secret",
     "outputs[].sasl.password.certificate",
 ];
 
 /// Values, by the path of their key.
-pub(super) const VALUES: [(&str, &[&str]); 7] = [
+pub(super) const VALUES: [(&str, &[&str]); 5] = [
     ("outputs[].securityProtocol", &["SASL_SSL", "mTLS"]),
     ("outputs[].sasl.mechanism", &["SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
-    ("outputs[].serialization.type", &["Csv", "Avro"]),
-    ("outputs[].serialization.format", &["Array"]),
     ("outputs[].partitioning.strategy", &["partitionKey", "static", "column"]),
     ("outputs[].errorPolicy", &["DeadLetter"]),
     ("outputs[].guarantee", &["bestEffort", "exactlyOnce"]),

@@ -48,6 +48,9 @@ impl Walk<'_> {
             }
             Tree::List(items) if types.contains(&"array") => self.list(node, items, shape),
             Tree::Map(entries) if types.contains(&"object") => self.map(node, entries, shape),
+            // A bare `Null` is nothing for YAML. Where nothing is written at all, a value was
+            // forgotten.
+            Tree::Null if node.is_written() && shape.takes_null() => Some(Value::from("Null")),
             Tree::Null => {
                 self.nothing(node, shape);
                 None
@@ -330,6 +333,9 @@ impl Walk<'_> {
         let name = &node.name;
         let message = format!("`{name}` has no value");
         let help = match (shape.types().as_slice(), shape.example()) {
+            (["string"], _) if node.is_written() => {
+                "put quotes around it: YAML reads this word as nothing".to_owned()
+            }
             (["object"], _) => format!("write its keys below it, indented, or take `{name}` out"),
             (["array"], _) => format!("write its items below it, or take `{name}` out"),
             (_, Some(example)) => format!("write `{name}: {}`, or another value", plain(example)),

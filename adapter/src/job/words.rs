@@ -35,9 +35,14 @@ const VALUE_CHARS_MAX: usize = 40;
 
 /// A text of the file as a message may repeat it: short and without control characters.
 pub(super) fn excerpt(text: &str) -> String {
-    let mut excerpt = text.escape_debug().take(VALUE_CHARS_MAX + 1).collect::<Vec<_>>();
-    let cut = excerpt.len() > VALUE_CHARS_MAX;
-    excerpt.truncate(VALUE_CHARS_MAX);
+    cut(text, VALUE_CHARS_MAX)
+}
+
+/// At most so many characters of a text, and no control characters.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
+    let mut excerpt = text.escape_debug().take(chars_max + 1).collect::<Vec<_>>();
+    let cut = excerpt.len() > chars_max;
+    excerpt.truncate(chars_max);
     let ellipsis = if cut { "…" } else { "" };
     format!("{}{ellipsis}", excerpt.into_iter().collect::<String>())
 }

@@ -29,7 +29,7 @@ struct Model {
     /// `None` once it is settled.
     flights: Vec<Option<Arc<Flight>>>,
     /// The records of each flight; none of those that were settled at once.
-    records: Vec<Vec<String>>,
+    records: Vec<Vec<Vec<u8>>>,
     automatic: bool,
     health: Health,
     counts: Counts,
@@ -78,8 +78,14 @@ impl ModelKafka {
         assert!(all.is_some(), "{} of {count} batches were submitted", self.count());
     }
 
-    /// The records of a flight.
+    /// The records of a flight, which are text.
     pub fn records(&self, flight: usize) -> Vec<String> {
+        let text = |record| String::from_utf8(record).unwrap();
+        self.bytes(flight).into_iter().map(text).collect()
+    }
+
+    /// The records of a flight.
+    pub fn bytes(&self, flight: usize) -> Vec<Vec<u8>> {
         self.model().records[flight].clone()
     }
 
@@ -180,9 +186,7 @@ impl Delivery for ModelKafka {
         model.records.push(if automatic {
             Vec::new()
         } else {
-            (0..records as u32)
-                .map(|record| String::from_utf8(flight.encoded.record(record).to_vec()).unwrap())
-                .collect()
+            (0..records as u32).map(|record| flight.encoded.record(record).to_vec()).collect()
         });
         let number = model.flights.len();
         model.flights.push(Some(flight));

@@ -20,7 +20,7 @@ use kafka_output::{
     partition::{Rotor, Turn},
     writers::Writers,
 };
-use serializers::{Format, JsonOptions, NonFinite, Packing};
+use serializers::Packing;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -48,6 +48,8 @@ pub struct Setup {
     pub message_bytes_max: u64,
     /// The largest record.
     pub record_bytes_max: usize,
+    /// Keys of every output in the job file.
+    pub keys: &'static str,
     /// What becomes of bad rows.
     pub error_policy: ErrorPolicy,
     /// Outputs that set bad rows aside in any case.
@@ -63,6 +65,7 @@ impl Default for Setup {
             memory_bytes: 64 << 20,
             message_bytes_max: 1 << 20,
             record_bytes_max: 1 << 20,
+            keys: "serialization: { nonFinite: Error }",
             error_policy: ErrorPolicy::Stop,
             dropping: &[],
         }
@@ -92,6 +95,7 @@ impl Bench {
         for alias in setup.outputs {
             let output = "bootstrapServers: broker:9092\n    topic: rows";
             yaml += &format!("  - alias: {alias}\n    {output}\n");
+            setup.keys.lines().for_each(|line| yaml += &format!("    {line}\n"));
         }
         let job = job::parse("bench.yaml", &yaml).unwrap();
         let shares = share_out(setup.memory_bytes, setup.outputs.len());
@@ -105,14 +109,11 @@ impl Bench {
             let seen = Output {
                 alias: output.alias.to_string(),
                 topic: output.topic.to_string(),
-                format: Format::Json(JsonOptions {
-                    non_finite: NonFinite::Error,
-                    ..JsonOptions::default()
-                }),
+                format: output.serialization.format.clone(),
                 error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
                 rotor: Rotor::new(turn),
                 kafka: kafka.clone(),
-                packing: Packing::NONE,
+                packing: output.packing.map_or(Packing::NONE, |packing| packing.limits),
                 encoded_bytes_max: 64 << 20,
                 acknowledged_by_all: true,
                 rejected: AtomicU64::new(0),

@@ -47,7 +47,7 @@ use crate::format::{NonFinite, TimestampFormat};
 /// In a table of one column a null would then be an empty line, which most readers pass over, and
 /// the row with it. There it is written `""`: the row stays, but as the empty text. A table of one
 /// column in which null and the empty text differ needs a null text.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsvOptions {
     /// What stands between two values. Default [`Delimiter::Comma`].
     pub delimiter: Delimiter,

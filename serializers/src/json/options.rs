@@ -34,7 +34,7 @@ use crate::format::{NonFinite, TimestampFormat};
 /// Dates and timestamps outside the years 0000 to 9999, times outside a day and malformed
 /// `arrow.json` text reject their row. Intervals, unions, run-end encoding and list views are
 /// refused when the schema is compiled.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonOptions {
     /// How the rows of a record are laid out. Default [`JsonLayout::LineSeparated`].
     pub layout: JsonLayout,

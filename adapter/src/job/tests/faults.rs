@@ -169,7 +169,7 @@ outputs:
 job.yaml:6:5: error[UNKNOWN_KEY]: `name` is not a key of `outputs[0]`
  6 |     name: x
    |     ^^^^
-   = help: its place is at the top of the file
+   = help: its place is at the top of the file or `outputs[].serialization.name`
 ",
     );
 }
@@ -1197,7 +1197,6 @@ outputs:
     topic: t
     bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
-    serialization: { type: Csv, delimiter: "," }
     partitioning: { strategy: static, partition: 3 }
     errorPolicy: DeadLetter
     guarantee: exactlyOnce
@@ -1207,23 +1206,19 @@ job.yaml:6:23: error[NOT_SERVED_YET]: `securityProtocol: SASL_SSL` is not served
  6 |     securityProtocol: SASL_SSL
    |                       ^^^^^^^^
    = help: the values served are `None` and `SASL_PLAINTEXT`
-job.yaml:7:28: error[NOT_SERVED_YET]: `type: Csv` is not served by this version
- 7 |     serialization: { type: Csv, delimiter: "," }
-   |                            ^^^
-   = help: the only value served is `Json`
-job.yaml:8:31: error[NOT_SERVED_YET]: `strategy: static` is not served by this version
- 8 |     partitioning: { strategy: static, partition: 3 }
+job.yaml:7:31: error[NOT_SERVED_YET]: `strategy: static` is not served by this version
+ 7 |     partitioning: { strategy: static, partition: 3 }
    |                               ^^^^^^
    = help: the only value served is `roundRobin`
-job.yaml:9:18: error[NOT_SERVED_YET]: `errorPolicy: DeadLetter` is not served by this version
- 9 |     errorPolicy: DeadLetter
+job.yaml:8:18: error[NOT_SERVED_YET]: `errorPolicy: DeadLetter` is not served by this version
+ 8 |     errorPolicy: DeadLetter
    |                  ^^^^^^^^^^
    = help: the values served are `Stop` and `Drop`
-job.yaml:10:16: error[NOT_SERVED_YET]: `guarantee: exactlyOnce` is not served by this version
- 10 |     guarantee: exactlyOnce
-    |                ^^^^^^^^^^^
-    = help: the only value served is `atLeastOnce`
-5 faults in job.yaml
+job.yaml:9:16: error[NOT_SERVED_YET]: `guarantee: exactlyOnce` is not served by this version
+ 9 |     guarantee: exactlyOnce
+   |                ^^^^^^^^^^^
+   = help: the only value served is `atLeastOnce`
+4 faults in job.yaml
 "#,
     );
 }

@@ -2,10 +2,17 @@
 
 mod accepted;
 mod faults;
+mod formats;
+mod formats_refused;
 mod robust;
 mod secrecy;
 
 use super::{Job, parse};
+
+/// Every key. It names a file beside it.
+const FULL: &str = include_str!("../../../../examples/job-full.yaml");
+/// What the text of [`FULL`] is read as.
+const FULL_FILE: &str = "../examples/job-full.yaml";
 
 /// Reads a job file that has faults, and compares what a person would read. Both texts begin on a
 /// line of their own.
@@ -22,6 +29,14 @@ fn faults(yaml: &str) -> String {
 /// Reads a job file without faults.
 fn job(yaml: &str) -> Job {
     parse("job.yaml", yaml).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// Reads what the effective configuration says, which must be the same job.
+fn read_back(job: &Job) {
+    let printed = job.to_json();
+    let read_again = parse("printed.json", &printed.to_string()).unwrap();
+    assert_eq!(&read_again, job);
+    assert_eq!(read_again.to_json(), printed);
 }
 
 /// A job with one output, which has these keys beside the ones it must have.

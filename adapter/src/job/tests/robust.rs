@@ -6,14 +6,12 @@ use proptest::prelude::*;
 
 use super::{
     super::{FILE_BYTES_MAX, parse},
-    faults, with_output,
+    FULL, FULL_FILE, faults, with_output,
 };
-
-const FULL: &str = include_str!("../../../../examples/job-full.yaml");
 
 /// Reads a text and checks what must hold of any faults.
 fn read(text: &str) {
-    let Err(faults) = parse("job.yaml", text) else { return };
+    let Err(faults) = parse(FULL_FILE, text) else { return };
     assert!(!faults.list.is_empty());
     // YAML knows line ends that `str::lines` does not.
     let lines = text.lines().count() + text.matches('\r').count() + 1;
@@ -49,6 +47,8 @@ fn any_value_in_any_place_is_a_job_or_a_fault() {
         "{ env: X }",
         "5s",
         "5 MiB",
+        "Null",
+        "/dev/zero",
         "*x",
         "!x y",
     ];

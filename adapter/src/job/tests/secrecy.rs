@@ -65,6 +65,9 @@ fn a_misplaced_secret_is_never_shown() {
         "librdkafka: { sasl.jaas.config: canary, sasl.oauthbearer.client.secret: canary }",
         "librdkafka: { debug: [canary_password] }",
         "? \"AccountKey=canary\"\n: 5",
+        "serialization: { type: Avro, schemaFile: /run/secrets/canary }",
+        "serialization: { type: Avro, name: AccountKey=secret-canary }",
+        "serialization: { type: Csv, nullText: 'secret, canary' }",
         "{ 1: x, password: canary, 2: y }: x",
     ];
     for line in of_output {
