@@ -3,7 +3,7 @@
 //! decode → reserve → encode → route → submit, as one future that may be dropped at any await:
 //! up to the last step nothing has left the service, and the last step does not wait.
 use std::{
-    iter,
+    iter, slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,10 +13,10 @@ use std::{
 
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use serializers::{EncodeError, Encoder, Format, Packing, PlanError, Records};
+use serializers::{EncodeError, Encoder, Format, PlanError, Records};
 
 use crate::{
-    job::ErrorPolicy,
+    job::{ErrorPolicy, Packing},
     kafka::{Cause, Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Rows, Ticket},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, DecodeError, Decoded, Decoder, SchemaError},
@@ -46,7 +46,7 @@ pub struct Output {
     pub rotor: Rotor,
     /// Where records go.
     pub kafka: Arc<dyn Delivery>,
-    /// How many rows a record holds.
+    /// How rows share records.
     pub packing: Packing,
     /// Most bytes that a batch may have once it is encoded.
     pub encoded_bytes_max: usize,
@@ -94,7 +94,20 @@ pub struct Refusal {
 pub struct Read {
     decoded: Decoded,
     wire_bytes: u64,
+    bytes: u64,
     room: Permit,
+}
+
+impl Read {
+    /// How many rows can be written.
+    pub fn rows(&self) -> u64 {
+        self.decoded.batch.num_rows() as u64
+    }
+
+    /// About how many bytes they will have.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// Batches that are on their way to Kafka together.
@@ -184,10 +197,17 @@ impl Output {
         // Room first, for what comes out of it: nothing is decoded beyond the budget. The true size
         // is known after encoding, and there is no waiting until then.
         let wire_bytes = rows.len() as u64;
-        let room = self.kafka.share().reserve(plan.estimate(wire_bytes)).await;
+        let bytes = plan.estimate(wire_bytes);
+        let room = self.kafka.share().reserve(bytes).await;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
         let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
-        Ok(Read { decoded, wire_bytes, room })
+        let read = Read { decoded, wire_bytes, bytes, room };
+        // Rows that cannot be read refuse the batch now, with those that cannot be written.
+        let is_bad = read.decoded.rejected_total > 0 && self.error_policy == ErrorPolicy::Stop;
+        match is_bad.then(|| self.encode(plan, slice::from_ref(&read))) {
+            Some(Err(Misfit { refusal, .. })) => Err(refusal),
+            _ => Ok(read),
+        }
     }
 
     /// Brings batches on their way, their rows packed into records that they share: as many of the
@@ -228,7 +248,8 @@ impl Output {
         let tables: Vec<_> = batches.iter().map(|batch| batch.decoded.batch.clone()).collect();
         let large = batches.iter().any(|batch| is_large(batch.wire_bytes));
         let mut records = Records::new();
-        let encode = || plan.encoder.encode_all(&tables, self.packing, &limits, &mut records);
+        let encode =
+            || plan.encoder.encode_all(&tables, self.packing.limits, &limits, &mut records);
         aside(large, encode).map_err(|error| {
             // Half of them may fit.
             let too_large = matches!(error, EncodeError::BatchTooLarge { .. });

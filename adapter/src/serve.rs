@@ -4,13 +4,12 @@ use std::{
     time::Duration,
 };
 
-use serializers::Packing;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     credit::Pool,
     grpc::{Bound, Served, Server, Shared},
-    job::{Acks, Job},
+    job::{Acks, Job, Packing},
     kafka::{Delivery, Sink, SinkSettings, share_out},
     output::Output,
     partition::{Rotor, Turn},
@@ -144,7 +143,7 @@ fn served(
         error_policy: output.error_policy,
         rotor: Rotor::new(turn),
         kafka: sink as Arc<dyn Delivery>,
-        packing: output.packing.map_or(Packing::NONE, |packing| packing.limits),
+        packing: output.packing.unwrap_or(Packing::NONE),
         encoded_bytes_max,
         acknowledged_by_all: output.acks == Acks::All,
         rejected: AtomicU64::new(0),

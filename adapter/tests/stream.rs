@@ -20,6 +20,8 @@ mod limits;
 mod once;
 #[path = "stream/opening.rs"]
 mod opening;
+#[path = "stream/packing.rs"]
+mod packing;
 #[path = "stream/random.rs"]
 mod random;
 #[path = "stream/rows.rs"]

@@ -3,7 +3,10 @@
 //! A session is one task that waits for one closed set of events ([`Event`]) and acts on each
 //! without waiting. It outlives its client: records on their way settle and move the writer on,
 //! whether anybody reads the answer or not, and only then does the lease pass to the next stream.
+mod flight;
+mod pack;
 mod time;
+mod work;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,7 +27,11 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
-use self::time::over;
+use self::{
+    flight::{InFlight, settle},
+    pack::Pack,
+    work::{Step, Taken, Work},
+};
 use super::{
     convert::{carrier, credit, guarantee, is_too_large, plan, rejected},
     error::CallError,
@@ -33,10 +40,10 @@ use super::{
 };
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
-    kafka::{Outcome, Ticket},
-    output::{Accepted, BATCH_ROWS_MAX, BadRows, Output, Plan, Refusal},
+    kafka::Outcome,
+    output::{BATCH_ROWS_MAX, Output, Plan, Refusal},
     rows::Carrier,
-    writers::{Lease, POSITION_BYTES_MAX, Place, Resume},
+    writers::{Lease, POSITION_BYTES_MAX, Resume},
 };
 
 /// Schemas that a stream may declare.
@@ -67,7 +74,9 @@ pub struct Session<I> {
     schemas: HashMap<u32, Arc<Plan>>,
     pending: VecDeque<Pending>,
     work: Option<Work>,
+    pack: Pack,
     in_flight: VecDeque<InFlight>,
+    unacknowledged_batches: u32,
     unacknowledged_bytes: u64,
     /// A batch of this stream may be written or not: what is behind it moves the writer no more.
     unknown: bool,
@@ -96,31 +105,15 @@ struct Pending {
     waited: bool,
     /// Its time was over while it waited.
     late: bool,
-}
-
-/// The batch that is decoded, encoded or waits for room.
-struct Work {
-    pending: Pending,
-    digest: u64,
-    accept: Pin<Box<dyn Future<Output = Result<Accepted, Refusal>> + Send>>,
-}
-
-/// A batch that Kafka has.
-struct InFlight {
-    sequence: u64,
-    ticket: Ticket,
-    wire_bytes: u64,
-    position: Option<Bytes>,
-    aside: BadRows,
-    since: Instant,
-    deadline: Option<Instant>,
+    /// It was sent with others and did not go: now it waits for none.
+    again: bool,
 }
 
 /// Everything that can happen to a session.
 enum Event {
     Message(Result<WriteRequest, Status>),
     ClientDone,
-    Accepted(Result<Accepted, Refusal>),
+    Worked(Result<Step, Refusal>),
     Settled(Outcome),
     Sent,
     Unread,
@@ -145,6 +138,7 @@ where
         incoming: I,
         shared: &Shared,
     ) -> Self {
+        let pack = Pack::new(terms.output.packing);
         let silent = time::Silence::new(terms.client_beats.then_some(terms.heartbeat));
         Self {
             terms,
@@ -155,7 +149,9 @@ where
             schemas: HashMap::new(),
             pending: VecDeque::new(),
             work: None,
+            pack,
             in_flight: VecDeque::new(),
+            unacknowledged_batches: 0,
             unacknowledged_bytes: 0,
             unknown: false,
             draining: shared.draining(),
@@ -175,6 +171,7 @@ where
         let end = self.serve().await;
         // What has not been submitted never will be: the client is told that it ended.
         self.work = None;
+        self.pack.take();
         self.pending.clear();
         self.incoming = None;
         self.outbox.end(end).await;
@@ -199,7 +196,7 @@ where
                 Event::Message(Ok(request)) => self.receive(request)?,
                 Event::Message(Err(status)) => return self.broken(&status),
                 Event::ClientDone => self.incoming = None,
-                Event::Accepted(result) => self.accepted(result),
+                Event::Worked(result) => self.worked(result),
                 Event::Settled(outcome) => self.settled(outcome)?,
                 Event::Sent => {}
                 // Nobody reads: the stream is over, and what is on its way settles.
@@ -223,9 +220,9 @@ where
                 None => std::future::pending().await,
             }
         };
-        let accepted = async {
+        let worked = async {
             match &mut self.work {
-                Some(work) => work.accept.as_mut().await,
+                Some(work) => work.step.as_mut().await,
                 None => std::future::pending().await,
             }
         };
@@ -248,7 +245,7 @@ where
             () = taken_over => Event::TakenOver,
             outcome = settled => Event::Settled(outcome),
             sent = self.outbox.flush() => if sent { Event::Sent } else { Event::Unread },
-            result = accepted => Event::Accepted(result),
+            result = worked => Event::Worked(result),
             deadline = draining => Event::Draining(deadline),
             () = sleep_until(wake) => Event::Tick,
             message = message => message.map_or(Event::ClientDone, Event::Message),
@@ -257,6 +254,7 @@ where
 
     fn is_idle(&self) -> bool {
         self.work.is_none()
+            && self.pack.is_empty()
             && self.pending.is_empty()
             && self.in_flight.is_empty()
             && self.outbox.is_empty()
@@ -304,11 +302,11 @@ where
     }
 
     fn enqueue(&mut self, mut batch: Batch, wire_bytes: u64) -> End {
-        let batches = self.pending.len() + self.in_flight.len() + usize::from(self.work.is_some());
+        let batches = self.unacknowledged_batches;
         let bytes = self.unacknowledged_bytes + wire_bytes;
         // The window is what serves the engine; the memory behind it is what must hold.
         let bytes_max = self.credit.set_aside_bytes();
-        if batches > 0 && (bytes > bytes_max || batches as u32 >= CREDIT_BATCHES) {
+        if batches > 0 && (bytes > bytes_max || batches >= CREDIT_BATCHES) {
             let batches_max = CREDIT_BATCHES;
             return Err(CallError::CreditExceeded { bytes, bytes_max, batches_max });
         }
@@ -320,6 +318,7 @@ where
             let what = "a negative time".to_owned();
             CallError::InvalidMessage("INVALID_BATCH", "batch.timeout", what)
         })?;
+        self.unacknowledged_batches += 1;
         self.unacknowledged_bytes = bytes;
         self.credit.used(bytes);
         let since = Instant::now();
@@ -327,152 +326,17 @@ where
         let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
         let plan = self.schemas.get(&batch.schema_id).cloned();
         let rows = batch.rows.take().map(carrier);
-        let (waited, late) = (self.work.is_some() || !self.pending.is_empty(), false);
-        let pending = Pending { batch, plan, rows, wire_bytes, since, deadline, waited, late };
+        let waited = self.work.is_some() || !self.pending.is_empty();
+        let (late, again) = (false, false);
+        let pending =
+            Pending { batch, plan, rows, wire_bytes, since, deadline, waited, late, again };
         self.pending.push_back(pending);
         Ok(())
     }
 
-    /// Takes the next batch into work, answering on the way those that need none.
-    fn start_work(&mut self) -> End {
-        while self.work.is_none() {
-            let Some(mut pending) = self.pending.pop_front() else { return Ok(()) };
-            let sequence = pending.batch.sequence;
-            let Some((carrier, rows)) = pending.rows.take() else {
-                let reason = "the batch has no rows field; an empty batch has an empty one";
-                self.release(pending.wire_bytes);
-                self.refuse(sequence, &Refusal::new("NO_ROWS_CARRIER", reason));
-                continue;
-            };
-            let digest = xxhash_rust::xxh3::xxh3_64(&rows);
-            let (place, durable_through) = {
-                let progress = self.lease.progress();
-                (progress.place(sequence, digest), progress.durable_through)
-            };
-            // Whether the clock has been looked at meanwhile makes no difference.
-            let late = pending.late || pending.waited && over(pending.deadline, Instant::now());
-            match place {
-                // If it was sent before, what was in work under its number is refused.
-                Place::Next if late => {
-                    self.release(pending.wire_bytes);
-                    self.refuse(sequence, &Refusal::late());
-                    continue;
-                }
-                Place::Next | Place::Gap => {}
-                Place::Reused => return Err(CallError::SequenceReused { sequence }),
-                Place::Known => {
-                    self.release(pending.wire_bytes);
-                    // If it is durable the engine may wait to hear so; else its `Ack` will come.
-                    if sequence <= durable_through {
-                        self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
-                    }
-                    continue;
-                }
-            }
-            let plan = match self.check(&pending, place) {
-                Ok(plan) => plan,
-                Err(refusal) => {
-                    self.release(pending.wire_bytes);
-                    self.refuse(sequence, &refusal);
-                    continue;
-                }
-            };
-            let output = self.terms.output.clone();
-            let accept = Box::pin(async move { output.accept(&plan, carrier, &rows).await });
-            self.work = Some(Work { pending, digest, accept });
-        }
-        Ok(())
-    }
-
-    /// What is wrong with a batch before its rows are looked at.
-    fn check(&self, pending: &Pending, place: Place) -> Result<Arc<Plan>, Refusal> {
-        let Pending { batch, wire_bytes, .. } = pending;
-        if place == Place::Gap {
-            return Err(Refusal::gap(batch.sequence, self.expected()));
-        }
-        let bytes_max = self.terms.message_bytes_max;
-        if *wire_bytes > bytes_max {
-            let reason = format!("{wire_bytes} bytes, the limit is {bytes_max}; split the batch");
-            return Err(Refusal::new("BATCH_TOO_LARGE", reason));
-        }
-        Refusal::check_position(batch.position.as_ref())?;
-        pending.plan.clone().ok_or_else(|| {
-            let reason = format!("schema {} is not declared on this stream", batch.schema_id);
-            Refusal::new("UNKNOWN_SCHEMA", reason)
-        })
-    }
-
-    /// The batch in work is on its way, or refused.
-    fn accepted(&mut self, result: Result<Accepted, Refusal>) {
-        let Work { pending, digest, .. } = self.work.take().expect("it was in work");
-        let sequence = pending.batch.sequence;
-        match result {
-            Ok(mut accepted) => {
-                let aside = accepted.only_aside();
-                self.lease.progress().accepted(sequence, digest);
-                self.in_flight.push_back(InFlight {
-                    sequence,
-                    ticket: accepted.ticket,
-                    wire_bytes: pending.wire_bytes,
-                    position: pending.batch.position,
-                    aside,
-                    since: pending.since,
-                    deadline: pending.deadline,
-                });
-            }
-            Err(refusal) => {
-                self.release(pending.wire_bytes);
-                self.refuse(sequence, &refusal);
-                if self.in_flight.is_empty() {
-                    self.held = None;
-                }
-            }
-        }
-    }
-
-    /// The oldest batch is settled.
-    fn settled(&mut self, outcome: Outcome) -> End {
-        let mut first = self.in_flight.pop_front().expect("it was in flight");
-        self.release(first.wire_bytes);
-        self.held = None;
-        let sequence = first.sequence;
-        if let Some(cause) = outcome.unknown {
-            self.unknown = true;
-            self.lease.progress().maybe_written(sequence);
-            return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
-        }
-        first.aside.add_refused(outcome.rejected);
-        self.lease.progress().set_aside(sequence, &first.aside);
-        self.lease.progress().durable(sequence, first.position.take());
-        let prompt = || self.terms.output.kafka.prompt_within();
-        let grown = self.credit.settled(first.wire_bytes, first.since.elapsed(), prompt);
-        let credit = grown.then(|| credit(&self.credit));
-        let aside = rejected(sequence, &first.aside);
-        self.outbox.acknowledge(sequence, credit, aside, first.aside.total);
-        Ok(())
-    }
-
-    /// The sequence that is accepted next.
-    fn expected(&self) -> u64 {
-        self.lease.progress().accepted_through + 1
-    }
-
-    fn refuse(&mut self, sequence: u64, refusal: &Refusal) {
-        self.refuse_expecting(self.expected(), sequence, refusal);
-    }
-
-    fn refuse_expecting(&mut self, expected_sequence: u64, sequence: u64, refusal: &Refusal) {
-        self.outbox.push(Out::Refused(v1::Refused {
-            sequence,
-            code: refusal.code.into(),
-            reason: refusal.reason.clone(),
-            expected_sequence,
-            rows: rejected(sequence, &refusal.rows),
-            rows_total: refusal.rows.total,
-        }));
-    }
-
+    /// A batch is answered.
     fn release(&mut self, wire_bytes: u64) {
+        self.unacknowledged_batches -= 1;
         self.unacknowledged_bytes -= wire_bytes;
     }
 
@@ -502,23 +366,6 @@ where
                 record_bytes_max: self.terms.output.kafka.record_bytes_max() as u64,
             }),
             guarantee: guarantee(&self.terms.output).into(),
-        }
-    }
-}
-
-/// Waits until everything that Kafka has of a stream is settled, and moves the writer on.
-async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool) {
-    for mut batch in in_flight {
-        let outcome = batch.ticket.outcome().await;
-        // Batches behind an unknown one may be durable, but the engine goes on behind that one.
-        unknown |= outcome.unknown.is_some();
-        let mut progress = lease.progress();
-        if unknown {
-            progress.maybe_written(batch.sequence);
-        } else {
-            batch.aside.add_refused(outcome.rejected);
-            progress.set_aside(batch.sequence, &batch.aside);
-            progress.durable(batch.sequence, batch.position);
         }
     }
 }

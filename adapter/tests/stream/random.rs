@@ -425,8 +425,24 @@ fn cases() -> u32 {
     }
 }
 
+/// Where a case takes place.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    streams_max: usize,
+    /// Batches are read before they are sent, as where they wait for others; here each is full, so
+    /// that what Kafka is given can be foreseen.
+    packs: bool,
+    drain: bool,
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let all = (select(&[2_usize, 8]), any::<bool>(), any::<bool>());
+    all.prop_map(|(streams_max, packs, drain)| Setting { streams_max, packs, drain })
+}
+
 /// Walks through one case.
-fn walk(steps: &[Step], streams_max: usize, drain: bool) -> Counts {
+fn walk(steps: &[Step], setting: Setting) -> Counts {
+    let Setting { streams_max, packs, drain } = setting;
     let (began, naps) = (Instant::now(), Arc::new(AtomicU32::new(0)));
     let awake = naps.clone();
     let walk = async move {
@@ -436,7 +452,7 @@ fn walk(steps: &[Step], streams_max: usize, drain: bool) -> Counts {
                 awake.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let mut walk = Walk::start(streams_max).await;
+        let mut walk = Walk::start(streams_max, packs).await;
         for step in steps {
             let done = in_time(STEP_TIMEOUT, walk.take(step.clone())).await;
             assert!(done.is_some(), "{step:?} waits in vain for {}", walk.waits);
@@ -459,7 +475,7 @@ fn walk(steps: &[Step], streams_max: usize, drain: bool) -> Counts {
         // The clocks of the service went on while the process was stopped: it proves nothing.
         Err(_) if began.elapsed() > NAP * naps.load(Ordering::Relaxed) + STANDSTILL => {
             eprintln!("the process was stopped: this case is walked again");
-            self::walk(steps, streams_max, drain)
+            self::walk(steps, setting)
         }
         Err(failed) => resume_unwind(failed),
     }
@@ -471,9 +487,9 @@ fn whatever_happens_the_service_does_as_the_contract_says() {
     let config =
         Config { cases, failure_persistence: None, max_shrink_time: 300_000, ..Config::default() };
     let all = Mutex::new(Counts::default());
-    let steps = (vec(step(), 1..40), prop_oneof![Just(2_usize), Just(8)], any::<bool>());
-    let result = TestRunner::new(config).run(&steps, |(steps, streams_max, drain)| {
-        let counts = walk(&steps, streams_max, drain);
+    let steps = (vec(step(), 1..40), setting());
+    let result = TestRunner::new(config).run(&steps, |(steps, setting)| {
+        let counts = walk(&steps, setting);
         let mut all = all.lock().unwrap();
         counts.0.into_iter().for_each(|(what, count)| *all.0.entry(what).or_default() += count);
         Ok(())

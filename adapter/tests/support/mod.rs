@@ -14,13 +14,12 @@ use std::{
 use kafka_output::{
     credit::Pool,
     grpc::{Bound, Served, Server, Shared},
-    job::{self, ErrorPolicy},
+    job::{self, ErrorPolicy, Packing},
     kafka::share_out,
     output::Output,
     partition::{Rotor, Turn},
     writers::Writers,
 };
-use serializers::Packing;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -113,7 +112,7 @@ impl Bench {
                 error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
                 rotor: Rotor::new(turn),
                 kafka: kafka.clone(),
-                packing: output.packing.map_or(Packing::NONE, |packing| packing.limits),
+                packing: output.packing.unwrap_or(Packing::NONE),
                 encoded_bytes_max: 64 << 20,
                 acknowledged_by_all: true,
                 rejected: AtomicU64::new(0),

@@ -2,10 +2,7 @@
 //!
 //! A client that does not read is told nothing more: it has not taken the last word yet, and
 //! words that nobody takes would only pile up.
-use std::{
-    collections::VecDeque,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use proto::v1::{self, Held, WriteRequest, write_response::Message as Out};
 use tokio::time::Instant;
@@ -13,10 +10,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{CallError, End, Session};
-use crate::{
-    kafka::{Cause, State},
-    output::Refusal,
-};
+use crate::kafka::{Cause, State};
 
 /// A batch that waits longer than this is told to the engine as held; its cause is looked at as
 /// often.
@@ -81,17 +75,21 @@ where
             }
         }
         let silence = self.silent.due().filter(|_| self.incoming.is_some());
-        let in_flight = self.in_flight.iter().map(|batch| batch.deadline);
-        let in_work = self.work.iter().map(|work| work.pending.deadline);
-        let pending = self.pending.iter().map(|pending| pending.deadline);
-        let deadlines = in_flight.chain(in_work).chain(pending).chain([silence, self.closes]);
+        let in_flight = self.in_flight.iter().flat_map(|flight| &flight.batches);
+        let in_flight = in_flight.map(|batch| batch.deadline);
+        let in_work = self.work.iter().flat_map(|work| &work.batches);
+        let unsent = in_work.chain(self.pack.batches()).map(|batch| &batch.pending);
+        let unsent = unsent.chain(&self.pending).map(|pending| pending.deadline);
+        let others = [silence, self.closes, self.pack.due()];
+        let deadlines = in_flight.chain(unsent).chain(others);
         deadlines.flatten().fold(wake, Instant::min)
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self) -> End {
         let now = Instant::now();
-        if let Some(batch) = self.in_flight.iter().find(|batch| over(batch.deadline, now)) {
+        let mut in_flight = self.in_flight.iter().flat_map(|flight| &flight.batches);
+        if let Some(batch) = in_flight.find(|batch| over(batch.deadline, now)) {
             return Err(CallError::BatchTimeout { sequence: batch.sequence });
         }
         self.expire(now);
@@ -111,40 +109,11 @@ where
         Ok(())
     }
 
-    /// Refuses batches whose time is over while nothing of them is handed to Kafka. Those behind
-    /// them are gaps when their turn comes.
-    fn expire(&mut self, now: Instant) {
-        if self.work.as_ref().is_some_and(|work| over(work.pending.deadline, now)) {
-            self.accepted(Err(Refusal::late()));
-        }
-        if !self.pending.iter().any(|pending| over(pending.deadline, now)) {
-            return;
-        }
-        // The number that comes next behind those that wait in their order.
-        let mut next = self.expected() + u64::from(self.work.is_some());
-        let mut kept = VecDeque::with_capacity(self.pending.len());
-        for mut pending in std::mem::take(&mut self.pending) {
-            let sequence = pending.batch.sequence;
-            if over(pending.deadline, now) {
-                if sequence >= next {
-                    self.release(pending.wire_bytes);
-                    self.refuse_expecting(next, sequence, &Refusal::late());
-                    continue;
-                }
-                // It was sent before: its turn answers it, as what became of that says.
-                (pending.deadline, pending.late) = (None, true);
-            }
-            next += u64::from(sequence == next);
-            kept.push_back(pending);
-        }
-        self.pending = kept;
-    }
-
     /// The oldest batch without an answer, and since when it is here.
     fn oldest(&self) -> Option<(u64, Instant)> {
-        let in_flight = self.in_flight.front().map(|batch| (batch.sequence, batch.since));
-        let in_work =
-            self.work.as_ref().map(|work| (work.pending.batch.sequence, work.pending.since));
+        let in_flight = self.in_flight.front().map(|flight| (flight.first(), flight.since));
+        let in_work = self.work.as_ref();
+        let in_work = in_work.map(|work| (work.batches[0].pending.batch.sequence, work.since));
         in_flight.or(in_work)
     }
 

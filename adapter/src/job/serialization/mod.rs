@@ -136,6 +136,9 @@ fn non_finite_value(non_finite: NonFinite) -> &'static str {
 }
 
 impl Packing {
+    /// Every row is a record.
+    pub const NONE: Self = Self { limits: serializers::Packing::NONE, time: Duration::ZERO };
+
     /// As the job file would write it.
     pub(super) fn to_json(self) -> Value {
         json!({

@@ -64,9 +64,12 @@ pub struct Walk {
 }
 
 impl Walk {
-    pub async fn start(streams_max: usize) -> Self {
-        let setup =
+    pub async fn start(streams_max: usize, packs: bool) -> Self {
+        let mut setup =
             Setup { outputs: &OUTPUTS, dropping: &OUTPUTS[1..], streams_max, ..Setup::default() };
+        if packs {
+            setup.keys = "serialization: { nonFinite: Error }\npacking: { rows: 1, time: 1m }";
+        }
         let bench = Bench::with(setup).await;
         let model = Model::new(&[false, true], &WRITERS.map(|(output, _)| output), streams_max);
         Self {

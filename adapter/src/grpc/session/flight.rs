@@ -1,0 +1,132 @@
+//! Batches that Kafka has, and what becomes of them.
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use proto::v1::WriteRequest;
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::{CallError, End, Session, Taken, credit, rejected};
+use crate::{
+    kafka::{Cause, Outcome, Ticket},
+    output::{Accepted, BadRows},
+    writers::{Lease, Progress},
+};
+
+/// Batches that went to Kafka together, and settle together.
+pub(super) struct InFlight {
+    pub(super) ticket: Ticket,
+    /// When the first of them began to need Kafka.
+    pub(super) since: Instant,
+    /// At least one.
+    pub(super) batches: Vec<Sent>,
+}
+
+/// A batch that Kafka has.
+pub(super) struct Sent {
+    pub(super) sequence: u64,
+    wire_bytes: u64,
+    position: Option<Bytes>,
+    /// The number of its first row, among those that went together.
+    offset: u32,
+    aside: BadRows,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl InFlight {
+    /// The batches that were accepted together.
+    pub(super) fn new(accepted: Accepted, batches: Vec<Taken>, since: Instant) -> Self {
+        let of_each = accepted.offsets.into_iter().zip(accepted.aside);
+        let batches = batches.into_iter().zip(of_each);
+        let batches = batches.map(|(Taken { pending, .. }, (offset, aside))| Sent {
+            sequence: pending.batch.sequence,
+            wire_bytes: pending.wire_bytes,
+            position: pending.batch.position,
+            offset,
+            aside,
+            deadline: pending.deadline,
+        });
+        Self { ticket: accepted.ticket, since, batches: batches.collect() }
+    }
+
+    /// The number of its first batch.
+    pub(super) fn first(&self) -> u64 {
+        self.batches[0].sequence
+    }
+
+    /// The number of its last batch.
+    fn last(&self) -> u64 {
+        self.batches[self.batches.len() - 1].sequence
+    }
+
+    /// Tells each batch which of its rows the broker refused for good.
+    fn share_out(&mut self, refused: Vec<(u32, Cause)>) {
+        if refused.is_empty() {
+            return;
+        }
+        let mut of_each = vec![Vec::new(); self.batches.len()];
+        for (row, cause) in refused {
+            let index = self.batches.partition_point(|batch| batch.offset <= row) - 1;
+            of_each[index].push((row - self.batches[index].offset, cause));
+        }
+        for (batch, refused) in self.batches.iter_mut().zip(of_each) {
+            batch.aside.add_refused(refused);
+        }
+    }
+}
+
+impl Sent {
+    /// The writer has come so far.
+    fn note(&mut self, progress: &mut Progress) {
+        progress.set_aside(self.sequence, &self.aside);
+        progress.durable(self.sequence, self.position.take());
+    }
+}
+
+impl<I> Session<I>
+where
+    I: Stream<Item = Result<WriteRequest, Status>> + Send + Unpin,
+{
+    /// The oldest batches in flight are settled.
+    pub(super) fn settled(&mut self, outcome: Outcome) -> End {
+        let mut flight = self.in_flight.pop_front().expect("it was in flight");
+        self.held = None;
+        for batch in &flight.batches {
+            self.release(batch.wire_bytes);
+        }
+        if let Some(cause) = outcome.unknown {
+            self.unknown = true;
+            self.lease.progress().maybe_written(flight.last());
+            let sequence = flight.first();
+            return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
+        }
+        flight.share_out(outcome.rejected);
+        let waited = flight.since.elapsed();
+        for batch in &mut flight.batches {
+            batch.note(&mut self.lease.progress());
+            let prompt = || self.terms.output.kafka.prompt_within();
+            let grown = self.credit.settled(batch.wire_bytes, waited, prompt);
+            let credit = grown.then(|| credit(&self.credit));
+            let aside = rejected(batch.sequence, &batch.aside);
+            self.outbox.acknowledge(batch.sequence, credit, aside, batch.aside.total);
+        }
+        Ok(())
+    }
+}
+
+/// Waits until everything that Kafka has of a stream is settled, and moves the writer on.
+pub(super) async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool) {
+    for mut flight in in_flight {
+        let outcome = flight.ticket.outcome().await;
+        // Batches behind an unknown one may be durable, but the engine goes on behind that one.
+        unknown |= outcome.unknown.is_some();
+        let mut progress = lease.progress();
+        if unknown {
+            progress.maybe_written(flight.last());
+        } else {
+            flight.share_out(outcome.rejected);
+            flight.batches.iter_mut().for_each(|batch| batch.note(&mut progress));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What becomes of a batch before Kafka has it: refused, answered as known, waiting for others
+//! that share its records, or sent.
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
+
+use proto::v1::{self, WriteRequest, write_response::Message as Out};
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::{CallError, End, Pending, Session, flight::InFlight, rejected, time::over};
+use crate::{
+    output::{Accepted, Plan, Read, Refusal},
+    writers::Place,
+};
+
+/// A batch that is the next of its writer.
+pub(super) struct Taken {
+    pub(super) pending: Pending,
+    pub(super) digest: u64,
+    pub(super) plan: Arc<Plan>,
+}
+
+/// What is done to batches now. Dropped, nothing is done to them.
+pub(super) struct Work {
+    /// One that is read, or all that are sent.
+    pub(super) batches: Vec<Taken>,
+    pub(super) since: Instant,
+    reads: bool,
+    pub(super) step: Pin<Box<dyn Future<Output = Result<Step, Refusal>> + Send>>,
+}
+
+/// What was done to them.
+pub(super) enum Step {
+    /// The one is read, and may wait for others.
+    Read(Box<Read>),
+    /// The first of them are on their way.
+    Sent(Accepted),
+}
+
+impl<I> Session<I>
+where
+    I: Stream<Item = Result<WriteRequest, Status>> + Send + Unpin,
+{
+    /// Takes the next batches into work, answering on the way those that need none.
+    pub(super) fn start_work(&mut self) -> End {
+        if self.pack.is_due(self.credit.bytes(), Instant::now) {
+            self.stop_reading();
+        }
+        while self.work.is_none() {
+            let all_came = self.incoming.is_none() && self.pending.is_empty();
+            let is_due = self.pack.is_due(self.credit.bytes(), Instant::now);
+            if is_due || all_came && !self.pack.is_empty() {
+                self.send_pack();
+                return Ok(());
+            }
+            let Some(pending) = self.pending.pop_front() else { return Ok(()) };
+            if let Some(batch) = self.take(pending)? {
+                self.work_on(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a batch: is it the next, and can it be read? If not, it is answered.
+    fn take(&mut self, pending: Pending) -> Result<Option<Taken>, CallError> {
+        let sequence = pending.batch.sequence;
+        let Some((_, rows)) = &pending.rows else {
+            let reason = "the batch has no rows field; an empty batch has an empty one";
+            self.answer(&pending, &Refusal::new("NO_ROWS_CARRIER", reason));
+            return Ok(None);
+        };
+        let digest = xxhash_rust::xxh3::xxh3_64(rows);
+        let (place, durable_through) = {
+            let progress = self.lease.progress();
+            let waiting = self.pack.place(sequence, digest);
+            let place = waiting.unwrap_or_else(|| progress.place(sequence, digest));
+            (place, progress.durable_through)
+        };
+        // Whether the clock has been looked at meanwhile makes no difference.
+        let late = pending.late || pending.waited && over(pending.deadline, Instant::now());
+        match place {
+            // If it was sent before, what was in work under its number is refused.
+            Place::Next if late => {
+                self.answer(&pending, &Refusal::late());
+                return Ok(None);
+            }
+            Place::Next | Place::Gap => {}
+            Place::Reused => return Err(CallError::SequenceReused { sequence }),
+            Place::Known => {
+                self.release(pending.wire_bytes);
+                // If it is durable the engine may wait to hear so; else its `Ack` will come.
+                if sequence <= durable_through {
+                    self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
+                }
+                return Ok(None);
+            }
+        }
+        match self.check(&pending, place) {
+            Ok(plan) => Ok(Some(Taken { pending, digest, plan })),
+            Err(refusal) => {
+                self.answer(&pending, &refusal);
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is wrong with a batch before its rows are looked at.
+    fn check(&self, pending: &Pending, place: Place) -> Result<Arc<Plan>, Refusal> {
+        let Pending { batch, wire_bytes, .. } = pending;
+        if place == Place::Gap {
+            return Err(Refusal::gap(batch.sequence, self.expected()));
+        }
+        let bytes_max = self.terms.message_bytes_max;
+        if *wire_bytes > bytes_max {
+            let reason = format!("{wire_bytes} bytes, the limit is {bytes_max}; split the batch");
+            return Err(Refusal::new("BATCH_TOO_LARGE", reason));
+        }
+        Refusal::check_position(batch.position.as_ref())?;
+        pending.plan.clone().ok_or_else(|| {
+            let reason = format!("schema {} is not declared on this stream", batch.schema_id);
+            Refusal::new("UNKNOWN_SCHEMA", reason)
+        })
+    }
+
+    /// Reads a batch, and sends it if it need not wait for others.
+    fn work_on(&mut self, batch: Taken) {
+        if !self.pack.shares(&batch.plan) {
+            self.pending.push_front(batch.pending);
+            return self.send_pack();
+        }
+        let (output, plan) = (self.terms.output.clone(), batch.plan.clone());
+        let (carrier, rows) = batch.pending.rows.clone().expect("it was looked at");
+        let (since, reads) = (batch.pending.since, self.pack.waits());
+        let step: Pin<Box<dyn Future<Output = _> + Send>> = if reads {
+            Box::pin(async move {
+                output.read(&plan, carrier, &rows).await.map(|read| Step::Read(Box::new(read)))
+            })
+        } else {
+            Box::pin(async move { output.accept(&plan, carrier, &rows).await.map(Step::Sent) })
+        };
+        self.work = Some(Work { batches: vec![batch], since, reads, step });
+    }
+
+    /// Sends all that wait.
+    fn send_pack(&mut self) {
+        let (batches, reads): (Vec<_>, Vec<_>) = self.pack.take().into_iter().unzip();
+        let (output, plan) = (self.terms.output.clone(), batches[0].plan.clone());
+        let step = Box::pin(async move { output.send(&plan, reads).await.map(Step::Sent) });
+        self.work = Some(Work { batches, since: Instant::now(), reads: false, step });
+    }
+
+    /// The work is done.
+    pub(super) fn worked(&mut self, result: Result<Step, Refusal>) {
+        let Work { mut batches, since, reads, .. } = self.work.take().expect("it was in work");
+        match result {
+            Ok(Step::Read(read)) => {
+                let batch = batches.pop().expect("one is read at a time");
+                if !self.pack.has_room(&read) {
+                    self.send_pack();
+                }
+                self.pack.push(batch, *read);
+            }
+            Ok(Step::Sent(accepted)) => {
+                let rest = batches.split_off(accepted.offsets.len());
+                let mut progress = self.lease.progress();
+                for batch in &batches {
+                    progress.accepted(batch.pending.batch.sequence, batch.digest);
+                }
+                drop(progress);
+                self.in_flight.push_back(InFlight::new(accepted, batches, since));
+                if !rest.is_empty() {
+                    self.send_again(rest);
+                }
+            }
+            Err(refusal) => {
+                let rest = batches.split_off(1);
+                if !reads {
+                    self.send_again(rest);
+                }
+                self.answer(&batches[0].pending, &refusal);
+                if self.in_flight.is_empty() {
+                    self.held = None;
+                }
+            }
+        }
+    }
+
+    /// Batches wait again, in front of all that have not been looked at.
+    fn put_back(&mut self, batches: Vec<Taken>) {
+        for Taken { pending, .. } in batches.into_iter().rev() {
+            self.pending.push_front(Pending { waited: true, ..pending });
+        }
+    }
+
+    /// Batches that were sent and did not go are looked at again, one by one: one of them is to
+    /// blame. So are those that wait behind them.
+    fn send_again(&mut self, mut batches: Vec<Taken>) {
+        batches.extend(self.pack.take().into_iter().map(|(batch, _)| batch));
+        batches.iter_mut().for_each(|batch| batch.pending.again = true);
+        self.put_back(batches);
+    }
+
+    /// Everything that Kafka does not have waits again.
+    fn put_all_back(&mut self) {
+        // One that is read is behind those that wait, those that are sent are before them.
+        self.stop_reading();
+        let mut all = self.work.take().map_or_else(Vec::new, |work| work.batches);
+        all.extend(self.pack.take().into_iter().map(|(batch, _)| batch));
+        self.put_back(all);
+    }
+
+    /// Those that wait have to go: a batch that waits for the room that they hold is read later.
+    fn stop_reading(&mut self) {
+        if let Some(work) = self.work.take_if(|work| work.reads) {
+            self.put_back(work.batches);
+        }
+    }
+
+    /// The sequence that is accepted next.
+    pub(super) fn expected(&self) -> u64 {
+        self.lease.progress().accepted_through + 1 + self.pack.len()
+    }
+
+    /// Refuses batches whose time is over while nothing of them is handed to Kafka. Those behind
+    /// them are gaps when their turn comes.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let in_work = self.work.iter().flat_map(|work| &work.batches);
+        let is_late = |batch: &Taken| over(batch.pending.deadline, now);
+        if in_work.chain(self.pack.batches()).any(is_late) {
+            self.put_all_back();
+        }
+        if !self.pending.iter().any(|pending| over(pending.deadline, now)) {
+            return;
+        }
+        // The number that comes next behind those that wait in their order.
+        let in_work = self.work.as_ref().map_or(0, |work| work.batches.len() as u64);
+        let mut next = self.expected() + in_work;
+        let mut kept = VecDeque::with_capacity(self.pending.len());
+        for mut pending in std::mem::take(&mut self.pending) {
+            let sequence = pending.batch.sequence;
+            if over(pending.deadline, now) {
+                if sequence >= next {
+                    self.release(pending.wire_bytes);
+                    self.refuse_expecting(next, sequence, &Refusal::late());
+                    continue;
+                }
+                // It was sent before: its turn answers it, as what became of that says.
+                (pending.deadline, pending.late) = (None, true);
+            }
+            next += u64::from(sequence == next);
+            kept.push_back(pending);
+        }
+        self.pending = kept;
+    }
+
+    /// Refuses a batch, whose bytes go.
+    fn answer(&mut self, pending: &Pending, refusal: &Refusal) {
+        self.release(pending.wire_bytes);
+        self.refuse_expecting(self.expected(), pending.batch.sequence, refusal);
+    }
+
+    fn refuse_expecting(&mut self, expected_sequence: u64, sequence: u64, refusal: &Refusal) {
+        self.outbox.push(Out::Refused(v1::Refused {
+            sequence,
+            code: refusal.code.into(),
+            reason: refusal.reason.clone(),
+            expected_sequence,
+            rows: rejected(sequence, &refusal.rows),
+            rows_total: refusal.rows.total,
+        }));
+    }
+}
