@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serializers::{EncodeError, Encoder, Format, PlanError, Records};
@@ -160,9 +161,9 @@ impl Plan {
         Ok(Self { decoder, encoder, room_per_kib: AtomicU64::new(ROOM_PER_KIB) })
     }
 
-    /// Room that a message of so many bytes will take, as the last one did.
+    /// What a message of so many bytes will take as records, as the last one did.
     fn estimate(&self, wire_bytes: u64) -> u64 {
-        (wire_bytes * self.room_per_kib.load(Ordering::Relaxed) / 1024).max(wire_bytes)
+        wire_bytes * self.room_per_kib.load(Ordering::Relaxed) / 1024
     }
 
     fn learn(&self, wire_bytes: u64, room: u64) {
@@ -198,9 +199,13 @@ impl Output {
         // is known after encoding, and there is no waiting until then.
         let wire_bytes = rows.len() as u64;
         let bytes = plan.estimate(wire_bytes);
-        let room = self.kafka.share().reserve(bytes).await;
+        let mut room = self.kafka.share().reserve(bytes.max(wire_bytes)).await;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
         let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
+        if !self.packing.time.is_zero() {
+            // As it waits it takes memory as it is now, which may be much more than it says.
+            room.resize(bytes.max(wire_bytes).max(memory_bytes(&decoded.batch)));
+        }
         let read = Read { decoded, wire_bytes, bytes, room };
         // Rows that cannot be read refuse the batch now, with those that cannot be written.
         let is_bad = read.decoded.rejected_total > 0 && self.error_policy == ErrorPolicy::Stop;
@@ -246,7 +251,7 @@ impl Output {
             batch_bytes_max: self.encoded_bytes_max,
         };
         let tables: Vec<_> = batches.iter().map(|batch| batch.decoded.batch.clone()).collect();
-        let large = batches.iter().any(|batch| is_large(batch.wire_bytes));
+        let large = is_large(batches.iter().map(|batch| batch.wire_bytes).sum());
         let mut records = Records::new();
         let encode =
             || plan.encoder.encode_all(&tables, self.packing.limits, &limits, &mut records);
@@ -305,6 +310,14 @@ fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
     } else {
         work()
     }
+}
+
+/// Memory that the values of a batch take.
+fn memory_bytes(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter();
+    // What cannot be counted has lengths that no memory has.
+    let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64);
+    bytes.sum()
 }
 
 /// A large batch is worked on aside.

@@ -11,7 +11,7 @@ use super::{schema, service::Served};
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
     kafka::{Counts, Health, State},
-    output::{BadRows, Output, Plan},
+    output::{BadRows, Output, Plan, PlanFault, Refusal},
     rows::{BadRow, Carrier},
 };
 
@@ -61,13 +61,27 @@ pub fn is_too_large(status: &Status) -> bool {
     matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::ResourceExhausted)
 }
 
-/// Plans a schema of the wire for an output.
+/// Why rows of a schema cannot be written.
+pub enum SchemaFault {
+    /// It says nothing that makes sense.
+    Invalid(String),
+    /// This output cannot take it; another may.
+    Refused(Refusal),
+}
+
+/// Plans a schema.
 ///
 /// # Errors
-/// What is wrong with it, for a person.
-pub fn plan(schema: &v1::Schema, output: &Output) -> Result<Plan, String> {
-    let arrow = schema::decode(schema).map_err(|error| error.to_string())?;
-    Plan::compile(arrow, &output.format).map_err(|error| error.to_string())
+/// What is wrong with it.
+pub fn plan(schema: &v1::Schema, output: &Output) -> Result<Plan, SchemaFault> {
+    let arrow = schema::decode(schema).map_err(|error| SchemaFault::Invalid(error.to_string()))?;
+    Plan::compile(arrow, &output.format).map_err(|fault| match fault {
+        PlanFault::Schema(error) => SchemaFault::Invalid(error.to_string()),
+        PlanFault::Plan(error) => {
+            let reason = format!("the schema does not fit output `{}`: {error}", output.alias);
+            SchemaFault::Refused(Refusal::new("SCHEMA_REFUSED", reason))
+        }
+    })
 }
 
 /// The rows of a batch.

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    convert::{carrier, plan, rejected},
+    convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
     opening::{check_writer_id, too_many},
     service::{Served, Shared},
@@ -64,8 +64,10 @@ pub async fn write_once(
     }
     let rows = batch.rows.take().ok_or_else(|| invalid("batch.rows", "is missing"))?;
     let (carrier, rows) = carrier(rows);
-    let plan = plan(&schema, &served.output)
-        .map_err(|what| CallError::Invalid("INVALID_SCHEMA", "schema", what))?;
+    let plan = plan(&schema, &served.output).map_err(|fault| match fault {
+        SchemaFault::Invalid(what) => CallError::Invalid("INVALID_SCHEMA", "schema", what),
+        SchemaFault::Refused(refusal) => refused(refusal),
+    })?;
     // The rows take memory like those of a stream, until they are settled.
     let _credit = shared.credits.open().ok_or_else(|| too_many(shared))?;
     // A year is as good as for ever, and a time that can be added to.

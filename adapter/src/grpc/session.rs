@@ -33,7 +33,7 @@ use self::{
     work::{Step, Taken, Work},
 };
 use super::{
-    convert::{carrier, credit, guarantee, is_too_large, plan, rejected},
+    convert::{SchemaFault, carrier, credit, guarantee, is_too_large, plan, rejected},
     error::CallError,
     outbox::Outbox,
     service::Shared,
@@ -71,13 +71,15 @@ pub struct Session<I> {
     outbox: Outbox,
     /// The engine's messages; `None` when no more are read.
     incoming: Option<I>,
-    schemas: HashMap<u32, Arc<Plan>>,
+    schemas: HashMap<u32, Planned>,
     pending: VecDeque<Pending>,
     work: Option<Work>,
     pack: Pack,
     in_flight: VecDeque<InFlight>,
     unacknowledged_batches: u32,
     unacknowledged_bytes: u64,
+    /// Of the largest batch so far.
+    largest_bytes: u64,
     /// A batch of this stream may be written or not: what is behind it moves the writer no more.
     unknown: bool,
     draining: watch::Receiver<Option<Instant>>,
@@ -91,11 +93,14 @@ pub struct Session<I> {
     silent: time::Silence,
 }
 
+/// A schema's plan, or why no batch of it is taken.
+type Planned = Result<Arc<Plan>, Arc<Refusal>>;
+
 /// A batch that was received and waits for those before it.
 struct Pending {
     batch: Batch,
     /// The schema as it was declared when the batch came; `None` if it was not.
-    plan: Option<Arc<Plan>>,
+    plan: Option<Planned>,
     /// `None` if it came without.
     rows: Option<(Carrier, Bytes)>,
     wire_bytes: u64,
@@ -153,6 +158,7 @@ where
             in_flight: VecDeque::new(),
             unacknowledged_batches: 0,
             unacknowledged_bytes: 0,
+            largest_bytes: 0,
             unknown: false,
             draining: shared.draining(),
             closes: None,
@@ -294,10 +300,15 @@ where
         if self.schemas.len() as u32 >= SCHEMAS_MAX && !self.schemas.contains_key(&schema.id) {
             return Err(CallError::TooManySchemas { schemas_max: SCHEMAS_MAX });
         }
-        let plan = plan(schema, &self.terms.output)
-            .map_err(|what| CallError::InvalidMessage("INVALID_SCHEMA", "schema", what))?;
+        let planned = match plan(schema, &self.terms.output) {
+            Ok(plan) => Ok(Arc::new(plan)),
+            Err(SchemaFault::Refused(refusal)) => Err(Arc::new(refusal)),
+            Err(SchemaFault::Invalid(what)) => {
+                return Err(CallError::InvalidMessage("INVALID_SCHEMA", "schema", what));
+            }
+        };
         // Batches that were received before keep the plan that they were sent under.
-        self.schemas.insert(schema.id, Arc::new(plan));
+        self.schemas.insert(schema.id, planned);
         Ok(())
     }
 
@@ -320,6 +331,7 @@ where
         })?;
         self.unacknowledged_batches += 1;
         self.unacknowledged_bytes = bytes;
+        self.largest_bytes = self.largest_bytes.max(wire_bytes);
         self.credit.used(bytes);
         let since = Instant::now();
         // A time beyond what a clock can hold is as good as none.

@@ -333,12 +333,18 @@ impl Queue {
             }
             if fate == Fate::Blamed && alone && drop_blamed {
                 receipt.settle(Settled::Rejected(cause));
-                finished.rejected += 1;
+                finished.rejected += flight.encoded.rows.of(record).count() as u64;
                 continue;
             }
             if fate == Fate::Again || (fate == Fate::Blamed && alone) {
-                let row = flight.encoded.rows.first(record);
-                let text = format!("row {row} of its batch waits. {}", cause.text);
+                let which = match flight.encoded.rows.of(record).count() {
+                    1 if flight.encoded.rows.ends.is_empty() => {
+                        format!("row {} of its batch waits", flight.encoded.rows.first(record))
+                    }
+                    // It may hold rows of several batches, each of which has numbers of its own.
+                    rows => format!("a record of {rows} rows waits"),
+                };
+                let text = format!("{which}. {}", cause.text);
                 let cause = if alone { Cause::new(cause.code, text) } else { cause };
                 flight.hold(Some(cause.clone()));
                 hold = Some(cause);

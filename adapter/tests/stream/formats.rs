@@ -3,7 +3,7 @@ use kafka_output::{
     job::ErrorPolicy,
     kafka::{Cause, receipt::Settled},
 };
-use proto::v1::{Ack, Primitive};
+use proto::v1::{Ack, Batch, Primitive};
 
 use crate::support::{
     Bench, Setup,
@@ -155,4 +155,48 @@ async fn rows_follow_a_schema_file() {
     let row = &refused.rows[0];
     assert_eq!((row.row, &*row.code, &*row.column), (1, "NULL_VALUE", "flight"));
     assert_eq!(bench.kafka().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_the_output_cannot_take_refuses_its_batches_and_no_others() {
+    let keys = "serialization:\n  type: Avro\n  framing: Raw\n  \
+        schemaFile: ../examples/flight-delays.avsc";
+    let bench = Bench::with(Setup { keys, ..Setup::default() }).await;
+    let (mut stream, _) = bench.engine().await.open_with(open("w")).await;
+    stream.schema(schema(0, &[("flight", Primitive::Int64)])).await;
+    let columns = [("flight", Primitive::Text), ("gate", Primitive::Text)];
+    stream.schema(schema(1, &columns)).await;
+    stream.batch(json(1, "{\"flight\":21}\n")).await;
+    let of_other = |sequence| Batch { schema_id: 1, ..json(sequence, "{\"gate\":\"B2\"}\n") };
+    stream.batch(of_other(2)).await;
+    let refused = stream.refused().await;
+    assert_eq!((refused.sequence, &*refused.code), (2, "SCHEMA_REFUSED"));
+    assert_eq!((refused.expected_sequence, refused.rows_total), (2, 0));
+    for said in ["output `a`", "column `flight`", "column `gate`"] {
+        assert!(refused.reason.contains(said), "{} says {said}", refused.reason);
+    }
+    // The stream goes on, with the schema that fits and with the other one put right.
+    stream.batch(json(2, "{\"flight\":22}\n")).await;
+    stream.schema(schema(1, &[("flight", Primitive::Int32)])).await;
+    stream.batch(Batch { schema_id: 1, ..json(3, "{\"flight\":23}\n") }).await;
+    bench.kafka().submitted(3).await;
+    let records: Vec<_> = (0..3).flat_map(|flight| bench.kafka().bytes(flight)).collect();
+    assert_eq!(records, [[42, 0], [44, 0], [46, 0]]);
+    bench.kafka().run_by_itself();
+    stream.ack(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_may_change_between_two_batches() {
+    let keys = "serialization: { type: Csv, header: true }\npacking: { rows: 10 }";
+    let (bench, mut stream) = bench(keys, ErrorPolicy::Stop).await;
+    stream.batch(json(1, "{\"n\":1,\"t\":\"x\"}\n")).await;
+    // The same id, while batches of the old columns may be on their way.
+    stream.schema(schema(0, &[("t", Primitive::Text), ("late", Primitive::Bool)])).await;
+    stream.batch(json(2, "{\"t\":\"y\",\"late\":true}\n")).await;
+    bench.kafka().submitted(2).await;
+    assert_eq!(bench.kafka().records(0), ["n,t\r\n1,x"]);
+    assert_eq!(bench.kafka().records(1), ["t,late\r\ny,true"]);
+    bench.kafka().run_by_itself();
+    stream.ack(2).await;
 }

@@ -6,7 +6,7 @@ use kafka_output::{
     job::ErrorPolicy,
     kafka::{Cause, Delivery as _, receipt::Settled},
 };
-use proto::v1::{Batch, Primitive, value::Kind};
+use proto::v1::{Batch, Open, Primitive, value::Kind};
 use tonic::Code;
 
 use crate::support::{
@@ -266,8 +266,7 @@ async fn an_unknown_record_makes_all_its_batches_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_that_wait_hold_up_nobody_who_needs_their_room() {
-    let time = Duration::from_millis(500);
-    let bench = Bench::with(Setup { memory_bytes: 64 << 10, ..packing(100_000, time) }).await;
+    let bench = Bench::with(Setup { memory_bytes: 64 << 10, ..packing(100_000, FOR_EVER) }).await;
     bench.kafka().run_by_itself();
     let engine = bench.engine().await;
     let rows = "{\"n\":1}\n".repeat(1000);
@@ -279,7 +278,9 @@ async fn batches_that_wait_hold_up_nobody_who_needs_their_room() {
         }
         streams.push(stream);
     }
+    // The last of each has nobody behind it that needs its room.
     for stream in &mut streams {
+        stream.half_close();
         stream.ack(4).await;
     }
     until("all room is given back", async || {
@@ -304,6 +305,27 @@ async fn a_batch_whose_time_is_over_while_others_wait_is_refused_alone() {
     bench.kafka().submitted(1).await;
     assert_eq!(bench.kafka().records(0), [lines(1..=2)]);
     bench.kafka().durable(0);
+    stream.ack(2).await;
+}
+
+/// Nothing can go while no partition has a leader; the time of what waits behind it is long over.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_is_read_while_nothing_can_go() {
+    let bench = Bench::with(packing(2, Duration::from_millis(100))).await;
+    bench.kafka().set_partitions(Some(&[false]));
+    let interval = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let open = Open { heartbeat_interval: interval, ..open("w") };
+    let (mut stream, _) = bench.engine().await.open_with(open).await;
+    stream.schema(numbers()).await;
+    stream.batch(batch(1)).await;
+    stream.batch(json(2, "{\"n\":2}\n{\"n\":3}\n")).await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stream.beat().await;
+    }
+    bench.kafka().set_partitions(Some(&[true]));
+    bench.kafka().submitted(2).await;
+    bench.kafka().run_by_itself();
     stream.ack(2).await;
 }
 

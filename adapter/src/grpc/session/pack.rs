@@ -22,12 +22,22 @@ pub(super) struct Pack {
     bytes: u64,
     wire_bytes: u64,
     due: Option<Instant>,
+    /// One of them was sent before and did not go.
+    again: bool,
 }
 
 impl Pack {
     /// An empty one.
     pub(super) fn new(packing: Packing) -> Self {
-        Self { packing, batches: Vec::new(), rows: 0, bytes: 0, wire_bytes: 0, due: None }
+        Self {
+            packing,
+            batches: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            wire_bytes: 0,
+            due: None,
+            again: false,
+        }
     }
 
     /// Whether batches wait for others at all.
@@ -70,7 +80,8 @@ impl Pack {
         // Half of a batch's own time is left for Kafka.
         let patience = deadline.map(|deadline| deadline.saturating_duration_since(since) / 2);
         let patience = patience.unwrap_or(self.packing.time).min(self.packing.time);
-        let due = if batch.pending.again { since } else { since + patience };
+        let due = since + patience;
+        self.again |= batch.pending.again;
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
         self.batches.push((batch, read));
     }
@@ -80,21 +91,23 @@ impl Pack {
         self.due
     }
 
-    /// Whether those that wait go now: their time is over, their record is full or none is needed,
-    /// or the engine cannot send much more before it hears of them.
-    pub(super) fn is_due(&self, window_bytes: u64, now: impl FnOnce() -> Instant) -> bool {
+    /// Whether those that wait go now: their record is full or none is needed, the engine cannot
+    /// send much more before it hears of them, or their time is over and nobody is about to join.
+    pub(super) fn is_due(&self, window_bytes: u64, more_came: bool) -> bool {
         let Some(due) = self.due else { return false };
-        self.rows == 0
+        self.again
+            || self.rows == 0
             || self.rows >= u64::from(self.packing.limits.rows_max)
             || self.bytes >= self.packing.limits.bytes_max as u64
             || self.wire_bytes >= window_bytes / 2
             || self.batches.len() as u32 >= CREDIT_BATCHES / 2
-            || now() >= due
+            || !more_came && Instant::now() >= due
     }
 
     /// Takes out all that wait.
     pub(super) fn take(&mut self) -> Vec<(Taken, Read)> {
-        (self.rows, self.bytes, self.wire_bytes, self.due) = (0, 0, 0, None);
+        (self.rows, self.bytes, self.wire_bytes) = (0, 0, 0);
+        (self.due, self.again) = (None, false);
         std::mem::take(&mut self.batches)
     }
 

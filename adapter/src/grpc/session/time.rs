@@ -22,6 +22,9 @@ const SILENT_INTERVALS: u32 = 3;
 /// Between doubt in an engine and giving it up.
 const DOUBT: Duration = Duration::from_millis(500);
 
+/// Between looks whether somebody waits for the room that waiting batches hold.
+const ROOM_LOOK: Duration = Duration::from_millis(50);
+
 /// How long an engine has been silent.
 pub(super) struct Silence {
     /// What it promised.
@@ -80,9 +83,20 @@ where
         let in_work = self.work.iter().flat_map(|work| &work.batches);
         let unsent = in_work.chain(self.pack.batches()).map(|batch| &batch.pending);
         let unsent = unsent.chain(&self.pending).map(|pending| pending.deadline);
-        let others = [silence, self.closes, self.pack.due()];
+        let others = [silence, self.closes, self.pack_wakes()];
         let deadlines = in_flight.chain(unsent).chain(others);
         deadlines.flatten().fold(wake, Instant::min)
+    }
+
+    /// When batches that wait for others are looked at, though nothing happens: at their time, and
+    /// often before, since somebody may need the room that they hold. While others are sent they
+    /// cannot go.
+    fn pack_wakes(&self) -> Option<Instant> {
+        let sends = self.work.as_ref().is_some_and(|work| !work.reads);
+        let due = self.pack.due().filter(|_| !sends)?;
+        let now = Instant::now();
+        // One that is read meanwhile joins them, whatever the time.
+        Some(if due > now { due.min(now + ROOM_LOOK) } else { now + ROOM_LOOK })
     }
 
     /// Does what is due.

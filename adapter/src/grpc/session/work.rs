@@ -24,8 +24,10 @@ pub(super) struct Taken {
 pub(super) struct Work {
     /// One that is read, or all that are sent.
     pub(super) batches: Vec<Taken>,
+    /// When the batch came, or when waiting for others had its end.
     pub(super) since: Instant,
-    reads: bool,
+    /// The one is read; else all are sent.
+    pub(super) reads: bool,
     pub(super) step: Pin<Box<dyn Future<Output = Result<Step, Refusal>> + Send>>,
 }
 
@@ -43,14 +45,12 @@ where
 {
     /// Takes the next batches into work, answering on the way those that need none.
     pub(super) fn start_work(&mut self) -> End {
-        if self.pack.is_due(self.credit.bytes(), Instant::now) {
-            self.stop_reading();
-        }
-        while self.work.is_none() {
-            let all_came = self.incoming.is_none() && self.pending.is_empty();
-            let is_due = self.pack.is_due(self.credit.bytes(), Instant::now);
-            if is_due || all_came && !self.pack.is_empty() {
+        while self.work.as_ref().is_none_or(|work| work.reads) {
+            if self.pack_is_due() {
+                self.stop_reading();
                 self.send_pack();
+            }
+            if self.work.is_some() {
                 return Ok(());
             }
             let Some(pending) = self.pending.pop_front() else { return Ok(()) };
@@ -59,6 +59,21 @@ where
             }
         }
         Ok(())
+    }
+
+    /// Whether the batches that wait for others go now.
+    fn pack_is_due(&self) -> bool {
+        if self.pack.is_empty() {
+            return false;
+        }
+        let window_bytes = self.credit.bytes();
+        // A batch that is read may join them, unless it waits for the room that they hold.
+        let is_read = self.work.as_ref().is_some_and(|work| work.reads);
+        let more_came = is_read || !self.pending.is_empty();
+        self.pack.is_due(window_bytes, more_came)
+            || self.unacknowledged_bytes + self.largest_bytes > window_bytes && !more_came
+            || self.incoming.is_none() && !more_came
+            || self.terms.output.kafka.share().waiting() > 0
     }
 
     /// Looks at a batch: is it the next, and can it be read? If not, it is answered.
@@ -116,10 +131,11 @@ where
             return Err(Refusal::new("BATCH_TOO_LARGE", reason));
         }
         Refusal::check_position(batch.position.as_ref())?;
-        pending.plan.clone().ok_or_else(|| {
+        let planned = pending.plan.clone().ok_or_else(|| {
             let reason = format!("schema {} is not declared on this stream", batch.schema_id);
             Refusal::new("UNKNOWN_SCHEMA", reason)
-        })
+        })?;
+        planned.map_err(|refusal| (*refusal).clone())
     }
 
     /// Reads a batch, and sends it if it need not wait for others.
@@ -228,6 +244,9 @@ where
         let is_late = |batch: &Taken| over(batch.pending.deadline, now);
         if in_work.chain(self.pack.batches()).any(is_late) {
             self.put_all_back();
+            if self.in_flight.is_empty() {
+                self.held = None;
+            }
         }
         if !self.pending.iter().any(|pending| over(pending.deadline, now)) {
             return;
