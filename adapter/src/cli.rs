@@ -1,11 +1,11 @@
 //! The command line: what can be said, and where it goes.
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    commands::{self, demo::DemoArgs},
+    commands::{self, demo::DemoArgs, preview::PreviewArgs},
     exit::Exit,
     kafka,
     output_format::OutputFormat,
@@ -16,11 +16,18 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What a person reads, or what a script reads: one JSON object a line on stdout
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    output: OutputFormat,
+    #[command(flatten)]
+    result: ResultArgs,
     #[command(subcommand)]
     command: Command,
+}
+
+// Before or behind the command's name, but for `preview`, whose `--output` is an output of the job.
+#[derive(Clone, Copy, Debug, Args)]
+struct ResultArgs {
+    /// What a person reads (default), or what a script reads: one JSON object a line on stdout
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    output: Option<OutputFormat>,
 }
 
 const EXIT_CODES: &str = "\
@@ -43,6 +50,8 @@ enum Command {
     Serve {
         /// The job file (YAML); `kafka-output schema` describes it
         job: PathBuf,
+        #[command(flatten)]
+        result: ResultArgs,
     },
     /// Say what is wrong with a job file, all of it in one go
     Check {
@@ -51,30 +60,54 @@ enum Command {
         /// Check the file alone, without connecting to anything; the only way so far
         #[arg(long, required = true)]
         offline: bool,
+        #[command(flatten)]
+        result: ResultArgs,
     },
     /// Print the JSON Schema of the job file, for editors
     #[command(after_help = "In an editor with the YAML language server:\n  \
         kafka-output schema > job.schema.json\n  \
         # and as the first line of the job file:\n  \
         # yaml-language-server: $schema=job.schema.json")]
-    Schema,
+    Schema(ResultArgs),
+    /// Print the exact records that rows from files would become, without a broker
+    Preview(Box<PreviewArgs>),
     /// Send rows from files to a service; goes on where it stopped
-    Send(Box<SendArgs>),
+    Send {
+        #[command(flatten)]
+        args: Box<SendArgs>,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// See the whole way work, with an embedded broker and real rows, without set-up
-    Demo(DemoArgs),
+    Demo {
+        #[command(flatten)]
+        args: DemoArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
 }
 
 impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Exit {
         init_logs(matches!(self.command, Command::Serve { .. }));
-        let format = self.output;
+        let format = |result: ResultArgs| result.output.or(self.result.output).unwrap_or_default();
         match self.command {
-            Command::Serve { job } => block_on(commands::serve::run(&job, format)),
-            Command::Check { job, offline: _ } => commands::check::run(&job, format),
-            Command::Schema => commands::schema::run(),
-            Command::Send(args) => block_on(send::run(*args, format)),
-            Command::Demo(args) => block_on(commands::demo::run(args, format)),
+            Command::Serve { job, result } => block_on(commands::serve::run(&job, format(result))),
+            Command::Check { job, offline: _, result } => {
+                commands::check::run(&job, format(result))
+            }
+            // It is JSON anyway.
+            Command::Schema(_) => commands::schema::run(),
+            Command::Preview(args) => {
+                if self.result.output == Some(OutputFormat::Json) {
+                    let text = "`preview` prints records as text, or with --raw their bytes alone";
+                    Self::command().error(ErrorKind::ArgumentConflict, text).exit();
+                }
+                block_on(commands::preview::run(*args))
+            }
+            Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }
     }
 }

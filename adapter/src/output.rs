@@ -161,6 +161,11 @@ impl Plan {
         Ok(Self { decoder, encoder, room_per_kib: AtomicU64::new(ROOM_PER_KIB) })
     }
 
+    /// The schema of the records as JSON and its fingerprint, if they are Avro.
+    pub fn avro_schema(&self) -> Option<(&str, u64)> {
+        Some((self.encoder.avro_schema()?, self.encoder.avro_fingerprint()?))
+    }
+
     /// What a message of so many bytes will take as records, as the last one did.
     fn estimate(&self, wire_bytes: u64) -> u64 {
         wire_bytes * self.room_per_kib.load(Ordering::Relaxed) / 1024

@@ -79,7 +79,6 @@ impl Service {
             Bound::new(address).await.map_err(|source| StartError::Listen { address, source })?;
         // Half for what comes in, half for what goes out.
         let shares = share_out(job.memory_bytes / 2, job.outputs.len());
-        let encoded_bytes_max = (job.memory_bytes / ENCODED_PART).min(1 << 30) as usize;
         let (mut outputs, mut sinks) = (Vec::new(), Vec::new());
         for (output, share) in job.outputs.iter().zip(shares) {
             let alias = output.alias.to_string();
@@ -88,7 +87,7 @@ impl Service {
             let sink = Sink::start(settings, share)
                 .map_err(|reason| StartError::Producer { alias, reason })?;
             let sink = Arc::new(sink);
-            outputs.push(served(job, output, sink.clone(), encoded_bytes_max));
+            outputs.push(served(job, output, sink.clone()));
             sinks.push(sink);
         }
         let message_bytes_max = u64::from(job.batch_bytes_max);
@@ -129,28 +128,27 @@ impl Service {
     }
 }
 
-fn served(
-    job: &Job,
-    output: &crate::job::Output,
-    sink: Arc<Sink>,
-    encoded_bytes_max: usize,
-) -> Served {
+fn served(job: &Job, output: &crate::job::Output, sink: Arc<Sink>) -> Served {
+    Served {
+        output: Arc::new(output_of(job, output, sink)),
+        job: output.clone(),
+        writers: Writers::new(job.grpc.max_idle_writers as usize),
+    }
+}
+
+/// An output of a job that writes to `kafka`.
+pub fn output_of(job: &Job, output: &crate::job::Output, kafka: Arc<dyn Delivery>) -> Output {
     let turn = Turn { rows: output.partitioning.turn_rows, time: output.partitioning.turn_time };
-    let seen = Output {
+    Output {
         alias: output.alias.to_string(),
         topic: output.topic.to_string(),
         format: output.serialization.format.clone(),
         error_policy: output.error_policy,
         rotor: Rotor::new(turn),
-        kafka: sink as Arc<dyn Delivery>,
+        kafka,
         packing: output.packing.unwrap_or(Packing::NONE),
-        encoded_bytes_max,
+        encoded_bytes_max: (job.memory_bytes / ENCODED_PART).min(1 << 30) as usize,
         acknowledged_by_all: output.acks == Acks::All,
         rejected: AtomicU64::new(0),
-    };
-    Served {
-        output: Arc::new(seen),
-        job: output.clone(),
-        writers: Writers::new(job.grpc.max_idle_writers as usize),
     }
 }

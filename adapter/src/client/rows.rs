@@ -35,9 +35,14 @@ impl Rows {
 
     /// The size of the encoded rows.
     pub fn bytes(&self) -> u64 {
+        self.content().len() as u64
+    }
+
+    /// The encoded rows.
+    pub fn content(&self) -> &Bytes {
         match &self.carrier {
             Carrier::ArrowIpc(bytes) | Carrier::TypedRows(bytes) | Carrier::JsonLines(bytes) => {
-                bytes.len() as u64
+                bytes
             }
         }
     }

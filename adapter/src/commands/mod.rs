@@ -1,5 +1,6 @@
 //! The commands, one a file; `send` has a folder of its own.
 pub mod check;
 pub mod demo;
+pub mod preview;
 pub mod schema;
 pub mod serve;

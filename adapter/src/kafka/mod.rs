@@ -43,6 +43,7 @@ pub use self::{
     settings::Settings as SinkSettings,
     sink::Sink,
     status::{Health, State},
+    topic::record_bytes_max,
 };
 
 /// Targets under which librdkafka and its bindings log their own lines.

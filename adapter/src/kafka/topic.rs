@@ -42,6 +42,11 @@ const CEILING_MIN_BYTES: u64 = 32 << 20;
 /// the record's own lengths. A record of `max.message.bytes` minus this passes.
 const BATCH_OVERHEAD_BYTES: u64 = 61 + 36;
 
+/// The largest record of a topic with this `max.message.bytes`.
+pub fn record_bytes_max(message_bytes_max: u64) -> u64 {
+    message_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES).max(1)
+}
+
 impl Inner {
     /// Keeps a fault as the likely cause of what the next metadata request meets.
     pub(super) fn note(&self, fault: Fault) {
@@ -235,7 +240,7 @@ impl Inner {
             self.in_sync_min.store(in_sync_min, Ordering::Relaxed);
         }
         let Some(limit) = limits.message_bytes_max else { return };
-        let record = limit.saturating_sub(BATCH_OVERHEAD_BYTES).max(1);
+        let record = record_bytes_max(limit);
         self.record_bytes_max.store(record as usize, Ordering::Relaxed);
         let batch = self.settings.pace.bytes_max.min(record);
         self.batch_bytes_max.store(batch, Ordering::Relaxed);

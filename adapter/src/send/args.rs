@@ -1,12 +1,9 @@
 //! The command line of `send`.
-use std::{ffi::OsStr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{ffi::OsStr, num::NonZeroU32, time::Duration};
 
 use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 
-use super::{
-    files::{Format, TextOptions, delimiter},
-    types::Types,
-};
+use super::file_args::FileArgs;
 use crate::client::check_endpoint;
 
 const EXAMPLES: &str = "\
@@ -47,10 +44,8 @@ Exit codes:
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
-    /// Files of rows, in this order: CSV, JSON Lines, Arrow IPC or Parquet, all with the same
-    /// columns.
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) input: FileArgs,
 
     /// The address of the service.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070",
@@ -66,41 +61,9 @@ pub struct SendArgs {
     #[arg(long, value_name = "ID")]
     pub writer: Option<String>,
 
-    /// The format of the files. Default: by their names (.csv .tsv .jsonl .ndjson .json .arrow
-    /// .arrows .feather .ipc .parquet .pq).
-    #[arg(long)]
-    pub format: Option<Format>,
-
-    /// Types of columns of text files: `COLUMN=TYPE,…` with bool, int8 … uint64, float32, float64,
-    /// utf8, json, date, `time[us]`, `timestamp[us]`, `timestamp[us,UTC]`, `decimal(10,2)`; units
-    /// are s, ms, us, ns. Columns that are not named are guessed.
-    #[arg(long, value_name = "COLUMN=TYPE,…")]
-    pub types: Vec<Types>,
-
-    /// Between the fields of CSV: one character, or `tab`. Default: a comma, in .tsv files a tab.
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub delimiter: Option<u8>,
-
-    /// Fields of CSV that are null. Default: the empty field.
-    #[arg(long, value_name = "TEXT,…", value_delimiter = ',', default_value = "")]
-    pub null_text: Vec<String>,
-
-    /// The first line of CSV is a row; the columns are named column_1, column_2, …
-    #[arg(long)]
-    pub no_header: bool,
-
-    /// Rows of a batch, the unit of sending and acknowledging. Smaller where the service's limits,
-    /// --rate or long rows ask for it.
-    #[arg(long, value_name = "ROWS", default_value = "1000")]
-    pub batch_rows: NonZeroU32,
-
     /// Send at most so many rows a second. Default: as fast as the service takes them.
     #[arg(long, value_name = "ROWS_PER_S")]
     pub rate: Option<NonZeroU32>,
-
-    /// Send only the first rows of the files.
-    #[arg(long, value_name = "ROWS")]
-    pub limit: Option<u64>,
 
     /// How long to try to reach the service, at the start and after a lost connection: 30s, 5m.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -118,39 +81,6 @@ pub enum ProgressMode {
     Auto,
     /// Not at all.
     Never,
-}
-
-impl SendArgs {
-    /// How text files are to be read.
-    pub fn text_options(&self) -> TextOptions {
-        let all_tabs = self.files.iter().all(|path| path.extension().is_some_and(|e| e == "tsv"));
-        let usual = if all_tabs { b'\t' } else { b',' };
-        TextOptions {
-            delimiter: self.delimiter.unwrap_or(usual),
-            header: !self.no_header,
-            null_text: self.null_text.clone(),
-            types: self.types.iter().flat_map(|types| types.0.clone()).collect(),
-        }
-    }
-
-    /// A setting for text files without a text file is a mistake; it is not ignored.
-    pub fn check_used(&self, formats: &[Format]) -> Result<(), String> {
-        let csv = formats.contains(&Format::Csv);
-        let text = csv || formats.contains(&Format::Jsonl);
-        let unused = [
-            ("--types", !self.types.is_empty() && !text),
-            ("--delimiter", self.delimiter.is_some() && !csv),
-            ("--no-header", self.no_header && !csv),
-            ("--null-text", self.null_text != [""] && !csv),
-        ];
-        match unused.iter().find(|(_, unused)| *unused) {
-            Some(("--types", _)) => Err("--types is for CSV and JSON Lines files; the others \
-                                         bring their types"
-                .to_owned()),
-            Some((flag, _)) => Err(format!("{flag} is for CSV files, and none of these is one")),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Reads an address. A fault is told in our words, since clap's repeat what was given, and that may

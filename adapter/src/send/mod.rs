@@ -6,7 +6,8 @@
 //! where to go on and nothing is kept here.
 mod args;
 mod ending;
-pub mod files; // for `fuzz` alone
+mod file_args;
+pub mod files; // for `preview` and `fuzz`
 mod identity;
 mod outcome;
 mod parts;
@@ -20,13 +21,17 @@ use std::{io, pin::Pin, time::Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::args::SendArgs;
+pub use self::{args::SendArgs, file_args::FileArgs};
 use self::{
     files::{FileError, Files},
     identity::Identity,
     outcome::{Ended, Outcome},
     report::Report,
     sender::Sender,
+};
+pub(crate) use self::{
+    parts::{Origin, Part, read_all},
+    report::RowFault,
 };
 use crate::{exit::Exit, output_format::OutputFormat};
 
@@ -86,13 +91,11 @@ async fn send(
 }
 
 /// No reader is known to panic; should one do so, that is no end of its file.
-const BROKEN_FILE: &str = "a file made its reader fail; it is probably broken";
+pub(crate) const BROKEN_FILE: &str = "a file made its reader fail; it is probably broken";
 
 fn look_through(args: &SendArgs) -> Result<(Files, Identity), String> {
     let text = |error: FileError| error.to_string();
-    let options = args.text_options();
-    let files = Files::survey(&args.files, args.format, options.clone()).map_err(text)?;
-    args.check_used(files.formats())?;
-    let identity = Identity::of(&files, &options).map_err(text)?;
+    let files = args.input.survey()?;
+    let identity = Identity::of(&files, &args.input.text_options()).map_err(text)?;
     Ok((files, identity))
 }

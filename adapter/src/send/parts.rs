@@ -1,4 +1,6 @@
 //! Rows on their way from files to batches, and where they come from.
+use std::path::Path;
+
 use arrow_array::{RecordBatch, cast::AsArray as _};
 use arrow_schema::ArrowError;
 use arrow_select::dictionary::garbage_collect_any_dictionary;
@@ -28,6 +30,14 @@ pub struct Origin {
     pub lines: Option<Vec<u64>>,
     /// Rows of all files, up to the last of these.
     pub rows_through: u64,
+}
+
+impl Origin {
+    /// File, line and number (from 1) of a row.
+    pub fn place<'a>(&self, files: &'a Files, row: u64) -> (&'a Path, Option<u64>, u64) {
+        let line = self.lines.as_ref().and_then(|lines| lines.get(row as usize).copied());
+        (&files.paths()[self.file], line, self.first_row + row + 1)
+    }
 }
 
 impl Part {

@@ -1,5 +1,5 @@
 //! The sending itself: chunks of files become batches of a writer.
-use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use indicatif::HumanCount;
@@ -65,7 +65,7 @@ impl<'a> Sender<'a> {
         interrupted: Interrupted,
     ) -> Self {
         let writer_id = args.writer.clone().unwrap_or_else(|| identity.writer_id());
-        let rows_total = match (files.rows_total, args.limit) {
+        let rows_total = match (files.rows_total, args.input.limit) {
             (Some(rows), Some(limit)) => Some(rows.min(limit)),
             (rows, _) => rows,
         };
@@ -153,7 +153,7 @@ impl<'a> Sender<'a> {
     /// A batch: rows as asked for, below the service's limits, and at most those of a second.
     fn chunk_size(&self, writer: &Writer) -> ChunkSize {
         let limits = writer.limits().unwrap_or_default();
-        let rows = self.args.batch_rows.get().min(limits.batch_rows_max).max(1);
+        let rows = self.args.input.batch_rows.get().min(limits.batch_rows_max).max(1);
         let per_s = self.args.rate.map_or(u32::MAX, std::num::NonZeroU32::get);
         let bytes = limits.message_bytes_max.clamp(1, ChunkSize::BYTES_MAX as u64) as usize;
         ChunkSize { rows: rows.min(per_s) as usize, bytes }
@@ -192,7 +192,7 @@ impl<'a> Sender<'a> {
         }
         (self.rows_before, self.rows_durable) = (rows, rows);
         self.report.start(rows, self.rows_total);
-        let wanted = self.rows_total.or(self.args.limit);
+        let wanted = self.rows_total.or(self.args.input.limit);
         if wanted.is_some_and(|wanted| rows >= wanted) {
             return Err(Stop::AlreadyThere);
         }
@@ -205,7 +205,7 @@ impl<'a> Sender<'a> {
     /// Reads the files on a thread of their own. Two chunks are read ahead.
     fn read(&self, chunk: ChunkSize) -> (mpsc::Receiver<ReadChunk>, JoinHandle<()>) {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
-        let (files, skip, limit) = (self.files.clone(), self.rows_before, self.args.limit);
+        let (files, skip, limit) = (self.files.clone(), self.rows_before, self.args.input.limit);
         let reading = tokio::task::spawn_blocking(move || {
             if let Err(error) = read_all(&files, skip, limit, chunk, &chunks) {
                 chunks.blocking_send(Err(error)).ok();
@@ -289,7 +289,7 @@ impl<'a> Sender<'a> {
     }
 
     fn row_too_large(&self, part: &Part, why: &str) -> FileError {
-        let (path, line, row) = self.place(&part.origin, 0);
+        let (path, line, row) = part.origin.place(&self.files, 0);
         let what = format!("row {row} {why}; shorten it or raise the service's limit");
         match line {
             Some(line) => FileError::at(path, line, what),
@@ -360,15 +360,9 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// File, line and number (from 1) of a row.
-    fn place(&self, origin: &Origin, row: u64) -> (&Path, Option<u64>, u64) {
-        let line = origin.lines.as_ref().and_then(|lines| lines.get(row as usize).copied());
-        (&self.files.paths()[origin.file], line, origin.first_row + row + 1)
-    }
-
     fn fault(&self, row: &RejectedRow) -> RowFault {
         let part = self.parts.iter().find(|part| part.origin.sequence == row.sequence);
-        RowFault::new(row, part.map(|part| self.place(&part.origin, row.row)))
+        RowFault::new(row, part.map(|part| part.origin.place(&self.files, row.row)))
     }
 }
 

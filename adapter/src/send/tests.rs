@@ -779,11 +779,11 @@ fn flags_are_checked_when_they_are_read() {
         Cli::try_parse_from(words.iter().chain(flags)).map(|cli| cli.send)
     };
     let plain = parse(&[]).unwrap();
-    assert_eq!(plain.null_text, [""]);
-    assert_eq!((plain.wait, plain.batch_rows.get()), (Duration::from_secs(30), 1000));
+    assert_eq!(plain.input.null_text, [""]);
+    assert_eq!((plain.wait, plain.input.batch_rows.get()), (Duration::from_secs(30), 1000));
     assert_eq!(parse(&["--wait", "1h30m"]).unwrap().wait, Duration::from_secs(5400));
-    assert_eq!(parse(&["--delimiter", "tab"]).unwrap().delimiter, Some(b'\t'));
-    assert_eq!(parse(&["--null-text", "NA,"]).unwrap().null_text, ["NA", ""]);
+    assert_eq!(parse(&["--delimiter", "tab"]).unwrap().input.delimiter, Some(b'\t'));
+    assert_eq!(parse(&["--null-text", "NA,"]).unwrap().input.null_text, ["NA", ""]);
     for wrong in [
         ["--wait", "soon"],
         ["--to", "localhost:7070"],

@@ -1,0 +1,318 @@
+//! What a preview prints: records on standard output, bad rows on standard error.
+use std::{
+    fmt::Write as _,
+    io::{self, BufWriter, StdoutLock, Write as _},
+    sync::Arc,
+};
+
+use indicatif::HumanCount;
+use serializers::{AvroFraming, Format};
+
+use super::{Stop, topic::Submitted};
+use crate::{
+    exit::Exit,
+    job::ErrorPolicy,
+    kafka::Rows,
+    output::{BadRows, Output, Plan, Refusal},
+    rows::BadRow,
+    send::{Origin, Part, RowFault, files::Files},
+};
+
+/// Bad rows that are named.
+const NAMED_ROWS_MAX: usize = 100;
+
+/// Bytes of a line of a dump.
+const LINE_BYTES: usize = 16;
+
+/// Bytes that a record has in common with the first one, from which on they are not repeated.
+const REPEATED_BYTES_MIN: usize = 8 * LINE_BYTES;
+
+/// Bytes of a record that are dumped where dumps are cut: a schema of many columns and some rows.
+const DUMPED_BYTES_MAX: usize = 256 * LINE_BYTES;
+
+/// Prints records, and counts them.
+pub struct Show {
+    /// Whether long dumps are cut.
+    pub cuts: bool,
+    raw: bool,
+    records_max: u64,
+    files: Arc<Files>,
+    out: BufWriter<StdoutLock<'static>>,
+    /// Values that are no text are dumped. The first one, since later ones begin alike.
+    first: Option<Vec<u8>>,
+    is_text: bool,
+    records: u64,
+    rows: u64,
+    named: Vec<RowFault>,
+    bad_rows: u64,
+    refused: Option<String>,
+}
+
+impl Show {
+    /// Shows the first `records_max` records.
+    pub fn new(raw: bool, records_max: u64, files: Arc<Files>) -> Self {
+        Self {
+            cuts: true,
+            raw,
+            records_max,
+            files,
+            out: BufWriter::new(io::stdout().lock()),
+            first: None,
+            is_text: true,
+            records: 0,
+            rows: 0,
+            named: Vec::new(),
+            bad_rows: 0,
+            refused: None,
+        }
+    }
+
+    /// Says where the records would go, and which schema they have.
+    pub fn start(&mut self, output: &Output, plan: &Plan, partitions: u32) -> io::Result<()> {
+        self.is_text = !matches!(output.format, Format::Avro(_));
+        if self.raw {
+            return Ok(());
+        }
+        let plural = if partitions == 1 { "" } else { "s" };
+        writeln!(
+            self.out,
+            "Output `{}` writes to topic `{}`, here with {partitions} partition{plural}. Nothing \
+             was connected to.",
+            output.alias, output.topic
+        )?;
+        let (Format::Avro(options), Some((schema, fingerprint))) =
+            (&output.format, plan.avro_schema())
+        else {
+            return Ok(());
+        };
+        let whose = match options.framing {
+            AvroFraming::Container { .. } => "which every record brings".to_owned(),
+            AvroFraming::SingleObject => {
+                let swapped = fingerprint.swap_bytes();
+                format!(
+                    "which records name by its CRC-64-AVRO fingerprint {fingerprint:016x}, little \
+                     endian: {swapped:016x}"
+                )
+            }
+            AvroFraming::Confluent { schema_id } => {
+                format!("which must be registered with the id {schema_id}")
+            }
+            AvroFraming::Raw => "which readers must know".to_owned(),
+        };
+        writeln!(self.out, "\nAvro schema, {whose}:\n{schema}")
+    }
+
+    /// Records of these parts; `offsets` are the numbers of their first rows.
+    pub fn records(
+        &mut self,
+        submitted: &Submitted,
+        parts: &[Part],
+        offsets: &[u32],
+    ) -> io::Result<()> {
+        // What comes behind a refused batch is not written.
+        if self.refused.is_some() {
+            return Ok(());
+        }
+        let encoded = submitted.encoded();
+        for (record, partition) in (0..).zip(submitted.partitions()) {
+            self.records += 1;
+            self.rows += encoded.rows.of(record).count() as u64;
+            if self.records > self.records_max {
+                continue;
+            }
+            let value = encoded.record(record);
+            if self.raw {
+                self.out.write_all(value)?;
+                continue;
+            }
+            let (number, bytes) = (HumanCount(self.records), HumanCount(value.len() as u64));
+            let rows = self.rows_text(&encoded.rows, record, parts, offsets);
+            writeln!(
+                self.out,
+                "\nrecord {number}: partition {partition}, no key, {bytes} bytes, {rows}"
+            )?;
+            self.value(value)?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &[u8]) -> io::Result<()> {
+        if self.is_text {
+            self.out.write_all(value)?;
+            return if value.ends_with(b"\n") { Ok(()) } else { writeln!(self.out) };
+        }
+        let first = self.first.get_or_insert_with(|| value.to_vec());
+        let alike = first.iter().zip(value).take_while(|(one, other)| one == other).count();
+        let skip = match alike / LINE_BYTES * LINE_BYTES {
+            skip if self.records > 1 && skip >= REPEATED_BYTES_MIN => skip,
+            _ => 0,
+        };
+        if skip > 0 {
+            let skip = HumanCount(skip as u64);
+            writeln!(self.out, "          the first {skip} bytes are those of record 1")?;
+        }
+        let bytes_max = if self.cuts { DUMPED_BYTES_MAX } else { usize::MAX };
+        let end = value.len().min(skip.saturating_add(bytes_max));
+        dump(&mut self.out, &value[..end], skip)?;
+        if end < value.len() {
+            let rest = HumanCount((value.len() - end) as u64);
+            writeln!(self.out, "          {rest} more bytes (--all dumps them)")?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a record as the files count them.
+    fn rows_text(&self, rows: &Rows, record: u32, parts: &[Part], offsets: &[u32]) -> String {
+        let place = |row: u32| {
+            let part = offsets.partition_point(|first| *first <= row) - 1;
+            let origin = &parts[part].origin;
+            (origin.file, origin.first_row + u64::from(row - offsets[part]) + 1)
+        };
+        let (count, last) = rows.of(record).fold((0_u64, 0), |(count, _), row| (count + 1, row));
+        let ((file, first), (last_file, last)) = (place(rows.first(record)), place(last));
+        let name = |file: usize| match self.files.paths() {
+            [_] => String::new(),
+            paths => format!(" of {}", paths[file].display()),
+        };
+        let (from, to, total) = (HumanCount(first), HumanCount(last), HumanCount(count));
+        if count == 1 {
+            format!("row {from}{}", name(file))
+        } else if file == last_file && last - first + 1 == count {
+            format!("rows {from} to {to}{}", name(file))
+        } else if file == last_file {
+            format!("{total} rows, from row {from} to row {to}{}", name(file))
+        } else {
+            format!("{total} rows, from row {from}{} to row {to}{}", name(file), name(last_file))
+        }
+    }
+
+    /// Rows that are set aside.
+    pub fn bad_rows(&mut self, origin: &Origin, bad: &BadRows) {
+        self.bad_rows += bad.total;
+        let room = NAMED_ROWS_MAX.saturating_sub(self.named.len());
+        let files = &self.files;
+        self.named.extend(bad.named.iter().take(room).map(|row| fault(files, origin, row)));
+    }
+
+    /// A batch of which nothing is written.
+    pub fn refused(&mut self, part: &Part, refusal: &Refusal) {
+        self.bad_rows(&part.origin, &refusal.rows);
+        let (path, _, first) = part.origin.place(&self.files, 0);
+        let last = first + part.batch.num_rows() as u64 - 1;
+        let rows = match last - first {
+            0 => format!("row {}", HumanCount(first)),
+            _ => format!("rows {} to {}", HumanCount(first), HumanCount(last)),
+        };
+        self.refused.get_or_insert_with(|| {
+            let what = match refusal.rows.total {
+                0 => format!("{} {}", refusal.code, refusal.reason),
+                _ => "errorPolicy is Stop; mend the rows, or choose Drop".to_owned(),
+            };
+            format!(
+                "{}: the batch of {rows} is refused, and `send` ends with it: {what}",
+                path.display()
+            )
+        });
+    }
+
+    /// Says how many records there are, and what was wrong.
+    pub fn end(mut self, output: &Output) -> Result<Exit, Stop> {
+        if !self.raw {
+            let line = self.total();
+            writeln!(self.out, "\n{line}")?;
+        }
+        self.out.flush()?;
+        if self.bad_rows == 0 && self.refused.is_none() {
+            return Ok(Exit::Done);
+        }
+        say(&self.faults(output.error_policy));
+        Ok(if self.refused.is_some() { Exit::BadInput } else { Exit::Done })
+    }
+
+    fn total(&self) -> String {
+        let of = |count: u64, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{} {what}{plural}", HumanCount(count))
+        };
+        let mut text = format!("{} of {}", of(self.records, "record"), of(self.rows, "row"));
+        if self.refused.is_some() {
+            text += ", up to the batch that is refused";
+        }
+        if self.records > self.records_max {
+            let shown = HumanCount(self.records_max);
+            write!(text, "; {shown} shown (--records, --all)").expect("a string takes everything");
+        }
+        text + "."
+    }
+
+    fn faults(&self, policy: ErrorPolicy) -> String {
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("a string takes everything");
+        if self.bad_rows > 0 {
+            let (rows, verb) = if self.bad_rows == 1 { ("row", "is") } else { ("rows", "are") };
+            let what = match policy {
+                ErrorPolicy::Stop => "cannot be written:".to_owned(),
+                ErrorPolicy::Drop => format!("cannot be written and {verb} left out:"),
+            };
+            line(format!("{} {rows} {what}", HumanCount(self.bad_rows)));
+        }
+        self.named.iter().for_each(|row| line(format!("  {}", row.text())));
+        match self.bad_rows - self.named.len() as u64 {
+            0 => {}
+            more => line(format!("  … and {} more", HumanCount(more))),
+        }
+        if let Some(refused) = &self.refused {
+            line(format!("error: {refused}"));
+        }
+        text
+    }
+}
+
+/// A bad row in the words of the file.
+fn fault(files: &Files, origin: &Origin, bad: &BadRow) -> RowFault {
+    let (file, line, row) = origin.place(files, u64::from(bad.row));
+    RowFault {
+        file: file.to_owned(),
+        line,
+        row: Some(row),
+        column: bad.column.clone(),
+        code: bad.code.to_owned(),
+        reason: bad.reason.clone(),
+    }
+}
+
+/// Prints bytes from `from` on as `hexdump -C` does: where, in hexadecimal, as text.
+fn dump(out: &mut impl io::Write, bytes: &[u8], from: usize) -> io::Result<()> {
+    for (line, chunk) in (from..).step_by(LINE_BYTES).zip(bytes[from..].chunks(LINE_BYTES)) {
+        let mut hex = String::with_capacity(3 * LINE_BYTES + 1);
+        for (at, byte) in chunk.iter().enumerate() {
+            let gap = if at == LINE_BYTES / 2 { "  " } else { " " };
+            write!(hex, "{gap}{byte:02x}").expect("a string takes everything");
+        }
+        let text: String = chunk
+            .iter()
+            .map(|byte| if (b' '..=b'~').contains(byte) { *byte as char } else { '.' })
+            .collect();
+        writeln!(out, "{line:08x} {hex:<49}  |{text}|")?;
+    }
+    Ok(())
+}
+
+/// Prints to standard error. Whoever closes it does not want to know.
+pub fn say(text: &str) {
+    io::stderr().write_all(text.as_bytes()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_tells_where_what_and_as_text() {
+        let mut dumped = Vec::new();
+        dump(&mut dumped, b"before this, it\0\x7fis skipped\xc3\n", 16).unwrap();
+        let expected = "\
+00000010  7f 69 73 20 73 6b 69 70  70 65 64 c3 0a           |.is skipped..|\n";
+        assert_eq!(String::from_utf8(dumped).unwrap(), expected);
+    }
+}
