@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
 //! | [`flights`] | a table of 336,776 real rows |
+//! | [`java`] | Java, and jars from Maven |
 //! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]) |
 //! | [`check`] | compares what was sent and acknowledged with what is stored |
 //! | [`proxy`] | a way between two ends of TCP that can be spoiled while it is in use |
@@ -24,6 +25,7 @@ pub mod cache;
 pub mod check;
 pub mod engine;
 pub mod flights;
+pub mod java;
 pub mod kafka;
 pub mod process;
 pub mod proxy;

@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     io,
     path::Path,
-    process::{self, Child, Command, ExitStatus, Stdio},
+    process::{self, Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
@@ -73,6 +73,11 @@ impl Process {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The ends of its pipes, if the command was told to have some; they are handed out once.
+    pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.child.stdin.take().zip(self.child.stdout.take())
     }
 
     /// Sends a signal; a process that has ended already is left alone.

@@ -5,11 +5,10 @@
 //! start. The archive comes last, so its presence says that all three are there.
 
 use std::{
-    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Command,
     sync::OnceLock,
 };
 
@@ -19,10 +18,9 @@ use super::{
     broker, host,
     node::{self, Node},
 };
-use crate::{cache, process, wait};
+use crate::{cache, java, process, wait};
 
 const POM: &str = include_str!("../../kafka/pom.xml");
-const DOWNLOAD_ATTEMPTS: usize = 3;
 
 /// Small and quick instead of fast after minutes: 130 MB and a second instead of 330 MB and two.
 const JVM_FLAGS: [&str; 14] = [
@@ -59,8 +57,9 @@ pub struct Kafka {
 pub fn prepare() -> &'static Kafka {
     static KAFKA: OnceLock<Kafka> = OnceLock::new();
     KAFKA.get_or_init(|| {
-        let java = java();
-        let key = xxh3_64(format!("{POM}{}{JVM_FLAGS:?}", java_version(&java)).as_bytes());
+        let java = java::program();
+        // An archive belongs to one virtual machine.
+        let key = xxh3_64(format!("{POM}{}{JVM_FLAGS:?}", java::version()).as_bytes());
         let dir = cache::dir().join(format!("kafka-{}-{key:016x}", version()));
         let (jars, archive) = (dir.join("jars"), dir.join("kafka.jsa"));
         let checkpoint = dir.join("bootstrap.checkpoint");
@@ -69,9 +68,9 @@ pub fn prepare() -> &'static Kafka {
         let make = lock.is_some() && !archive.exists();
         if make && !jars.exists() {
             cache::make_dir(&dir);
-            download(&jars);
+            java::download(POM, &jars);
         }
-        let kafka = Kafka { java, class_path: class_path(&jars), checkpoint, archive };
+        let kafka = Kafka { java, class_path: java::class_path(&jars), checkpoint, archive };
         if make {
             // The archive remembers the jars' paths, so it can only be made where they stay.
             kafka.make_checkpoint();
@@ -85,54 +84,6 @@ pub fn prepare() -> &'static Kafka {
 fn version() -> &'static str {
     let version = POM.split_once("<kafka>").and_then(|(_, rest)| rest.split_once("</kafka>"));
     version.expect("the pom names Kafka's version").0
-}
-
-fn java() -> PathBuf {
-    env::var_os("JAVA_HOME").map_or_else(|| "java".into(), |home| Path::new(&home).join("bin/java"))
-}
-
-/// What `java -version` prints; part of the key, since an archive belongs to one virtual machine.
-fn java_version(java: &Path) -> String {
-    let output = Command::new(java).arg("-version").stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|e| {
-        panic!(
-            "cannot run {}: {e}; Kafka needs Java 17 (`scripts/test` installs it)",
-            java.display()
-        )
-    });
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let major = said.split('"').nth(1).and_then(|version| version.split('.').next());
-    let new_enough = major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|m| m >= 17);
-    assert!(new_enough, "Kafka needs Java 17 or newer; {} says:\n{said}", java.display());
-    said
-}
-
-/// The jars in a fixed order: the archive is refused if their order differs.
-fn class_path(jars: &Path) -> OsString {
-    let entries = fs::read_dir(jars).expect("the jars were downloaded");
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    env::join_paths(paths).expect("the cache directory's path has no colon")
-}
-
-fn download(jars: &Path) {
-    let dir = cache::run_dir("maven-");
-    let (pom, fetched) = (dir.path().join("pom.xml"), dir.path().join("jars"));
-    fs::write(&pom, POM).expect("a new directory can be written");
-    for attempt in 1..=DOWNLOAD_ATTEMPTS {
-        let mut maven = Command::new("mvn");
-        maven.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
-        maven.arg(format!("-DoutputDirectory={}", fetched.display())).stdin(Stdio::null());
-        let output = maven.output().unwrap_or_else(|e| {
-            panic!("cannot run mvn: {e}; Kafka's jars come from Maven (`scripts/test` installs it)")
-        });
-        if output.status.success() {
-            fs::rename(&fetched, jars).expect("both are in the cache directory");
-            return;
-        }
-        // Networks fail now and then; what was fetched so far is kept by Maven.
-        assert!(attempt < DOWNLOAD_ATTEMPTS, "Maven cannot fetch Kafka:\n{}", said(&output));
-    }
 }
 
 impl Kafka {
@@ -206,9 +157,4 @@ impl Kafka {
         assert!(made.exists(), "Java has made no class data archive:\n{}", node.log_tail());
         fs::rename(&made, &self.archive).expect("both are in the cache directory");
     }
-}
-
-fn said(output: &Output) -> String {
-    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    String::from_utf8_lossy(&text).into_owned()
 }
