@@ -9,6 +9,8 @@ import json
 import sys
 import traceback
 
+import orjson
+
 from neutral import Difference
 from read_avro import Avro
 from read_csv import Csv, DuckDb
@@ -50,8 +52,9 @@ def answer(case):
 
 
 def main():
-    for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line))), flush=True)
+    # Cases are large; were one of them misread, the other readers would not agree with it.
+    for line in sys.stdin.buffer:
+        print(json.dumps(answer(orjson.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 
 import duckdb
 
-from neutral import INTEGER, NUMBER, Difference, Reader, instant_text
+from neutral import INTEGER, NUMBER, Difference, Reader
 from read_json import Json, loads
 
 csv.field_size_limit(sys.maxsize)

@@ -8,8 +8,6 @@ import orjson
 
 from neutral import Reader, float_text
 
-SIMPLEST = (str, int, float, decimal.Decimal)
-
 
 class Pairs(list):
     """The members of an object as they stand, also if a name comes twice."""

@@ -6,8 +6,8 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampSecon
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use serializers::{
-    AvroCodec, AvroFraming, CsvOptions, Delimiter, Format, JsonLayout, JsonOptions, Nulls, Packing,
-    TimestampFormat,
+    AvroCodec, AvroFraming, AvroOptions, AvroSchema, CsvOptions, Delimiter, Format, JsonLayout,
+    JsonOptions, Nulls, Packing, TimestampFormat,
 };
 use tests::{
     engine::job::{job_of, output},
@@ -26,7 +26,7 @@ use crate::{
 /// Every field has another type than the one that would be derived.
 const GIVEN: &str = include_str!("../../readers/flights.avsc");
 const TEXT: [&str; 4] = ["carrier", "tailnum", "origin", "dest"];
-const CASE_ROWS: usize = 8_192;
+const CASE_ROWS: usize = 4_096;
 
 /// The first rows of the table, in the types that the command `send` has for them.
 fn table(rows: usize) -> RecordBatch {
@@ -57,17 +57,15 @@ fn table(rows: usize) -> RecordBatch {
 }
 
 /// The table in pieces, the n-th in the n-th of these formats, from the first again.
-fn check(
-    readers: &Readers,
-    formats: &[Format],
-    meant: impl Fn(&RecordBatch, &Format) -> Vec<Value>,
-) {
+fn check(readers: &Readers, formats: &[Format]) {
     let table = table(usize::MAX);
     assert_eq!(table.num_rows() as u64, flights::ROWS);
     let mut values = 0;
     for (at, first) in (0..table.num_rows()).step_by(CASE_ROWS).enumerate() {
         let piece = table.slice(first, CASE_ROWS.min(table.num_rows() - first));
         let format = &formats[at % formats.len()];
+        // Not one: Java's Avro keeps something of every schema that it reads, and over ten thousand
+        // containers with one each it runs out of memory.
         let rows_max = if format.packs() { [500, u32::MAX, 20][at % 3] } else { 1 };
         let packing = Packing { rows_max, bytes_max: usize::MAX };
         let name = format!("flights from {first} on as {format:?}");
@@ -75,6 +73,14 @@ fn check(
         values += readers.check(&Case::of_rows(&name, format, &piece, packing, rows));
     }
     println!("{} flights: {values} values", table.num_rows());
+}
+
+/// What rows mean, by the schema that is given or without one.
+fn meant(batch: &RecordBatch, format: &Format) -> Vec<Value> {
+    match format {
+        Format::Avro(AvroOptions { schema: AvroSchema::Given(_), .. }) => given(batch, format),
+        _ => derived(batch, format),
+    }
 }
 
 fn derived(batch: &RecordBatch, format: &Format) -> Vec<Value> {
@@ -118,7 +124,7 @@ fn all_flights_are_read_from_json() {
         Format::Json(JsonOptions::default()),
         format(JsonLayout::Array, Nulls::Omitted, TimestampFormat::Iso7),
     ];
-    check(&Readers::of_text(), &formats, derived);
+    check(&Readers::of_text(), &formats);
 }
 
 #[test]
@@ -135,15 +141,15 @@ fn all_flights_are_read_from_csv() {
         format(Tab, true, ""),
         format(VerticalBar, false, "\\N"),
     ];
-    check(&Readers::of_text(), &formats, derived);
+    check(&Readers::of_text(), &formats);
 }
 
 #[test]
 fn all_flights_are_read_from_avro() {
     let readers = Readers::of_avro();
-    let formats = |given| framings().into_iter().map(|of| avro(of, given)).collect::<Vec<_>>();
-    check(&readers, &formats(None), derived);
-    check(&readers, &formats(Some(GIVEN)), given);
+    // The table has more pieces than these are, so that each is read.
+    let formats = framings().into_iter().flat_map(|of| [avro(of, None), avro(of, Some(GIVEN))]);
+    check(&readers, &formats.collect::<Vec<_>>());
 }
 
 /// Rows of the test that goes through Kafka.

@@ -181,7 +181,7 @@ fn whole(field: &Field, len: usize, source: &mut Source) -> ArrayRef {
             dictionary(key, &value, len, nulls, source)
         }
         _ if field.extension_type_name() == Some("arrow.json") => {
-            values::json(of, len, nulls, source)
+            values::json(of, len, nulls.as_ref(), source)
         }
         _ => values::scalars(of, len, nulls, source),
     }

@@ -34,7 +34,7 @@ fn fixed_decimal(name: &str, size: u32, precision: u32, scale: u32) -> Value {
     of
 }
 
-fn nullable(of: Value) -> Value {
+fn nullable(of: &Value) -> Value {
     json!([of, "null"])
 }
 
@@ -59,7 +59,7 @@ fn numbers() -> Vec<Column> {
         ),
         column(
             UInt64Array::from(vec![Some(i64::MAX as u64), None]),
-            nullable(json!("long")),
+            nullable(&json!("long")),
             &[json!("i:9223372036854775807"), Value::Null],
         ),
         column(
@@ -124,10 +124,10 @@ fn texts_and_times() -> Vec<Column> {
             &[json!("c:1:3"), json!("c:86399999:3")],
         ),
         column(StringArray::from(vec!["B", "A"]), symbols("E1"), &[json!("t:B"), json!("t:A")]),
-        column(names, nullable(symbols("E2")), &[json!("t:B"), Value::Null]),
+        column(names, nullable(&symbols("E2")), &[json!("t:B"), Value::Null]),
         column(
             StringViewArray::from(vec![Some(uuid), None]),
-            nullable(logical("string", "uuid")),
+            nullable(&logical("string", "uuid")),
             &[json!(format!("t:{uuid}")), Value::Null],
         ),
         column(bytes.clone(), json!("bytes"), &[ff.clone(), zero.clone()]),

@@ -101,7 +101,7 @@ fn floats(of: &DataType, len: usize, nulls: Option<NullBuffer>, source: &mut Sou
             all.extend([1, 1 << 63 | 1, 0x000f_ffff_ffff_ffff].map(f64::from_bits));
             all.extend([f64::MIN_POSITIVE, f64::MIN, f64::MAX, f64::EPSILON]);
             all.extend([9_007_199_254_740_993.0, 1e15, 1e16, 1e17, 123_456_789_012_345_680.0]);
-            all.extend([1e21, 1e22, 1e23, 1e-5, 1e-7, 5e-324, 2.2250738585072011e-308]);
+            all.extend([1e21, 1e22, 1e23, 1e-5, 1e-7, 5e-324, 2.225_073_858_507_201e-308]);
             numbers::<Float64Type>(of, len, nulls, source, &all, |source| {
                 f64::from_bits(source.next())
             })
@@ -268,7 +268,12 @@ fn special_texts() -> Vec<String> {
 }
 
 /// Texts that are JSON.
-pub fn json(of: &DataType, len: usize, nulls: Option<NullBuffer>, source: &mut Source) -> ArrayRef {
+pub fn json(
+    of: &DataType,
+    len: usize,
+    nulls: Option<&NullBuffer>,
+    source: &mut Source,
+) -> ArrayRef {
     const JSON: [&str; 9] = [
         r#"{"a":[1,-2.50,null,true],"b":{},"é\n\u0000":"\ud83d\ude00,;|"}"#,
         " [ 1 ,\t{ \"a b\" : \" \" }\r\n] ",
@@ -284,7 +289,7 @@ pub fn json(of: &DataType, len: usize, nulls: Option<NullBuffer>, source: &mut S
         let text = source.special(at, &JSON).unwrap_or_else(|| JSON[source.below(JSON.len())]);
         text.to_owned()
     });
-    text_array(of, texts.collect(), nulls.as_ref())
+    text_array(of, texts.collect(), nulls)
 }
 
 fn text_array(of: &DataType, texts: Vec<String>, nulls: Option<&NullBuffer>) -> ArrayRef {
