@@ -2,6 +2,9 @@
 //!
 //! decode → reserve → encode → route → submit, as one future that may be dropped at any await:
 //! up to the last step nothing has left the service, and the last step does not wait.
+mod fill;
+mod refusal;
+
 use std::{
     iter, slice,
     sync::{
@@ -16,19 +19,19 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serializers::{EncodeError, Encoder, Format, PlanError, Records};
 
+pub use self::{
+    fill::Fill,
+    refusal::{BadRows, NAMED_ROWS_MAX, Refusal},
+};
 use crate::{
     job::{ErrorPolicy, Packing},
-    kafka::{Cause, Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Rows, Ticket},
+    kafka::{Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Rows, Ticket},
     partition::{Partitions, Rotor, Routes},
-    rows::{BadRow, Carrier, DecodeError, Decoded, Decoder, SchemaError},
-    writers::POSITION_BYTES_MAX,
+    rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
 };
 
 /// Rows of a batch, at most.
 pub const BATCH_ROWS_MAX: u32 = 1_000_000;
-
-/// Bad rows that an answer names.
-pub const NAMED_ROWS_MAX: usize = 100;
 
 /// Batches from this size on are worked on aside, so that they do not hold up other streams.
 const LARGE_BATCH_BYTES: u64 = 256 * 1024;
@@ -80,35 +83,12 @@ pub enum PlanFault {
     Plan(#[from] PlanError),
 }
 
-/// A batch of which nothing is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable code.
-    pub code: &'static str,
-    /// For a person.
-    pub reason: String,
-    /// The rows that are to blame, if rows are.
-    pub rows: BadRows,
-}
-
 /// A batch whose rows were read and have room.
 pub struct Read {
     decoded: Decoded,
     wire_bytes: u64,
     bytes: u64,
     room: Permit,
-}
-
-impl Read {
-    /// How many rows can be written.
-    pub fn rows(&self) -> u64 {
-        self.decoded.batch.num_rows() as u64
-    }
-
-    /// About how many bytes they will have.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
 }
 
 /// Batches that are on their way to Kafka together.
@@ -138,15 +118,6 @@ struct Encodable {
 struct Misfit {
     batch: usize,
     refusal: Refusal,
-}
-
-/// Bad rows of one batch, whoever found them: the first in its order are named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BadRows {
-    /// At most [`NAMED_ROWS_MAX`].
-    pub named: Vec<BadRow>,
-    /// How many there are.
-    pub total: u64,
 }
 
 impl Plan {
@@ -382,82 +353,4 @@ fn encoded(records: Records, batches: &[Read], ends: &[u32]) -> Encoded {
             .collect()
     });
     Encoded { bytes, ends: record_ends, rows: Rows { ends: map.into_ends(), numbers } }
-}
-
-impl BadRows {
-    fn of_decoded(decoded: &Decoded) -> Self {
-        Self { named: decoded.rejected.clone(), total: decoded.rejected_total as u64 }
-    }
-
-    /// Rows that the broker refused for good.
-    pub fn add_refused(&mut self, refused: Vec<(u32, Cause)>) {
-        let total = refused.len() as u64;
-        let rows = refused.into_iter().map(|(row, cause)| BadRow {
-            row,
-            column: String::new(),
-            code: cause.code,
-            reason: cause.text,
-        });
-        self.add(rows, total);
-    }
-
-    fn add(&mut self, rows: impl Iterator<Item = BadRow>, total: u64) {
-        self.total += total;
-        self.named.extend(rows);
-        self.named.sort_by_key(|bad| bad.row);
-        self.named.truncate(NAMED_ROWS_MAX);
-    }
-}
-
-impl Refusal {
-    /// A refusal for one reason, without rows.
-    pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), ..Self::default() }
-    }
-
-    /// A sequence that leaves others out.
-    pub fn gap(sequence: u64, expected: u64) -> Self {
-        let reason = format!("sequence {sequence} leaves a gap; {expected} is next");
-        Self::new("SEQUENCE_GAP", reason)
-    }
-
-    /// A batch that nobody waits for any more.
-    pub fn late() -> Self {
-        let reason = "the batch's own time is over before anything of it was handed to Kafka";
-        Self::new("BATCH_TIMEOUT", reason)
-    }
-
-    /// Whether a position is short enough to be stored.
-    ///
-    /// # Errors
-    /// If it is not.
-    pub fn check_position(position: Option<&Bytes>) -> Result<(), Self> {
-        let bytes = position.map_or(0, Bytes::len);
-        if bytes > POSITION_BYTES_MAX {
-            let reason = format!("a position of {bytes} bytes, the limit is {POSITION_BYTES_MAX}");
-            return Err(Self::new("POSITION_TOO_LONG", reason));
-        }
-        Ok(())
-    }
-
-    fn of_decode(error: &DecodeError) -> Self {
-        Self::new(error.code(), error.to_string())
-    }
-
-    fn of_encode(error: &EncodeError) -> Self {
-        let code = match error {
-            EncodeError::BatchTooLarge { .. } => "BATCH_TOO_LARGE",
-            EncodeError::SchemaMismatch { .. } => "BAD_CARRIER",
-        };
-        Self::new(code, error.to_string())
-    }
-
-    fn of_rows(bad: BadRows) -> Self {
-        let reason = format!(
-            "{} of the batch's rows cannot be written and the output's errorPolicy is Stop: \
-             nothing of the batch is written; mend the rows and send the same sequence again",
-            bad.total
-        );
-        Self { code: "BAD_ROWS", reason, rows: bad }
-    }
 }

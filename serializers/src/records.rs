@@ -50,6 +50,8 @@ pub struct Records {
     pub(crate) rows: RowMap,
     pub(crate) rejected: Vec<RowError>,
     pub(crate) rejected_total: usize,
+    /// How many rejected rows may be named so far.
+    named_max: usize,
 }
 
 impl Records {
@@ -68,6 +70,12 @@ impl Records {
         self.rows.accepted = 0;
         self.rejected.clear();
         self.rejected_total = 0;
+        self.named_max = 0;
+    }
+
+    /// Notes that another batch begins, which names its rejected rows for itself.
+    pub(crate) fn begin_batch(&mut self) {
+        self.named_max = self.rejected.len() + REJECTED_NAMED_MAX;
     }
 
     /// The number of records.
@@ -118,7 +126,7 @@ impl Records {
         &self.rows
     }
 
-    /// The rows that could not be encoded, in order; the first [`REJECTED_NAMED_MAX`] of them.
+    /// The rows that could not be encoded, in order; of each batch the first [`REJECTED_NAMED_MAX`].
     pub fn rejected(&self) -> &[RowError] {
         &self.rejected
     }
@@ -137,7 +145,7 @@ impl Records {
     pub(crate) fn reject(&mut self, error: impl FnOnce() -> RowError) {
         self.rows.skipped_from.get_or_insert(self.rows.accepted);
         self.rejected_total += 1;
-        if self.rejected.len() < REJECTED_NAMED_MAX {
+        if self.rejected.len() < self.named_max {
             self.rejected.push(error());
         }
     }

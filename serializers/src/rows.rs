@@ -142,6 +142,7 @@ impl<'a, F: Frame> Packer<'a, F> {
         rows: usize,
         write: impl FnMut(&mut Output, usize) -> Result<(), Box<Fault>>,
     ) -> Result<(), EncodeError> {
+        self.records.begin_batch();
         let done = if self.packing.rows_max == 1 {
             self.each(rows, write)
         } else {

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use proptest::prelude::*;
 use serializers::{
     BATCH_BYTES_MAX, EncodeError, Encoder, Format, JsonLayout, JsonOptions, Limits, NonFinite,
-    Packing, Records,
+    Packing, REJECTED_NAMED_MAX, Records,
 };
 
 const LIMITS: Limits = Limits { record_bytes_max: 1 << 20, batch_bytes_max: BATCH_BYTES_MAX };
@@ -103,6 +103,16 @@ fn all_batches_together_are_limited() {
     // Twenty rows of nine bytes, four line breaks in each of four records.
     assert_eq!(of(20 * 9 + 16).unwrap().len(), 4);
     assert_eq!(of(20 * 9 + 15).unwrap_err(), EncodeError::BatchTooLarge { bytes_max: 195 });
+}
+
+#[test]
+fn each_batch_names_its_own_rejected_rows() {
+    let batches = [numbers([f64::NAN; 150]), numbers([0.5, f64::NAN, f64::INFINITY])];
+    let records =
+        encode(JsonLayout::LineSeparated, &batches, packing(5, 1 << 20), &LIMITS).unwrap();
+    assert_eq!(records.rejected_total(), 152);
+    let named = records.rejected().iter().map(|error| error.row);
+    assert!(named.eq((0..REJECTED_NAMED_MAX as u32).chain([151, 152])));
 }
 
 proptest! {

@@ -3,9 +3,7 @@ use std::collections::VecDeque;
 
 use super::{Stop, show::Show, topic::Topic};
 use crate::{
-    credit::CREDIT_BATCHES,
-    job::Packing,
-    output::{Output, Plan, Read, Refusal},
+    output::{Fill, Output, Plan, Read, Refusal},
     rows::Carrier,
     send::Part,
 };
@@ -14,14 +12,13 @@ use crate::{
 pub struct Batches<'a> {
     /// The largest message that the service takes.
     pub message_bytes_max: u64,
-    /// How batches share records, if they do.
-    pub packing: Option<Packing>,
     output: &'a Output,
     plan: &'a Plan,
     topic: &'a Topic,
     show: &'a mut Show,
     /// Batches that wait for others with which they share records.
     waiting: Vec<(Part, Read)>,
+    fill: Fill,
 }
 
 impl<'a> Batches<'a> {
@@ -29,12 +26,12 @@ impl<'a> Batches<'a> {
     pub fn new(output: &'a Output, plan: &'a Plan, topic: &'a Topic, show: &'a mut Show) -> Self {
         Self {
             message_bytes_max: u64::MAX,
-            packing: None,
             output,
             plan,
             topic,
             show,
             waiting: Vec::new(),
+            fill: Fill::new(output.packing),
         }
     }
 
@@ -66,9 +63,10 @@ impl<'a> Batches<'a> {
             }
             match self.output.read(self.plan, Carrier::ArrowIpc, rows.content()).await {
                 Err(refusal) => self.refuse(part, &refusal, &mut parts),
-                Ok(read) if self.has_room(&read) => {
+                Ok(read) if self.fill.has_room(&read) => {
+                    self.fill.add(&read);
                     self.waiting.push((part, read));
-                    if self.is_due() {
+                    if self.fill.is_enough() {
                         self.send(&mut parts).await?;
                     }
                 }
@@ -84,6 +82,7 @@ impl<'a> Batches<'a> {
     /// Sends those that wait. What could not go with the first comes to the front of `parts`.
     async fn send(&mut self, parts: &mut VecDeque<Part>) -> Result<(), Stop> {
         let (mut sent, reads): (Vec<Part>, Vec<Read>) = self.waiting.drain(..).unzip();
+        self.fill = Fill::new(self.output.packing);
         let put_back = |rest: Vec<Part>, parts: &mut VecDeque<Part>| {
             rest.into_iter().rev().for_each(|part| parts.push_front(part));
         };
@@ -104,33 +103,6 @@ impl<'a> Batches<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Whether the rule of the service lets a batch share records with those that wait: a record
-    /// ends with a batch rather than within one.
-    fn has_room(&self, read: &Read) -> bool {
-        let Some(packing) = &self.packing else { return self.waiting.is_empty() };
-        self.waiting.is_empty()
-            || self.rows() + read.rows() <= u64::from(packing.limits.rows_max)
-                && self.bytes() + read.bytes() <= packing.limits.bytes_max as u64
-    }
-
-    /// Whether those that wait go now.
-    fn is_due(&self) -> bool {
-        self.packing.is_none_or(|packing| {
-            packing.time.is_zero()
-                || self.rows() >= u64::from(packing.limits.rows_max)
-                || self.bytes() >= packing.limits.bytes_max as u64
-                || self.waiting.len() as u32 >= CREDIT_BATCHES / 2
-        })
-    }
-
-    fn rows(&self) -> u64 {
-        self.waiting.iter().map(|(_, read)| read.rows()).sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.waiting.iter().map(|(_, read)| read.bytes()).sum()
     }
 
     /// A refused batch goes in parts if it was too large, as `send` does it; else that is told.

@@ -151,7 +151,6 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
     show.start(&output, &plan, args.partitions)?;
     let mut batches = Batches::new(&output, &plan, &topic, &mut show);
     batches.message_bytes_max = u64::from(job.batch_bytes_max);
-    batches.packing = chosen.packing;
     let rows = args.input.batch_rows.get().min(BATCH_ROWS_MAX) as usize;
     let bytes = u64::from(job.batch_bytes_max).clamp(1, ChunkSize::BYTES_MAX as u64) as usize;
     let (chunks, mut receiver) = mpsc::channel(CHUNKS);

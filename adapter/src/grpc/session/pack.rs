@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::Taken;
 use crate::{
-    credit::CREDIT_BATCHES,
     job::Packing,
-    output::{Plan, Read},
+    output::{Fill, Plan, Read},
     writers::Place,
 };
 
@@ -18,8 +17,7 @@ use crate::{
 pub(super) struct Pack {
     packing: Packing,
     batches: Vec<(Taken, Read)>,
-    rows: u64,
-    bytes: u64,
+    fill: Fill,
     wire_bytes: u64,
     due: Option<Instant>,
     /// One of them was sent before and did not go.
@@ -32,8 +30,7 @@ impl Pack {
         Self {
             packing,
             batches: Vec::new(),
-            rows: 0,
-            bytes: 0,
+            fill: Fill::new(packing),
             wire_bytes: 0,
             due: None,
             again: false,
@@ -63,18 +60,14 @@ impl Pack {
         self.batches().next().is_none_or(|first| Arc::ptr_eq(&first.plan, plan))
     }
 
-    /// Whether a record has room for a batch behind those that wait: a record that ends with a
-    /// batch is better than two, of which the second holds what did not fit.
+    /// Whether a record has room for a batch behind those that wait.
     pub(super) fn has_room(&self, read: &Read) -> bool {
-        self.is_empty()
-            || self.rows + read.rows() <= u64::from(self.packing.limits.rows_max)
-                && self.bytes + read.bytes() <= self.packing.limits.bytes_max as u64
+        self.fill.has_room(read)
     }
 
     /// Another batch waits.
     pub(super) fn push(&mut self, batch: Taken, read: Read) {
-        self.rows += read.rows();
-        self.bytes += read.bytes();
+        self.fill.add(&read);
         self.wire_bytes += batch.pending.wire_bytes;
         let (since, deadline) = (batch.pending.since, batch.pending.deadline);
         // Half of a batch's own time is left for Kafka.
@@ -91,22 +84,19 @@ impl Pack {
         self.due
     }
 
-    /// Whether those that wait go now: their record is full or none is needed, the engine cannot
-    /// send much more before it hears of them, or their time is over and nobody is about to join.
+    /// Whether those that wait go now: they are enough, the engine cannot send much more before it
+    /// hears of them, or their time is over and nobody is about to join.
     pub(super) fn is_due(&self, window_bytes: u64, more_came: bool) -> bool {
         let Some(due) = self.due else { return false };
         self.again
-            || self.rows == 0
-            || self.rows >= u64::from(self.packing.limits.rows_max)
-            || self.bytes >= self.packing.limits.bytes_max as u64
+            || self.fill.is_enough()
             || self.wire_bytes >= window_bytes / 2
-            || self.batches.len() as u32 >= CREDIT_BATCHES / 2
             || !more_came && Instant::now() >= due
     }
 
     /// Takes out all that wait.
     pub(super) fn take(&mut self) -> Vec<(Taken, Read)> {
-        (self.rows, self.bytes, self.wire_bytes) = (0, 0, 0);
+        (self.fill, self.wire_bytes) = (Fill::new(self.packing), 0);
         (self.due, self.again) = (None, false);
         std::mem::take(&mut self.batches)
     }
