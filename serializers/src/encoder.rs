@@ -56,8 +56,9 @@ impl Encoder {
     /// fails, `out` is left empty.
     ///
     /// # Panics
-    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX), or if rows
-    /// are to be packed in a format that does not ([`Format::packs`]).
+    /// If `limits.batch_bytes_max` exceeds [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX), if a record
+    /// is to hold no row, or if rows are to be packed in a format that does not
+    /// ([`Format::packs`]).
     pub fn encode_all(
         &self,
         batches: &[RecordBatch],
@@ -65,6 +66,7 @@ impl Encoder {
         limits: &Limits,
         out: &mut Records,
     ) -> Result<(), EncodeError> {
+        assert!(packing.rows_max > 0, "a record holds a row at least");
         out.clear();
         batches.iter().try_for_each(|batch| self.check_schema(batch))?;
         match &self.kind {

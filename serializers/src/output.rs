@@ -97,7 +97,7 @@ impl Output {
         self.start
     }
 
-    /// Notes that `bytes` were read which nothing was written for.
+    /// Notes that `bytes` were read, or written and taken back, of which nothing is left.
     pub(crate) fn waste(&mut self, bytes: usize) {
         self.wasted = self.wasted.saturating_add(bytes);
     }

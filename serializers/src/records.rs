@@ -19,14 +19,15 @@ pub struct Limits {
     /// Bytes of all records of a batch; more fail it, with
     /// [`EncodeError::BatchTooLarge`](crate::EncodeError::BatchTooLarge). At most
     /// [`BATCH_BYTES_MAX`]. What is written or read in vain (rejected rows, white space in
-    /// `arrow.json`) is bounded by the same number, apart from what is kept.
+    /// `arrow.json`, what a container's compression saves) is bounded by the same number, apart
+    /// from what is kept.
     pub batch_bytes_max: usize,
 }
 
 /// How many rows a record may hold. The first limit that is reached ends a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    /// Rows of a record.
+    /// Rows of a record, at least 1.
     pub rows_max: u32,
     /// Bytes of a record, before any compression of its own. A row that is longer is a record
     /// alone.
@@ -250,17 +251,21 @@ impl RowMap {
 
 /// A row that could not be encoded, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("row {row}, column `{column}`: {reason} ({})", code.as_str())]
+#[error("row {row}{}: {reason} ({})", shown(column), code.as_str())]
 pub struct RowError {
     /// The row, from 0.
     pub row: u32,
     /// The value in the row: `a`, `a.b[3]`. The key and value of the third entry of a map `m` are
-    /// `m[2].key` and `m[2].value`.
+    /// `m[2].key` and `m[2].value`. Empty if it is the row as a whole.
     pub column: String,
     /// What kind of fault it is.
     pub code: RowErrorCode,
     /// What is wrong, in a sentence for a person; it repeats no text of the row.
     pub reason: String,
+}
+
+fn shown(column: &str) -> String {
+    if column.is_empty() { String::new() } else { format!(", column `{column}`") }
 }
 
 /// The kinds of faults in a row.

@@ -75,8 +75,13 @@ impl From<TooLarge> for Box<Fault> {
 
 /// What a format puts around the rows of a record.
 pub(crate) trait Frame {
-    /// Bytes that [`close`](Self::close) may add to a record of at most `record_bytes_max`.
-    fn kept_bytes(&self, record_bytes_max: usize) -> usize {
+    /// Bytes that [`close`](Self::close) adds at most, beside what compression does.
+    fn end_bytes(&self) -> usize {
+        0
+    }
+
+    /// Bytes that a record of at most `record_bytes_max` may grow by if its rows do not compress.
+    fn grown_bytes(&self, record_bytes_max: usize) -> usize {
         let _ = record_bytes_max;
         0
     }
@@ -90,7 +95,8 @@ pub(crate) trait Frame {
     /// Between two rows.
     fn separate(&mut self, out: &mut Output);
 
-    /// Behind the last of `rows` rows.
+    /// Behind the last of `rows` rows. What compression saves is [waste](Output::waste): it was
+    /// written, and is bounded as if it were kept.
     #[inline]
     fn close(&mut self, out: &mut Output, rows: u32) {
         let _ = (out, rows);
@@ -106,6 +112,9 @@ pub(crate) struct Packer<'a, F> {
     names: &'a [String],
     records: &'a mut Records,
     out: Output,
+    /// What ends a record, which counts where rows are packed.
+    end_bytes: usize,
+    /// The same, and what compression may add, for which a record keeps room.
     kept_bytes: usize,
     /// Rows of the batches before.
     base: usize,
@@ -128,9 +137,22 @@ impl<'a, F: Frame> Packer<'a, F> {
         // A record beyond the batch's limit fails the batch, so nothing is written past that.
         let record_bytes_max = limits.record_bytes_max.min(batch_bytes_max);
         let out = Output::new(mem::take(&mut records.bytes), record_bytes_max);
-        let kept_bytes = frame.kept_bytes(record_bytes_max);
-        let (limits, base, open, wasted) = (*limits, 0, 0, 0);
-        Self { frame, packing, limits, names, records, out, kept_bytes, base, open, wasted }
+        let end_bytes = frame.end_bytes();
+        let kept_bytes = end_bytes + frame.grown_bytes(record_bytes_max);
+        let limits = *limits;
+        Self {
+            frame,
+            packing,
+            limits,
+            names,
+            records,
+            out,
+            end_bytes,
+            kept_bytes,
+            base: 0,
+            open: 0,
+            wasted: 0,
+        }
     }
 
     /// Adds a batch of `rows` rows; `write` writes one.
@@ -185,6 +207,7 @@ impl<'a, F: Frame> Packer<'a, F> {
             match result {
                 Ok(()) => {
                     self.frame.close(out, 1);
+                    self.wasted += out.take_wasted();
                     if out.position() > self.limits.batch_bytes_max {
                         return None;
                     }
@@ -246,7 +269,7 @@ impl<'a, F: Frame> Packer<'a, F> {
         let result = write(out, row).and_then(|()| Ok(out.check(0)?));
         self.wasted += out.take_wasted();
         let fits = match &result {
-            Ok(()) => out.record_len() + self.kept_bytes <= self.packing.bytes_max,
+            Ok(()) => out.record_len() + self.end_bytes <= self.packing.bytes_max,
             Err(fault) => !matches!(fault.cause, Cause::TooLarge(_)),
         };
         if self.open > 0 && !fits {
@@ -275,6 +298,7 @@ impl<'a, F: Frame> Packer<'a, F> {
             return Some(());
         }
         self.frame.close(&mut self.out, self.open);
+        self.wasted += self.out.take_wasted();
         self.open = 0;
         if self.out.position() > self.limits.batch_bytes_max {
             return None;
@@ -292,21 +316,27 @@ impl<'a, F: Frame> Packer<'a, F> {
         {
             return None;
         }
-        let (names, limits) = (self.names, &self.limits);
-        self.records.reject(|| row_error(number, fault, names, limits));
+        let (names, kept_bytes, bytes_max) =
+            (self.names, self.kept_bytes, self.limits.record_bytes_max);
+        self.records.reject(|| row_error(number, fault, names, kept_bytes, bytes_max));
         Some(())
     }
 }
 
-fn row_error(row: u32, fault: Fault, names: &[String], limits: &Limits) -> RowError {
+fn row_error(
+    row: u32,
+    fault: Fault,
+    names: &[String],
+    kept_bytes: usize,
+    bytes_max: usize,
+) -> RowError {
     let column = fault.column(names);
     let (code, reason) = match fault.cause {
         Cause::Value(code, reason) => (code, reason),
         Cause::TooLarge(TooLarge { bytes_min }) => {
-            let reason = format!(
-                "the record becomes at least {bytes_min} bytes, and {} are allowed",
-                limits.record_bytes_max
-            );
+            let bytes = bytes_min + kept_bytes;
+            let reason =
+                format!("its record needs {bytes} bytes or more, and {bytes_max} are allowed");
             (RowErrorCode::RowTooLarge, reason)
         }
     };

@@ -31,7 +31,11 @@ fn a_record_may_be_as_long_as_its_limit_and_no_longer() {
     let error = &records.rejected()[0];
     assert_eq!((error.row, error.code), (2, RowErrorCode::RowTooLarge));
     assert_eq!(error.code.as_str(), "ROW_TOO_LARGE");
-    assert_eq!(error.reason, "the record becomes at least 13 bytes, and 12 are allowed");
+    assert_eq!(error.reason, "its record needs 13 bytes or more, and 12 are allowed");
+    assert_eq!(
+        error.to_string(),
+        "row 2: its record needs 13 bytes or more, and 12 are allowed (ROW_TOO_LARGE)"
+    );
     assert_eq!([0, 1, 2].map(|record| records.row_of(record)), [0, 1, 3]);
     assert_eq!(records.ends(), [9, 21, 33]);
 }

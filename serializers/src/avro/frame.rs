@@ -67,8 +67,12 @@ impl<'a> Container<'a> {
 }
 
 impl Frame for Container<'_> {
-    fn kept_bytes(&self, record_bytes_max: usize) -> usize {
-        self.compressor.added_bytes(record_bytes_max) + 2 * varint::BYTES_MAX + SYNC_BYTES
+    fn end_bytes(&self) -> usize {
+        2 * varint::BYTES_MAX + SYNC_BYTES
+    }
+
+    fn grown_bytes(&self, record_bytes_max: usize) -> usize {
+        self.compressor.added_bytes(record_bytes_max)
     }
 
     #[inline]
@@ -84,7 +88,8 @@ impl Frame for Container<'_> {
         let plain = matches!(self.compressor, Compressor::Null);
         if !plain {
             self.compressor.compress(out.written(self.block), &mut self.compressed);
-            out.take_back(self.block);
+            let written = out.take_back(self.block);
+            out.waste(written.saturating_sub(self.compressed.len()));
         }
         let block = if plain { out.written(self.block) } else { &self.compressed };
         let mut sizes = [0; 2 * varint::BYTES_MAX];

@@ -95,7 +95,7 @@ impl Frame for Lines {
 struct Array;
 
 impl Frame for Array {
-    fn kept_bytes(&self, _: usize) -> usize {
+    fn end_bytes(&self) -> usize {
         1
     }
 

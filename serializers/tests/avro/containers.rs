@@ -9,10 +9,7 @@ use serializers::{
     AvroCodec, AvroFraming, Encoder, Format, Limits, Packing, Records, RowErrorCode,
 };
 
-use crate::{WIDE, batch_of, encode, framed, one, raw};
-
-const CODECS: [AvroCodec; 4] =
-    [AvroCodec::Null, AvroCodec::Deflate, AvroCodec::Snappy, AvroCodec::Zstandard];
+use crate::{CODECS, WIDE, batch_of, encode, framed, one, raw};
 
 fn container(codec: AvroCodec) -> Format {
     framed(AvroFraming::Container { codec })
@@ -54,6 +51,20 @@ fn texts() -> Vec<String> {
     let mut texts = vec![String::new(), "x".repeat(100_000), noise(100_000)];
     texts.extend((0..500).map(|n| if n % 2 == 0 { noise(n) } else { "same ".repeat(n / 5) }));
     texts
+}
+
+#[test]
+fn what_fits_into_a_record_does_not_depend_on_the_codec() {
+    let batch = numbered(0, &vec!["x".repeat(1_000); 300]);
+    for (bytes_max, rows) in [(4 << 10, 3), (100_000, 99), (1 << 20, 300)] {
+        for codec in CODECS {
+            let mut records = Records::new();
+            let encoder = Encoder::compile(&container(codec), batch.schema_ref()).unwrap();
+            let packing = Packing { rows_max: 1_000, bytes_max };
+            encoder.encode_all(&[batch.clone()], packing, &WIDE, &mut records).unwrap();
+            assert_eq!(records.rows_of(0).count(), rows, "{codec:?}, {bytes_max} bytes");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use arrow_array::{types::*, *};
 use arrow_schema::{Field, Schema};
 use serializers::{AvroFraming, EncodeError, Encoder, Format, Limits, Records, RowErrorCode};
 
-use crate::{compile, encode, framed, one, raw, rows};
+use crate::{CODECS, compile, encode, framed, one, raw, rows};
 
 fn limits(record_bytes_max: usize, batch_bytes_max: usize) -> Limits {
     Limits { record_bytes_max, batch_bytes_max }
@@ -46,7 +46,9 @@ fn repeated(value: ArrayRef, rows: usize) -> RecordBatch {
 
 /// The batch is refused, and took no more memory than its limits say.
 fn check_bounded(batch: &RecordBatch, limits: &Limits) {
-    for format in [raw(), framed(AvroFraming::default())] {
+    // What compresses to nothing is as much work as what does not.
+    let containers = CODECS.map(|codec| framed(AvroFraming::Container { codec }));
+    for format in [raw()].into_iter().chain(containers) {
         let mut records = Records::new();
         let error = try_encode(&format, batch, limits, &mut records).unwrap_err();
         assert_eq!(error, EncodeError::BatchTooLarge { bytes_max: limits.batch_bytes_max });

@@ -19,11 +19,14 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema};
 use serializers::{
-    AvroFraming, AvroOptions, AvroSchema, BATCH_BYTES_MAX, Encoder, Format, Limits, PlanError,
-    Records,
+    AvroCodec, AvroFraming, AvroOptions, AvroSchema, BATCH_BYTES_MAX, Encoder, Format, Limits,
+    PlanError, Records,
 };
 
 const WIDE: Limits = Limits { record_bytes_max: 64 << 20, batch_bytes_max: BATCH_BYTES_MAX };
+
+const CODECS: [AvroCodec; 4] =
+    [AvroCodec::Null, AvroCodec::Deflate, AvroCodec::Snappy, AvroCodec::Zstandard];
 
 /// The rows alone, by a derived schema.
 fn raw() -> Format {
