@@ -4,6 +4,7 @@ use super::{
     measure::spread,
     series::{Bench, Run, Topic},
     throughput::{BATCH_ROWS, through_service},
+    work::Format,
 };
 
 /// Writers, outputs, partitions of each output. The first is what the others are compared with.
@@ -97,6 +98,7 @@ fn floor(bench: &Bench, Shape(_, outputs, partitions): Shape, passes: u64) -> Ru
         bootstrap: bench.broker.bootstrap(),
         topics: topics.iter().map(|topic| topic.name.clone()).collect(),
         partitions: partitions as usize,
+        format: Format::Json,
         codec: "none".to_owned(),
         linger_ms: "20".to_owned(),
         task: Task::Send { passes, batch_rows: BATCH_ROWS, turn: TURN },

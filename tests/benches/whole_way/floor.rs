@@ -18,7 +18,7 @@ use tests::usage::{cpu_time, peak_mib};
 
 use super::{
     measure::quantile,
-    work::{Encoded, Work},
+    work::{Encoded, Format, Work},
 };
 
 /// Requests before those that count.
@@ -35,6 +35,7 @@ pub struct Order {
     /// A producer of its own for each.
     pub topics: Vec<String>,
     pub partitions: usize,
+    pub format: Format,
     pub codec: String,
     pub linger_ms: String,
     pub task: Task,
@@ -73,7 +74,7 @@ unsafe impl Send for Producer {}
 /// Carries an order out and prints what it took.
 pub fn run(order: &str) {
     let order: Order = serde_json::from_str(order).expect("an order is JSON");
-    let encoded = Work::load().encoded();
+    let encoded = Work::load().encoded(order.format);
     let producers: Vec<_> = order.topics.iter().map(|topic| Producer::new(&order, topic)).collect();
     let done = match order.task {
         Task::Send { passes, batch_rows, turn } => {

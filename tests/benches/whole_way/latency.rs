@@ -6,6 +6,7 @@ use super::{
     measure::{quantile, spread},
     sender::{Sender, connect},
     series::{Bench, MEMORY, PARTITIONS, Run},
+    work::Format,
 };
 
 /// Batches of a run, and the pause between them.
@@ -60,6 +61,7 @@ fn floor(bench: &Bench, count: usize, pause: Duration) -> Run {
         bootstrap: bench.broker.bootstrap(),
         topics: vec![topic.name.clone()],
         partitions: PARTITIONS as usize,
+        format: Format::Json,
         codec: "none".to_owned(),
         linger_ms: "0".to_owned(),
         task: Task::Wait { count, pause_us: pause.as_micros() as u64 },

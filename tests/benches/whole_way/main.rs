@@ -4,7 +4,7 @@
 //! `cargo build --release --workspace --bins && cargo bench -p tests --bench whole_way` prints all
 //! series; `… -- cost latency` prints some, `--rounds N` takes the median of N rounds (3) and
 //! `--passes N` sends the table N times in each run (9; 3,030,984 rows). `--only TEXT` runs the
-//! cases whose name holds the text, for a profiler.
+//! cases whose name holds the text, or one of several: `… -- cost --only CSV --only Avro`.
 //!
 //! The figures to trust are CPU seconds per million rows, as the operating system accounts for the
 //! service's process alone, and ratios to floor A of the same round: cases take turns, so that
@@ -42,19 +42,19 @@ fn main() {
     {
         return floor::run(order);
     }
-    let (mut rounds, mut passes, mut only, mut names) = (3, 9, String::new(), Vec::new());
+    let (mut rounds, mut passes, mut only, mut names) = (3, 9, Vec::new(), Vec::new());
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok()).expect("a number follows");
         match arg.as_str() {
             "--rounds" => rounds = number(),
             "--passes" => passes = number(),
-            "--only" => only = args.next().expect("a text follows"),
+            "--only" => only.push(args.next().expect("a text follows")),
             name if SERIES.iter().any(|(known, _)| *known == name) => names.push(arg),
             _ => {
                 let known = SERIES.map(|(name, _)| name).join(" ");
                 eprintln!(
-                    "arguments: [{known}] [--rounds N] [--passes N] [--only TEXT], not {arg}"
+                    "arguments: [{known}] [--rounds N] [--passes N] [--only TEXT]…, not {arg}"
                 );
                 std::process::exit(2);
             }

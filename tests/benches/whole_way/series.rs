@@ -41,7 +41,8 @@ pub struct Bench {
     pub runtime: Runtime,
     pub rounds: usize,
     pub passes: u64,
-    only: String,
+    /// Texts of which a case's name must hold one, if there are any.
+    only: Vec<String>,
 }
 
 /// A topic for one run; gone with it.
@@ -74,7 +75,7 @@ impl Run {
 
 impl Bench {
     /// Starts the broker and reads the rows.
-    pub fn prepare(rounds: usize, passes: u64, only: String) -> Self {
+    pub fn prepare(rounds: usize, passes: u64, only: Vec<String>) -> Self {
         let memory = Path::new(MEMORY_DIR);
         if memory.is_dir() {
             cache::keep_runs_in(memory);
@@ -101,7 +102,7 @@ impl Bench {
 
     /// Whether a case is to be run.
     pub fn wants(&self, case: &str) -> bool {
-        case.contains(&self.only)
+        self.only.is_empty() || self.only.iter().any(|text| case.contains(text))
     }
 
     /// A new topic.
