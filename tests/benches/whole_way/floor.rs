@@ -108,7 +108,8 @@ impl Producer {
         ];
         let c = |text: &str| CString::new(text).expect("no NUL in it");
         let mut error = [0; 256];
-        // SAFETY: every pointer is valid for its call; nothing is destroyed before the process ends.
+        // SAFETY: every pointer is valid for its call; nothing is destroyed before the process
+        // ends.
         let producer = unsafe {
             let conf = sys::rd_kafka_conf_new();
             for (name, value) in settings {

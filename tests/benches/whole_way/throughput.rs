@@ -9,8 +9,8 @@ use super::{
 /// Rows of a batch.
 pub const BATCH_ROWS: usize = 1_000;
 
-/// So many passes through a service, over `writers` streams that share the topics evenly. One pass goes
-/// before those that count: the first rows find connections and memory that are not there yet.
+/// So many passes through a service, over `writers` streams that share the topics evenly. One pass
+/// goes before those that count: the first rows find connections and memory that are not there yet.
 /// Returns the rows that counted, and how many all were.
 pub fn through_service(
     bench: &Bench,
