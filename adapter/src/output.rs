@@ -66,11 +66,16 @@ pub struct Plan {
     encoder: Encoder,
     /// Room that a KiB of a message took, lately.
     room_per_kib: AtomicU64,
+    /// Bytes of records, before a compression of their own, that a KiB of a message became, lately.
+    bytes_per_kib: AtomicU64,
 }
 
 /// Room that a KiB of a message takes while nothing is known: 1,000 rows of the flights table are
 /// 152 KB as Arrow IPC and take 556 KB of room as JSON.
 const ROOM_PER_KIB: u64 = 4 * 1024;
+
+/// Bytes of records of a KiB of a message while nothing is known: those rows are 306 KB as JSON.
+const BYTES_PER_KIB: u64 = 2 * 1024;
 
 /// Why a schema cannot be planned.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +92,19 @@ pub enum PlanFault {
 pub struct Read {
     decoded: Decoded,
     wire_bytes: u64,
+    /// Room that they will take as records.
+    room_bytes: u64,
+    /// Bytes that they will be as records, before a compression of their own.
     bytes: u64,
     room: Permit,
+}
+
+impl Read {
+    /// As it waits it takes memory as it is now, which may be much more than it says.
+    fn hold(&mut self) {
+        let bytes = memory_bytes(&self.decoded.batch);
+        self.room.resize(self.room_bytes.max(self.wire_bytes).max(bytes));
+    }
 }
 
 /// Batches that are on their way to Kafka together.
@@ -112,6 +128,8 @@ impl Accepted {
 struct Encodable {
     encoded: Encoded,
     aside: Vec<BadRows>,
+    /// Of all records, before a compression of their own.
+    bytes: u64,
 }
 
 /// Why batches cannot go together: the batch from which on, and what is wrong with the first.
@@ -129,7 +147,9 @@ impl Plan {
         // The decoder first: it bounds how many fields there are and how long their names.
         let decoder = Decoder::compile(schema)?;
         let encoder = Encoder::compile(format, decoder.schema())?;
-        Ok(Self { decoder, encoder, room_per_kib: AtomicU64::new(ROOM_PER_KIB) })
+        let room_per_kib = AtomicU64::new(ROOM_PER_KIB);
+        let bytes_per_kib = AtomicU64::new(BYTES_PER_KIB);
+        Ok(Self { decoder, encoder, room_per_kib, bytes_per_kib })
     }
 
     /// The schema of the records as JSON and its fingerprint, if they are Avro.
@@ -137,13 +157,16 @@ impl Plan {
         Some((self.encoder.avro_schema()?, self.encoder.avro_fingerprint()?))
     }
 
-    /// What a message of so many bytes will take as records, as the last one did.
-    fn estimate(&self, wire_bytes: u64) -> u64 {
-        wire_bytes * self.room_per_kib.load(Ordering::Relaxed) / 1024
+    /// Room and bytes of records that a message of so many bytes will be, as the last one was.
+    fn estimate(&self, wire_bytes: u64) -> (u64, u64) {
+        let of = |per_kib: &AtomicU64| wire_bytes * per_kib.load(Ordering::Relaxed) / 1024;
+        (of(&self.room_per_kib), of(&self.bytes_per_kib))
     }
 
-    fn learn(&self, wire_bytes: u64, room: u64) {
-        self.room_per_kib.store(room * 1024 / wire_bytes.max(1), Ordering::Relaxed);
+    fn learn(&self, wire_bytes: u64, room: u64, bytes: u64) {
+        let per_kib = |what: u64| what * 1024 / wire_bytes.max(1);
+        self.room_per_kib.store(per_kib(room), Ordering::Relaxed);
+        self.bytes_per_kib.store(per_kib(bytes), Ordering::Relaxed);
     }
 }
 
@@ -174,15 +197,14 @@ impl Output {
         // Room first, for what comes out of it: nothing is decoded beyond the budget. The true size
         // is known after encoding, and there is no waiting until then.
         let wire_bytes = rows.len() as u64;
-        let bytes = plan.estimate(wire_bytes);
-        let mut room = self.kafka.share().reserve(bytes.max(wire_bytes)).await;
+        let (room_bytes, bytes) = plan.estimate(wire_bytes);
+        let room = self.kafka.share().reserve(room_bytes.max(wire_bytes)).await;
         let decode = || plan.decoder.decode(carrier, rows, &limits);
         let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
+        let mut read = Read { decoded, wire_bytes, room_bytes, bytes, room };
         if !self.packing.time.is_zero() {
-            // As it waits it takes memory as it is now, which may be much more than it says.
-            room.resize(bytes.max(wire_bytes).max(memory_bytes(&decoded.batch)));
+            read.hold();
         }
-        let read = Read { decoded, wire_bytes, bytes, room };
         // Rows that cannot be read refuse the batch now, with those that cannot be written.
         let is_bad = read.decoded.rejected_total > 0 && self.error_policy == ErrorPolicy::Stop;
         match is_bad.then(|| self.encode(plan, slice::from_ref(&read))) {
@@ -197,27 +219,40 @@ impl Output {
     /// # Errors
     /// What is wrong with the first batch; nothing of any is written.
     pub async fn send(&self, plan: &Plan, mut batches: Vec<Read>) -> Result<Accepted, Refusal> {
-        let records = loop {
-            match self.encode(plan, &batches) {
-                Ok(records) => break records,
-                // What is behind the fault is looked at again when its turn comes.
-                Err(Misfit { batch: 0, refusal }) => return Err(refusal),
-                Err(Misfit { batch, .. }) => batches.truncate(batch),
+        if self.kafka.partitions().borrow().is_none() {
+            // Nobody knows yet how long a record may be. What else is wrong is told now.
+            self.encode_first(plan, &mut batches)?;
+            batches.iter_mut().for_each(Read::hold);
+            let known = self.kafka.partitions().wait_for(Option::is_some).await.is_ok();
+            if !known {
+                gone().await;
             }
-        };
-        let Encodable { encoded, aside } = records;
+        }
+        let Encodable { encoded, aside, bytes } = self.encode_first(plan, &mut batches)?;
         let wire_bytes: u64 = batches.iter().map(|batch| batch.wire_bytes).sum();
         let offsets = offsets(&batches).collect();
         let mut rooms = batches.into_iter().map(|batch| batch.room);
         let mut room = rooms.next().expect("there is a batch");
         let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
-        plan.learn(wire_bytes, size);
+        plan.learn(wire_bytes, size, bytes);
         room.resize(size);
         rooms.for_each(drop);
         let ticket = self.submit(encoded, room).await;
         let rejected = aside.iter().map(|bad| bad.total).sum();
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         Ok(Accepted { ticket, aside, offsets })
+    }
+
+    /// Encodes as many of the first batches as can go together, and leaves the others out.
+    fn encode_first(&self, plan: &Plan, batches: &mut Vec<Read>) -> Result<Encodable, Refusal> {
+        loop {
+            match self.encode(plan, batches) {
+                Ok(records) => return Ok(records),
+                // What is behind the fault is looked at again when its turn comes.
+                Err(Misfit { batch: 0, refusal }) => return Err(refusal),
+                Err(Misfit { batch, .. }) => batches.truncate(batch),
+            }
+        }
     }
 
     /// Encodes batches together.
@@ -249,7 +284,8 @@ impl Output {
         if let Some(batch) = bad.filter(|_| self.error_policy == ErrorPolicy::Stop) {
             return Err(Misfit { batch, refusal: Refusal::of_rows(aside.swap_remove(batch)) });
         }
-        Ok(Encodable { encoded: encoded(records, batches, &ends), aside })
+        let bytes = records.plain_bytes() as u64;
+        Ok(Encodable { encoded: encoded(records, batches, &ends), aside, bytes })
     }
 
     /// Waits until some partition has a leader, then routes and submits without waiting.
@@ -270,12 +306,16 @@ impl Output {
                 return self.kafka.submit(encoded, routes, room);
             }
             if partitions.changed().await.is_err() {
-                // The sink is gone, and the process with it: this batch stays without an answer,
-                // and the end of the stream says so.
-                std::future::pending::<()>().await;
+                gone().await;
             }
         }
     }
+}
+
+/// The sink is gone, and the process with it: a batch stays without an answer, and the end of the
+/// stream says so.
+async fn gone() {
+    std::future::pending().await
 }
 
 /// Runs work that takes long where it holds up nobody, if this runtime can do so.

@@ -124,8 +124,9 @@ async fn a_verdict_on_a_batch_is_narrowed_down_before_a_row_is_blamed() {
     // 64 rows are halved six times until one stands alone; the seventh verdict is on it.
     bench.broker.fail_produce(&[ProtocolError::MessageTooLarge; 7]);
     let outcome = bench.send(64).await;
-    let rejected: Vec<_> = outcome.rejected.iter().map(|(row, cause)| (*row, cause.code)).collect();
-    assert_eq!(rejected, [(0, "ROW_TOO_LARGE")]);
+    let rejected: Vec<_> =
+        outcome.rejected.iter().map(|of| (&of.rows[..], of.cause.code)).collect();
+    assert_eq!(rejected, [(&[0][..], "ROW_TOO_LARGE")]);
     let records = bench.read(1, 63);
     let expected: Vec<_> = (1..64).map(|row| (0, format!("{{\"row\":{row}}}"))).collect();
     assert_eq!(records, expected, "the others arrive, in order");

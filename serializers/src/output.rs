@@ -27,13 +27,23 @@ pub(crate) struct Output {
     record_bytes_max: usize,
     /// Bytes that were read without being written.
     wasted: usize,
+    /// Bytes that compression made less of.
+    saved: usize,
 }
 
 impl Output {
     /// Writes into `bytes`, whose contents are forgotten.
     pub(crate) fn new(mut bytes: Vec<u8>, record_bytes_max: usize) -> Self {
         bytes.clear();
-        Self { bytes, at: 0, start: 0, limit: record_bytes_max, record_bytes_max, wasted: 0 }
+        Self {
+            bytes,
+            at: 0,
+            start: 0,
+            limit: record_bytes_max,
+            record_bytes_max,
+            wasted: 0,
+            saved: 0,
+        }
     }
 
     /// What was written.
@@ -97,9 +107,20 @@ impl Output {
         self.start
     }
 
-    /// Notes that `bytes` were read, or written and taken back, of which nothing is left.
+    /// Notes that `bytes` were read which nothing was written for.
     pub(crate) fn waste(&mut self, bytes: usize) {
         self.wasted = self.wasted.saturating_add(bytes);
+    }
+
+    /// Notes that compression made what was written shorter by `bytes`.
+    pub(crate) fn save(&mut self, bytes: usize) {
+        self.saved = self.saved.saturating_add(bytes);
+        self.waste(bytes);
+    }
+
+    /// How much compression has saved.
+    pub(crate) fn saved(&self) -> usize {
+        self.saved
     }
 
     /// What was wasted since the last question.

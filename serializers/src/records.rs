@@ -51,6 +51,8 @@ pub struct Records {
     pub(crate) rows: RowMap,
     pub(crate) rejected: Vec<RowError>,
     pub(crate) rejected_total: usize,
+    /// Of all records, before a compression of their own.
+    pub(crate) plain_bytes: usize,
     /// How many rejected rows may be named so far.
     named_max: usize,
 }
@@ -71,7 +73,7 @@ impl Records {
         self.rows.accepted = 0;
         self.rejected.clear();
         self.rejected_total = 0;
-        self.named_max = 0;
+        (self.plain_bytes, self.named_max) = (0, 0);
     }
 
     /// Notes that another batch begins, which names its rejected rows for itself.
@@ -92,6 +94,12 @@ impl Records {
     /// All records, one after another, with nothing between them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Bytes of all records before a compression of their own, which a container of Avro may have:
+    /// what [`Packing::bytes_max`] counts.
+    pub fn plain_bytes(&self) -> usize {
+        self.plain_bytes
     }
 
     /// Where each record ends in [`bytes`](Self::bytes); each begins where the one before ends.

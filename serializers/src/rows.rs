@@ -95,8 +95,8 @@ pub(crate) trait Frame {
     /// Between two rows.
     fn separate(&mut self, out: &mut Output);
 
-    /// Behind the last of `rows` rows. What compression saves is [waste](Output::waste): it was
-    /// written, and is bounded as if it were kept.
+    /// Behind the last of `rows` rows. What compression [saves](Output::save) was written, and is
+    /// bounded as if it were kept.
     #[inline]
     fn close(&mut self, out: &mut Output, rows: u32) {
         let _ = (out, rows);
@@ -182,6 +182,7 @@ impl<'a, F: Frame> Packer<'a, F> {
         let bytes_max = self.limits.batch_bytes_max;
         let done =
             done.and_then(|()| self.end_record().ok_or(EncodeError::BatchTooLarge { bytes_max }));
+        self.records.plain_bytes = self.out.position() + self.out.saved();
         self.records.bytes = self.out.finish();
         if done.is_err() {
             self.records.clear();

@@ -144,7 +144,9 @@ impl Call<'_> {
         if let Some(cause) = outcome.unknown {
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
-        aside.add_refused(outcome.rejected);
+        for refused in &outcome.rejected {
+            aside.add_refused(&refused.rows, 0, &refused.cause);
+        }
         Ok(v1::WriteOnceResponse {
             durable_through: (sequence > 0).then_some(sequence),
             already_durable: false,

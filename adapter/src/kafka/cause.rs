@@ -137,8 +137,8 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
         (
             Fate::Blamed,
             "ROW_TOO_LARGE",
-            "Raise `max.message.bytes` of the topic, make the row smaller, or set \
-             `errorPolicy: Drop`.",
+            "Raise `max.message.bytes` of the topic, make the row smaller (of rows that share a \
+             record: lower `packing.bytes`), or set `errorPolicy: Drop`.",
         )
     } else if is(&[
         N::RD_KAFKA_RESP_ERR_INVALID_RECORD,

@@ -337,12 +337,13 @@ impl Queue {
                 continue;
             }
             if fate == Fate::Again || (fate == Fate::Blamed && alone) {
-                let which = match flight.encoded.rows.of(record).count() {
-                    1 if flight.encoded.rows.ends.is_empty() => {
-                        format!("row {} of its batch waits", flight.encoded.rows.first(record))
+                let rows = &flight.encoded.rows;
+                let which = match (rows.first(record), rows.last(record)) {
+                    (first, last) if first == last => format!("row {first} of its batch waits"),
+                    // They may be rows of several batches, of which the first is the one held.
+                    (first, last) => {
+                        format!("rows {first} to {last}, counted from this batch on, wait")
                     }
-                    // It may hold rows of several batches, each of which has numbers of its own.
-                    rows => format!("a record of {rows} rows waits"),
                 };
                 let text = format!("{which}. {}", cause.text);
                 let cause = if alone { Cause::new(cause.code, text) } else { cause };

@@ -39,7 +39,7 @@ mod topic;
 pub use self::{
     budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
-    receipt::{Encoded, Outcome, Rows, Ticket},
+    receipt::{Encoded, Outcome, RejectedRows, Rows, Ticket},
     settings::Settings as SinkSettings,
     sink::Sink,
     status::{Health, State},

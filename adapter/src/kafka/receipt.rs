@@ -45,6 +45,11 @@ impl Rows {
         self.number(self.places(record).start)
     }
 
+    /// The last row of a record.
+    pub fn last(&self, record: u32) -> u32 {
+        self.number(self.places(record).end - 1)
+    }
+
     /// How many rows each record holds, if records hold several.
     pub fn counts(&self) -> impl Iterator<Item = u32> {
         self.ends.iter().scan(0, |before, end| Some(end - std::mem::replace(before, *end)))
@@ -86,10 +91,19 @@ pub enum Settled {
 /// How a batch ended: nothing in it means that every record is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Rows that the broker refused for good, with the cause; in no order.
-    pub rejected: Vec<(u32, Cause)>,
+    /// What the broker refused for good, record by record, in no order.
+    pub rejected: Vec<RejectedRows>,
     /// Why some records may be written or not.
     pub unknown: Option<Cause>,
+}
+
+/// A record that the broker refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRows {
+    /// Its rows, in order.
+    pub rows: Vec<u32>,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// Waits for the outcome of a batch.
@@ -191,8 +205,8 @@ impl Receipt {
             match settled {
                 Settled::Durable => {}
                 Settled::Rejected(cause) => {
-                    let rows = flight.encoded.rows.of(self.record);
-                    outcome.rejected.extend(rows.map(|row| (row, cause.clone())));
+                    let rows = flight.encoded.rows.of(self.record).collect();
+                    outcome.rejected.push(RejectedRows { rows, cause });
                 }
                 Settled::Unknown(cause) => outcome.unknown = Some(cause),
             }

@@ -36,16 +36,17 @@ impl BadRows {
         Self { named: decoded.rejected.clone(), total: decoded.rejected_total as u64 }
     }
 
-    /// Rows that the broker refused for good.
-    pub fn add_refused(&mut self, refused: Vec<(u32, Cause)>) {
-        let total = refused.len() as u64;
-        let rows = refused.into_iter().map(|(row, cause)| BadRow {
-            row,
+    /// Rows of a record that the broker refused for good, in their order; `offset` is the number of
+    /// this batch's first one.
+    pub fn add_refused(&mut self, rows: &[u32], offset: u32, cause: &Cause) {
+        // As many as may have names: a record can hold a million rows.
+        let named = rows.iter().take(NAMED_ROWS_MAX).map(|row| BadRow {
+            row: row - offset,
             column: String::new(),
             code: cause.code,
-            reason: cause.text,
+            reason: cause.text.clone(),
         });
-        self.add(rows, total);
+        self.add(named, rows.len() as u64);
     }
 
     pub(super) fn add(&mut self, rows: impl Iterator<Item = BadRow>, total: u64) {

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use crate::kafka::{
-    Cause, Encoded, Outcome, Share, Ticket,
+    Cause, Encoded, Outcome, RejectedRows, Share, Ticket,
     receipt::{Flight, Settled},
     share_out,
 };
@@ -22,7 +22,7 @@ async fn the_last_receipt_ends_the_flight() {
     assert!(!flight.receipt(1).settle(Settled::Durable));
     let cause = Cause::new("ROW_TOO_LARGE", "too large");
     assert!(flight.receipt(0).settle(Settled::Rejected(cause.clone())));
-    assert_eq!(ticket.outcome().await.rejected, [(0, cause)]);
+    assert_eq!(ticket.outcome().await.rejected, [RejectedRows { rows: vec![0], cause }]);
     assert_eq!(share.used_bytes(), 10);
     drop(flight);
     assert_eq!(share.used_bytes(), 0);

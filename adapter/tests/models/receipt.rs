@@ -69,8 +69,10 @@ fn whoever_settles_last_the_outcome_is_complete_when_the_ticket_wakes() {
         ];
         let all = settle(flight, how);
         let Outcome { mut rejected, unknown } = block_on(ticket.outcome());
-        rejected.sort_by_key(|(row, _)| *row);
-        assert_eq!(rejected, [(1, cause("A")), (3, cause("C"))]);
+        rejected.sort_by_key(|record| record.rows[0]);
+        let rejected: Vec<_> =
+            rejected.into_iter().map(|record| (record.rows, record.cause)).collect();
+        assert_eq!(rejected, [(vec![1], cause("A")), (vec![3], cause("C"))]);
         assert_eq!(unknown, Some(cause("B")));
         assert_eq!(all(), 1, "one record is the last");
         assert_eq!(share.used_bytes(), 0, "all room is given back");

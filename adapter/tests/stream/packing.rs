@@ -6,7 +6,7 @@ use kafka_output::{
     job::ErrorPolicy,
     kafka::{Cause, Delivery as _, receipt::Settled},
 };
-use proto::v1::{Batch, Open, Primitive, value::Kind};
+use proto::v1::{Batch, Open, Primitive, value::Kind, write_response::Message as Out};
 use tonic::Code;
 
 use crate::support::{
@@ -189,6 +189,56 @@ async fn rows_that_are_set_aside_keep_their_batch_and_number() {
         ]
     );
     assert_eq!(ack.rejected_total, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_came_before_the_topic_was_known_share_records_that_it_takes() {
+    for time in [Duration::ZERO, Duration::from_millis(1)] {
+        let bench = Bench::with(packing(1000, time)).await;
+        bench.kafka().set_partitions(None);
+        let (stream, _) = bench.engine().await.writer("w").await;
+        let rows: String = (0..100).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+        stream.batch(json(1, &rows)).await;
+        let waits = async || (bench.kafka().leaderless() > 0).then_some(());
+        until("a batch waits for the topic", waits).await;
+        bench.kafka().set_record_bytes_max(100);
+        bench.kafka().set_partitions(Some(&[true]));
+        bench.kafka().submitted(1).await;
+        let records = bench.kafka().records(0);
+        assert!(records.iter().all(|record| record.len() <= 100), "{records:?}");
+        assert_eq!(records.join("\n"), lines(0..100));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_refused_record_each_batch_names_a_hundred_rows_and_counts_all() {
+    let setup = Setup {
+        error_policy: ErrorPolicy::Drop,
+        keys: "packing: { rows: 1000000, bytes: 10 MB, time: 60s }",
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    let (mut stream, _) = bench.engine().await.writer("w").await;
+    let rows = |from: u32| (from..from + 500).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let texts: [String; 2] = [rows(0), rows(500)];
+    stream.batch(json(1, &texts[0])).await;
+    stream.batch(json(2, &texts[1])).await;
+    stream.half_close();
+    bench.kafka().submitted(1).await;
+    assert_eq!(bench.kafka().records(0), [lines(0..1000)]);
+    let refused = Cause::new("ROW_REFUSED", "the test says so");
+    bench.kafka().settle(0, |_| Settled::Rejected(refused.clone()));
+    let (said, end) = stream.rest().await;
+    end.unwrap();
+    let (mut named, mut total) = (Vec::new(), 0);
+    for out in said {
+        let Out::Ack(ack) = out else { continue };
+        total += ack.rejected_total;
+        named.extend(ack.rejected.iter().map(|bad| (bad.sequence, bad.row)));
+    }
+    let expected = (1..=2).flat_map(|sequence| (0..100).map(move |row| (sequence, row)));
+    assert!(named.into_iter().eq(expected));
+    assert_eq!(total, 1000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,10 @@
 //! A model of Kafka behind the seam [`Delivery`]: it keeps what it is given until the test says
 //! what became of it.
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -19,7 +22,7 @@ use super::{PATIENCE, in_time};
 /// The model. Flights are numbered from 0, in the order of their submission.
 pub struct ModelKafka {
     share: Share,
-    record_bytes_max: usize,
+    record_bytes_max: AtomicUsize,
     partitions: watch::Sender<Option<Arc<Partitions>>>,
     submitted: watch::Sender<usize>,
     state: Mutex<Model>,
@@ -47,7 +50,7 @@ impl ModelKafka {
         };
         Self {
             share,
-            record_bytes_max,
+            record_bytes_max: record_bytes_max.into(),
             partitions: watch::Sender::new(Some(leaders(&[true; 3]))),
             submitted: watch::Sender::new(0),
             state: Mutex::new(model),
@@ -144,6 +147,11 @@ impl ModelKafka {
         self.partitions.send_replace(leading.map(leaders));
     }
 
+    /// The longest record that the topic takes.
+    pub fn set_record_bytes_max(&self, bytes: usize) {
+        self.record_bytes_max.store(bytes, Ordering::SeqCst);
+    }
+
     /// The health of the output.
     pub fn set_health(&self, state: State, code: Option<&'static str>) {
         let cause = code.map(|code| Cause::new(code, "the test says so"));
@@ -169,7 +177,7 @@ impl Delivery for ModelKafka {
     }
 
     fn record_bytes_max(&self) -> usize {
-        self.record_bytes_max
+        self.record_bytes_max.load(Ordering::SeqCst)
     }
 
     fn prompt_within(&self) -> Duration {

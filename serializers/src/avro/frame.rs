@@ -89,7 +89,7 @@ impl Frame for Container<'_> {
         if !plain {
             self.compressor.compress(out.written(self.block), &mut self.compressed);
             let written = out.take_back(self.block);
-            out.waste(written.saturating_sub(self.compressed.len()));
+            out.save(written.saturating_sub(self.compressed.len()));
         }
         let block = if plain { out.written(self.block) } else { &self.compressed };
         let mut sizes = [0; 2 * varint::BYTES_MAX];

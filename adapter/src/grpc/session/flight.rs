@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::{CallError, End, Session, Taken, credit, rejected};
 use crate::{
-    kafka::{Cause, Outcome, Ticket},
+    kafka::{Outcome, RejectedRows, Ticket},
     output::{Accepted, BadRows},
     writers::{Lease, Progress},
 };
@@ -61,17 +61,17 @@ impl InFlight {
     }
 
     /// Tells each batch which of its rows the broker refused for good.
-    fn share_out(&mut self, refused: Vec<(u32, Cause)>) {
-        if refused.is_empty() {
-            return;
-        }
-        let mut of_each = vec![Vec::new(); self.batches.len()];
-        for (row, cause) in refused {
-            let index = self.batches.partition_point(|batch| batch.offset <= row) - 1;
-            of_each[index].push((row - self.batches[index].offset, cause));
-        }
-        for (batch, refused) in self.batches.iter_mut().zip(of_each) {
-            batch.aside.add_refused(refused);
+    fn share_out(&mut self, refused: &[RejectedRows]) {
+        for RejectedRows { rows, cause } in refused {
+            let mut rows = rows.as_slice();
+            while let Some(first) = rows.first() {
+                let index = self.batches.partition_point(|batch| batch.offset <= *first) - 1;
+                let next = self.batches.get(index + 1).map_or(u32::MAX, |next| next.offset);
+                let of_this = rows.partition_point(|row| *row < next);
+                let batch = &mut self.batches[index];
+                batch.aside.add_refused(&rows[..of_this], batch.offset, cause);
+                rows = &rows[of_this..];
+            }
         }
     }
 }
@@ -101,7 +101,7 @@ where
             let sequence = flight.first();
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
-        flight.share_out(outcome.rejected);
+        flight.share_out(&outcome.rejected);
         let waited = flight.since.elapsed();
         for batch in &mut flight.batches {
             batch.note(&mut self.lease.progress());
@@ -125,7 +125,7 @@ pub(super) async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unk
         if unknown {
             progress.maybe_written(flight.last());
         } else {
-            flight.share_out(outcome.rejected);
+            flight.share_out(&outcome.rejected);
             flight.batches.iter_mut().for_each(|batch| batch.note(&mut progress));
         }
     }
