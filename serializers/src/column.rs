@@ -11,7 +11,7 @@ use arrow_buffer::{ArrowNativeType, NullBuffer, i256};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::{
-    shape::{Members, Shape, is_text},
+    shape::{Members, Shape, has_zone, is_text, without_dictionary},
     style::Styled,
     time::Day,
 };
@@ -227,14 +227,10 @@ fn bind<'a>(shape: &Shape, array: &'a dyn Array) -> Column<'a> {
         }
         Shape::Map(key, value) => {
             let maps = array.as_map();
-            let mut key_type = maps.key_type();
-            while let DataType::Dictionary(_, value) = key_type {
-                key_type = value;
-            }
             Values::Map(Map {
                 bounds: Bounds::Small(maps.value_offsets()),
                 keys: Box::new(bind(key, maps.keys())),
-                keys_are_text: is_text(key_type),
+                keys_are_text: is_text(without_dictionary(maps.key_type())),
                 values: Box::new(bind(value, maps.values())),
             })
         }
@@ -301,7 +297,7 @@ fn bind_scalar(array: &dyn Array) -> Values<'_> {
                 Nanosecond => slice::<TimestampNanosecondType>(array),
             },
             unit: *unit,
-            utc: zone.as_deref().is_some_and(|zone| !zone.is_empty()),
+            utc: has_zone(zone.as_deref()),
             day: Cell::new(Day::EPOCH),
         }),
         DataType::Duration(unit) => Values::Int64(match unit {

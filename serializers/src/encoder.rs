@@ -76,7 +76,8 @@ impl Encoder {
         }
     }
 
-    /// The schema of the records as JSON, if the format has one: that of Avro.
+    /// The schema of the records as JSON, if the format has one: that of Avro. A given one is told
+    /// without the white space between its tokens, as containers bring it.
     pub fn avro_schema(&self) -> Option<&str> {
         match &self.kind {
             Kind::Avro(avro) => Some(avro.schema()),

@@ -209,10 +209,7 @@ impl Builder {
     }
 
     fn map_key(&self, key: &DataType) -> Result<(), PlanError> {
-        let mut inner = key;
-        while let DataType::Dictionary(_, value) = inner {
-            inner = value;
-        }
+        let inner = without_dictionary(key);
         if is_text(inner) || inner.is_integer() || *inner == DataType::Boolean {
             return Ok(());
         }
@@ -227,6 +224,19 @@ impl Builder {
 /// The path of a field of what `path` names.
 pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The type of the values that a dictionary's keys stand for, at last; any other type as it is.
+pub(crate) fn without_dictionary(mut of: &DataType) -> &DataType {
+    while let DataType::Dictionary(_, value) = of {
+        of = value;
+    }
+    of
+}
+
+/// Whether a timestamp's zone is one: empty text is none.
+pub(crate) fn has_zone(zone: Option<&str>) -> bool {
+    zone.is_some_and(|zone| !zone.is_empty())
 }
 
 /// Whether values of this type are text.

@@ -126,15 +126,25 @@ pub(crate) fn time_of_day(text: &mut [u8; 18], value: i64, unit: TimeUnit) -> Op
     (0..SECONDS_OF_DAY).contains(&seconds).then(|| clock(text, seconds as u32, fraction, unit))
 }
 
+/// How many of a unit are a second.
+pub(crate) const fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
 /// Whole seconds, and the rest in the unit.
 #[inline(always)]
 fn split(value: i64, unit: TimeUnit) -> (i64, u32) {
     // Written out for each unit, so that every division is by a constant.
     match unit {
         TimeUnit::Second => (value, 0),
-        TimeUnit::Millisecond => divide::<1_000>(value),
-        TimeUnit::Microsecond => divide::<1_000_000>(value),
-        TimeUnit::Nanosecond => divide::<1_000_000_000>(value),
+        TimeUnit::Millisecond => divide::<{ per_second(TimeUnit::Millisecond) }>(value),
+        TimeUnit::Microsecond => divide::<{ per_second(TimeUnit::Microsecond) }>(value),
+        TimeUnit::Nanosecond => divide::<{ per_second(TimeUnit::Nanosecond) }>(value),
     }
 }
 

@@ -30,8 +30,9 @@ impl Bound<'_> {
     }
 }
 
-/// The fields of a record, each with its number in the schema's tree.
-pub(super) type Fields<'a> = Vec<(usize, Bound<'a>)>;
+/// The fields of a record, each with the number of its column in the schema's tree; a constant has
+/// no column.
+pub(super) type Fields<'a> = Vec<(Option<usize>, Bound<'a>)>;
 
 /// What to do for every value.
 pub(super) enum Op<'a> {
@@ -136,12 +137,10 @@ pub(super) struct Map<'a> {
 /// Binds a record to the columns of a batch, or of a struct.
 pub(super) fn bind_record<'a>(plan: &'a Record, columns: &'a Struct<'a>) -> Fields<'a> {
     let bind_slot = |slot: &'a Slot| match slot {
-        Slot::Column(at, node) => (columns.first + at, bind(node, &columns.members[*at])),
-        // No fault has its path: a constant has none.
-        Slot::Constant(bytes) => (
-            columns.first,
-            Bound { nulls: None, tag: Tag::NONE, null: None, op: Op::Constant(bytes) },
-        ),
+        Slot::Column(at, node) => (Some(columns.first + at), bind(node, &columns.members[*at])),
+        Slot::Constant(bytes) => {
+            (None, Bound { nulls: None, tag: Tag::NONE, null: None, op: Op::Constant(bytes) })
+        }
     };
     plan.slots.iter().map(bind_slot).collect()
 }

@@ -7,10 +7,15 @@ use super::{
     plan::{Fit, Kind},
     schema::{Definition, Logical, Plain},
 };
-use crate::{records::RowErrorCode, rows::Fault, shape::is_text};
+use crate::{
+    records::RowErrorCode,
+    rows::Fault,
+    shape::{has_zone, is_text},
+    time::per_second,
+};
 
 /// How an Arrow type becomes a type of Avro's, or perhaps why it cannot.
-type Fits = Result<(Kind, Fit), Option<String>>;
+pub(super) type Fits = Result<(Kind, Fit), Option<String>>;
 
 /// The milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
@@ -207,8 +212,7 @@ fn to_temporal(of: &DataType, to: Logical) -> Fits {
             Ok(in_unit(time_of_day(*unit), *unit, Microsecond))
         }
         (DataType::Timestamp(from, zone), Logical::Timestamp { unit, local }) => {
-            let has_zone = zone.as_deref().is_some_and(|zone| !zone.is_empty());
-            match (has_zone, local) {
+            match (has_zone(zone.as_deref()), local) {
                 (true, true) => return Err(Some("it has a time zone".into())),
                 (false, false) => {
                     return Err(Some("it has no time zone: cast it to one with UTC".into()));
@@ -234,15 +238,8 @@ fn in_unit(check: Check, from: TimeUnit, to: TimeUnit) -> (Kind, Fit) {
         let reason = "the value has digits beyond the unit of its Avro type";
         return (Kind::Checked(check.per(from / to, reason)), Fit::Checked);
     }
-    let fit = if to / from == 1 { Fit::Own } else { Fit::Wider };
+    // Avro has no seconds: their own type is that of milliseconds.
+    let own = from.max(per_second(TimeUnit::Millisecond));
+    let fit = if to == own { Fit::Own } else { Fit::Wider };
     (Kind::Checked(check.times(to / from)), fit)
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
 }

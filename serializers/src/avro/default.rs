@@ -1,5 +1,7 @@
 //! The default of a field, as the bytes that a row without it gets.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{
@@ -10,102 +12,143 @@ use super::{
 /// How deep defaults may go: a record that is its own field's default never ends.
 const DEPTH_MAX: usize = 64;
 
-/// Appends `value` as the type `of` writes it. Fails with what is wrong.
-pub(super) fn encode(
-    schema: &Schema,
-    of: &Type,
-    value: &Value,
-    bytes: &mut Vec<u8>,
-) -> Result<(), String> {
-    Defaults { schema }.encode(of, value, bytes, 0)
-}
+/// How much may be read and written for all defaults of a schema: few characters can stand for
+/// any number of values, as every `{}` for a record brings the defaults of its fields.
+const WORK_MAX: usize = 1 << 22;
 
-struct Defaults<'a> {
+/// Writes the defaults of a schema.
+pub(super) struct Defaults<'a> {
     schema: &'a Schema,
+    bytes: Vec<u8>,
+    /// What is left of [`WORK_MAX`].
+    work_left: usize,
 }
 
-impl Defaults<'_> {
-    fn encode(
-        &self,
-        of: &Type,
-        value: &Value,
-        bytes: &mut Vec<u8>,
-        depth: usize,
-    ) -> Result<(), String> {
-        if depth > DEPTH_MAX {
-            return Err(format!("the default is nested deeper than {DEPTH_MAX} levels"));
+/// Why a default cannot be written.
+enum Wrong<'a> {
+    /// It is none of its type: a union goes on with its next branch.
+    Mismatch(Mismatch<'a>),
+    /// What no other branch mends.
+    Endless(String),
+}
+
+/// What is told only if no branch of a union takes the value.
+enum Mismatch<'a> {
+    Value(&'a Value, &'a Type),
+    SurplusMember(&'a str),
+    MissingMember(&'a str),
+}
+
+impl<'a> Defaults<'a> {
+    pub(super) fn new(schema: &'a Schema) -> Self {
+        Self { schema, bytes: Vec::new(), work_left: WORK_MAX }
+    }
+
+    /// `value` as the type `of` writes it. Fails with what is wrong.
+    pub(super) fn write(&mut self, of: &'a Type, value: &'a Value) -> Result<Vec<u8>, String> {
+        self.bytes.clear();
+        match self.value(of, value, 0) {
+            Ok(()) => Ok(self.bytes.clone()),
+            Err(Wrong::Endless(reason)) => Err(reason),
+            Err(Wrong::Mismatch(mismatch)) => Err(match mismatch {
+                Mismatch::Value(value, of) => {
+                    format!("the default {value} is no {}", self.schema.describe(of))
+                }
+                Mismatch::SurplusMember(name) => {
+                    format!("the default has a member `{name}`, the record no such field")
+                }
+                Mismatch::MissingMember(name) => format!("the default has no `{name}`"),
+            }),
         }
-        let wrong = || format!("the default {value} is no {}", self.schema.describe(of));
+    }
+
+    fn work(&mut self, amount: usize) -> Result<(), Wrong<'a>> {
+        let left = self.work_left.checked_sub(amount);
+        self.work_left = left.ok_or_else(|| {
+            Wrong::Endless("the defaults, and those within them, become too large".to_owned())
+        })?;
+        Ok(())
+    }
+
+    fn value(&mut self, of: &'a Type, value: &'a Value, depth: usize) -> Result<(), Wrong<'a>> {
+        if depth > DEPTH_MAX {
+            let reason = format!("the default is nested deeper than {DEPTH_MAX} levels");
+            return Err(Wrong::Endless(reason));
+        }
+        self.work(1 + value.as_str().map_or(0, str::len))?;
+        let wrong = || Wrong::Mismatch(Mismatch::Value(value, of));
         match of {
-            Type::Plain(plain, _) => encode_plain(*plain, value, bytes).ok_or_else(wrong),
+            Type::Plain(plain, _) => {
+                encode_plain(*plain, value, &mut self.bytes).ok_or_else(wrong)?;
+            }
             Type::Array(items) => {
                 let list = value.as_array().ok_or_else(wrong)?;
                 if !list.is_empty() {
-                    varint::append(bytes, list.len() as i64);
+                    varint::append(&mut self.bytes, list.len() as i64);
                 }
                 for item in list {
-                    self.encode(items, item, bytes, depth + 1)?;
+                    self.value(items, item, depth + 1)?;
                 }
-                bytes.push(0);
-                Ok(())
+                self.bytes.push(0);
             }
             Type::Map(values) => {
                 let entries = value.as_object().ok_or_else(wrong)?;
                 if !entries.is_empty() {
-                    varint::append(bytes, entries.len() as i64);
+                    varint::append(&mut self.bytes, entries.len() as i64);
                 }
                 for (key, value) in entries {
-                    append_text(bytes, key.as_bytes());
-                    self.encode(values, value, bytes, depth + 1)?;
+                    self.work(key.len())?;
+                    append_text(&mut self.bytes, key.as_bytes());
+                    self.value(values, value, depth + 1)?;
                 }
-                bytes.push(0);
-                Ok(())
+                self.bytes.push(0);
             }
             // Avro 1.12: the first branch that the value is of; before, that had to be the first.
             Type::Union(branches) => {
-                let len = bytes.len();
+                let len = self.bytes.len();
                 for (at, branch) in branches.iter().enumerate() {
-                    varint::append(bytes, at as i64);
-                    if self.encode(branch, value, bytes, depth + 1).is_ok() {
-                        return Ok(());
+                    varint::append(&mut self.bytes, at as i64);
+                    match self.value(branch, value, depth + 1) {
+                        Err(Wrong::Mismatch(_)) => self.bytes.truncate(len),
+                        done => return done,
                     }
-                    bytes.truncate(len);
                 }
-                Err(wrong())
+                return Err(wrong());
             }
             Type::Named(number) => match &self.schema.named[*number].definition {
                 Definition::Record(_) => {
-                    self.record(*number, value.as_object().ok_or_else(wrong)?, bytes, depth)
+                    self.record(*number, value.as_object().ok_or_else(wrong)?, depth)?;
                 }
                 Definition::Enum(symbols) => {
+                    self.work(symbols.len())?;
                     let symbol = symbols.iter().position(|s| Some(s.as_str()) == value.as_str());
-                    varint::append(bytes, symbol.ok_or_else(wrong)? as i64);
-                    Ok(())
+                    varint::append(&mut self.bytes, symbol.ok_or_else(wrong)? as i64);
                 }
                 Definition::Fixed(size, _) => {
                     let value = byte_text(value).filter(|b| b.len() == *size).ok_or_else(wrong)?;
-                    bytes.extend(value);
-                    Ok(())
+                    self.bytes.extend(value);
                 }
             },
         }
+        Ok(())
     }
 
     fn record(
-        &self,
+        &mut self,
         number: usize,
-        members: &serde_json::Map<String, Value>,
-        bytes: &mut Vec<u8>,
+        members: &'a serde_json::Map<String, Value>,
         depth: usize,
-    ) -> Result<(), String> {
+    ) -> Result<(), Wrong<'a>> {
         let fields = self.schema.fields(number);
-        if let Some(name) = members.keys().find(|name| fields.iter().all(|f| f.name != **name)) {
-            return Err(format!("the default has a member `{name}`, the record no such field"));
+        self.work(fields.len() + members.len())?;
+        let names: HashSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        if let Some(name) = members.keys().find(|name| !names.contains(name.as_str())) {
+            return Err(Wrong::Mismatch(Mismatch::SurplusMember(name)));
         }
         for field in fields {
             let value = members.get(&field.name).or(field.default.as_ref());
-            let value = value.ok_or_else(|| format!("the default has no `{}`", field.name))?;
-            self.encode(&field.of, value, bytes, depth + 1)?;
+            let missing = || Wrong::Mismatch(Mismatch::MissingMember(&field.name));
+            self.value(&field.of, value.ok_or_else(missing)?, depth + 1)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::names::{Names, field_names, is_legal_path};
-use crate::shape::PlanError;
+use crate::shape::{PlanError, has_zone, without_dictionary};
 
 /// The JSON of a record `name` with a field for every column. The columns' types are checked.
 pub(super) fn derive(
@@ -71,14 +71,14 @@ impl Deriver {
 
     /// The type of a field, of an array's item or of a map's value; `name` is for a named type.
     fn field_type(&mut self, field: &Field, name: &str) {
-        let union = field.is_nullable() && *inner(field.data_type()) != DataType::Null;
+        let union = field.is_nullable() && *without_dictionary(field.data_type()) != DataType::Null;
         self.json.push_str(if union { "[\"null\"," } else { "" });
         self.value_type(field.data_type(), name);
         self.json.push_str(if union { "]" } else { "" });
     }
 
     fn value_type(&mut self, of: &DataType, name: &str) {
-        match inner(of) {
+        match without_dictionary(of) {
             DataType::Struct(fields) => {
                 let name = self.types.take(name.to_owned());
                 self.write(format_args!("{{\"type\":\"record\",\"name\":\"{name}\""));
@@ -139,8 +139,7 @@ impl Deriver {
                 return;
             }
             DataType::Timestamp(unit, zone) => {
-                let has_zone = zone.as_deref().is_some_and(|zone| !zone.is_empty());
-                let local = if has_zone { "" } else { "local-" };
+                let local = if has_zone(zone.as_deref()) { "" } else { "local-" };
                 let unit = match unit {
                     TimeUnit::Second | TimeUnit::Millisecond => "millis",
                     TimeUnit::Microsecond => "micros",
@@ -161,12 +160,4 @@ impl Deriver {
         }
         self.json.push('}');
     }
-}
-
-/// What a dictionary's keys stand for.
-fn inner(mut of: &DataType) -> &DataType {
-    while let DataType::Dictionary(_, value) = of {
-        of = value;
-    }
-    of
 }

@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod plan;
 mod schema;
+mod text;
 mod value;
 mod varint;
 
@@ -62,6 +63,7 @@ impl AvroEncoder {
         let tree = Tree::build(fields)?;
         let text = options.text(fields)?;
         let schema = Schema::parse(&text)?;
+        let text = text::minify(&text);
         let plan = plan::plan(&schema, fields, &tree.root)?;
         let fingerprint = schema.fingerprint();
         let framing = match options.framing {
@@ -146,7 +148,8 @@ impl AvroOptions {
             AvroSchema::Derived { name, namespace } => {
                 derive::derive(fields, name, namespace.as_deref())
             }
-            AvroSchema::Given(text) => Ok(text.clone()),
+            // Editors may put a byte order mark before a file's text.
+            AvroSchema::Given(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()),
         }
     }
 }

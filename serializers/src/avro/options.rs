@@ -152,7 +152,8 @@ pub enum AvroSchema {
     /// | fixed size binary | `fixed` of its size (`uuid` too), `bytes` |
     ///
     /// Of a union's branches the one that fits best is taken, for the whole column: the table's
-    /// type before a wider one, that before one whose values must be checked, then the first.
+    /// type before a wider one, that before one whose values must be checked, then the first. A
+    /// record, array or map fits as its worst part does.
     Given(String),
 }
 

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_schema::TimeUnit;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    default,
+    default::Defaults,
     names::{is_legal, is_legal_path},
     schema::{Definition, Field, Logical, Named, Plain, Schema, Type},
+    text,
 };
 use crate::shape::{DEPTH_MAX, PlanError};
 
@@ -24,14 +24,14 @@ type Parsed<T> = Result<T, PlanError>;
 
 impl Schema {
     /// Reads the text of an `.avsc` file.
-    pub(super) fn parse(text: &str) -> Parsed<Self> {
+    pub(super) fn parse(json: &str) -> Parsed<Self> {
         let mut parser = Parser::default();
-        if json_depth(text) > JSON_NESTED_MAX {
+        if text::depth(json) > JSON_NESTED_MAX {
             let reason = format!("its JSON is nested deeper than {JSON_NESTED_MAX} levels");
             return Err(parser.invalid(reason));
         }
         let json =
-            read(text).map_err(|error| parser.invalid(format!("it is not JSON: {error}")))?;
+            text::read(json).map_err(|error| parser.invalid(format!("it is not JSON: {error}")))?;
         let root = parser.schema(&json, None, 0)?;
         let Type::Named(root) = root else {
             return Err(parser.invalid("a row is a record, so the top level must be one"));
@@ -39,52 +39,32 @@ impl Schema {
         if !matches!(parser.named[root].definition, Definition::Record(_)) {
             return Err(parser.invalid("a row is a record, so the top level must be one"));
         }
-        let schema = Self { named: parser.named, root };
-        schema.check_defaults()?;
+        let mut schema = Self { named: parser.named, root };
+        schema.write_defaults()?;
         Ok(schema)
     }
 
-    /// Whether every default is a value of its field. Only now are all types known.
-    fn check_defaults(&self) -> Parsed<()> {
+    /// Writes every default as a value of its field. Only now are all types known.
+    fn write_defaults(&mut self) -> Parsed<()> {
+        let mut defaults = Defaults::new(self);
+        let mut written = Vec::new();
         for (number, Named { name, .. }) in self.named.iter().enumerate() {
-            for field in self.fields(number) {
+            for (at, field) in self.fields(number).iter().enumerate() {
                 let Some(value) = &field.default else { continue };
-                default::encode(self, &field.of, value, &mut Vec::new()).map_err(|reason| {
-                    PlanError::AvroSchemaInvalid {
-                        at: format!("{name}.{}.default", field.name),
-                        reason,
-                    }
+                let bytes = defaults.write(&field.of, value).map_err(|reason| {
+                    let at = format!("{name}.{}.default", field.name);
+                    PlanError::AvroSchemaInvalid { at, reason }
                 })?;
+                written.push((number, at, bytes));
+            }
+        }
+        for (number, at, bytes) in written {
+            if let Definition::Record(fields) = &mut self.named[number].definition {
+                fields[at].default_bytes = Some(bytes.into());
             }
         }
         Ok(())
     }
-}
-
-/// How deep brackets and braces are nested, outside of strings.
-fn json_depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// Reads JSON without the reader's own limit, of which 32 nested records are too deep.
-fn read(text: &str) -> serde_json::Result<Value> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.disable_recursion_limit();
-    let json = Value::deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(json)
 }
 
 #[derive(Default)]
@@ -133,12 +113,12 @@ impl Parser {
         if let Some(plain) = Plain::from_name(name) {
             return Ok(Type::Plain(plain, None));
         }
-        // A name without dots is of the namespace around it, or of none.
+        // A name without dots is of the namespace around it, even if there is none of that name.
         let full = match namespace {
             Some(namespace) if !name.contains('.') => format!("{namespace}.{name}"),
             _ => name.to_owned(),
         };
-        let number = self.by_name.get(&full).or_else(|| self.by_name.get(name));
+        let number = self.by_name.get(&full);
         let reason = || self.invalid(format!("`{full}` is no type, nor a name defined before"));
         number.map(|&number| Type::Named(number)).ok_or_else(reason)
     }
@@ -205,12 +185,15 @@ impl Parser {
         let Some(name) = object.get("name").and_then(Value::as_str) else {
             return Err(self.invalid("it has no `name`"));
         };
-        let own = object.get("namespace").and_then(Value::as_str);
+        let own = self.text(object, "namespace")?;
         let full = match own.or(namespace).filter(|namespace| !namespace.is_empty()) {
             Some(namespace) if !name.contains('.') => format!("{namespace}.{name}"),
             _ => name.to_owned(),
         };
-        if !is_legal_path(&full) || Plain::from_name(&full).is_some() {
+        if Plain::from_name(&full).is_some() {
+            return Err(self.invalid(format!("`{full}` is a type of Avro's: choose another name")));
+        }
+        if !is_legal_path(&full) {
             let rule = "parts of A-Z, a-z, 0-9 and _, not beginning with a digit";
             return Err(self.invalid(format!("`{full}` is no legal name: {rule}")));
         }
@@ -251,20 +234,23 @@ impl Parser {
     }
 
     fn field(&mut self, json: &Value, namespace: Option<&str>, depth: usize) -> Parsed<Field> {
-        let Some(name) = json.get("name").and_then(Value::as_str) else {
+        let Some((object, name)) =
+            json.as_object().and_then(|object| Some((object, object.get("name")?.as_str()?)))
+        else {
             return Err(self.invalid("it has no `name`"));
         };
         if !is_legal(name) {
             return Err(self.invalid(format!("`{name}` is no legal name")));
         }
-        let Some(of) = json.get("type") else {
+        let Some(of) = object.get("type") else {
             return Err(self.invalid(format!("field `{name}` has no `type`")));
         };
-        let aliases = self.strings(json.get("aliases"), "aliases")?;
+        let aliases = self.strings(object.get("aliases"), "aliases")?;
         let of = self.below("type", |parser| parser.schema(of, namespace, depth + 1))?;
-        let arrow_name = json.get("arrowName").and_then(Value::as_str).map(str::to_owned);
-        let default = json.get("default").cloned();
-        Ok(Field { name: name.to_owned(), aliases, arrow_name, of, default })
+        let arrow_name = self.text(object, "arrowName")?.map(str::to_owned);
+        let default = object.get("default").cloned();
+        let name = name.to_owned();
+        Ok(Field { name, aliases, arrow_name, of, default, default_bytes: None })
     }
 
     fn symbols(&mut self, of: &Map<String, Value>, namespace: Option<&str>) -> Parsed<Type> {
@@ -275,6 +261,11 @@ impl Parser {
         let mut seen = HashSet::new();
         if let Some(symbol) = symbols.iter().find(|s| !is_legal(s) || !seen.insert(s.as_str())) {
             return Err(self.invalid(format!("symbol `{symbol}` is not legal or occurs twice")));
+        }
+        if let Some(default) = of.get("default")
+            && symbols.iter().all(|symbol| Some(symbol.as_str()) != default.as_str())
+        {
+            return Err(self.invalid(format!("the default {default} is none of the symbols")));
         }
         let (number, _) = self.define(of, namespace, Definition::Enum(symbols))?;
         Ok(Type::Named(number))
@@ -289,6 +280,15 @@ impl Parser {
         let logical = self.logical(of, None, size)?;
         let (number, _) = self.define(of, namespace, Definition::Fixed(size, logical))?;
         Ok(Type::Named(number))
+    }
+
+    /// The text of an attribute. Null is as good as none.
+    fn text<'a>(&self, object: &'a Map<String, Value>, key: &str) -> Parsed<Option<&'a str>> {
+        match object.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.invalid(format!("`{key}` must be a string"))),
+        }
     }
 
     fn strings(&self, list: Option<&Value>, key: &str) -> Parsed<Vec<String>> {

@@ -3,14 +3,13 @@
 //! A derived schema and a given one go the same way. All differences are gathered before the
 //! schema is refused.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ptr, sync::Arc};
 
 use arrow_schema::{DataType, Fields};
 
 use super::{
-    convert::{self, Check},
+    convert::{self, Check, Fits},
     decimal::Decimal,
-    default,
     schema::{self, Definition, Plain, Schema, Type},
 };
 use crate::shape::{Members, PlanError, Shape, join};
@@ -35,7 +34,7 @@ pub(super) enum Slot {
     /// The column of this place among its siblings.
     Column(usize, Node),
     /// The same in every row: a default.
-    Constant(Box<[u8]>),
+    Constant(Arc<[u8]>),
 }
 
 /// What is written for a value.
@@ -109,8 +108,8 @@ pub(super) fn plan(
     fields: &Fields,
     members: &Members,
 ) -> Result<Record, PlanError> {
-    let mut planner = Planner { schema, path: String::new(), differences: Vec::new() };
-    let record = planner.record(fields, members, schema.fields(schema.root));
+    let mut planner = Planner::new(schema);
+    let (record, _) = planner.record(fields, members, schema.fields(schema.root));
     match planner.differences {
         differences if differences.is_empty() => Ok(record),
         differences => Err(PlanError::AvroSchemaMismatch { differences }),
@@ -122,9 +121,16 @@ struct Planner<'a> {
     /// Where we are among the columns.
     path: String,
     differences: Vec<AvroDifference>,
+    /// The best branches found so far, if any, for a part of the columns and a union: records that
+    /// refer to one another would be tried anew on every level, twice as often on each.
+    branches: HashMap<(*const Shape, *const Type), Option<usize>>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self { schema, path: String::new(), differences: Vec::new(), branches: HashMap::new() }
+    }
+
     fn differ(&mut self, reason: String) {
         self.differences.push(AvroDifference { column: self.path.clone(), reason });
     }
@@ -136,19 +142,29 @@ impl Planner<'_> {
         planned
     }
 
-    fn record(&mut self, columns: &Fields, members: &Members, fields: &[schema::Field]) -> Record {
+    /// A record fits as its worst field does.
+    fn record(
+        &mut self,
+        columns: &Fields,
+        members: &Members,
+        fields: &[schema::Field],
+    ) -> (Record, Fit) {
         let chosen = choose_columns(columns, fields);
         let mut slots = Vec::with_capacity(fields.len());
+        let mut worst = Fit::Own;
         for (field, &column) in fields.iter().zip(&chosen) {
             let name = column.map_or(&field.name, |at| columns[at].name());
             let slot = self.below(join(&self.path, name), |planner| match column {
                 Some(at) => planner
                     .node(columns[at].data_type(), &members.shapes[at], &field.of)
-                    .map(|node| Slot::Column(at, node)),
-                None => planner.constant(field),
+                    .map(|(node, fit)| (Slot::Column(at, node), fit)),
+                None => planner.constant(field).map(|bytes| (Slot::Constant(bytes), Fit::Own)),
             });
             // Without it the plan is incomplete, but then there is a difference too.
-            slots.extend(slot);
+            if let Some((slot, fit)) = slot {
+                slots.push(slot);
+                worst = worst.max(fit);
+            }
         }
         let mut surplus = vec![true; columns.len()];
         chosen.iter().flatten().for_each(|at| surplus[*at] = false);
@@ -159,73 +175,87 @@ impl Planner<'_> {
                 });
             }
         }
-        Record { slots }
+        (Record { slots }, worst)
     }
 
     /// What stands for a field that has no column.
-    fn constant(&mut self, field: &schema::Field) -> Option<Slot> {
-        let mut bytes = Vec::new();
-        match (&field.default, null_branch(&field.of)) {
-            (Some(value), _) => default::encode(self.schema, &field.of, value, &mut bytes)
-                .expect("defaults are checked with the schema"),
-            (None, Some(tag)) => bytes.extend(&tag.bytes[..tag.len.into()]),
+    fn constant(&mut self, field: &schema::Field) -> Option<Arc<[u8]>> {
+        match (&field.default_bytes, null_branch(&field.of)) {
+            (Some(bytes), _) => Some(bytes.clone()),
+            (None, Some(tag)) => Some(tag.bytes[..tag.len.into()].into()),
             (None, None) => {
                 self.differ(
                     "is a field without a column, that has no default and takes no null".into(),
                 );
-                return None;
+                None
             }
         }
-        Some(Slot::Constant(bytes.into()))
     }
 
-    fn node(&mut self, of: &DataType, shape: &Shape, to: &Type) -> Option<Node> {
+    fn node(&mut self, of: &DataType, shape: &Shape, to: &Type) -> Option<(Node, Fit)> {
         if let (DataType::Dictionary(_, value), Shape::Dictionary(shape)) = (of, shape) {
             return self.node(value, shape, to);
         }
         let null = null_branch(to);
         if *of == DataType::Null && null.is_some() {
-            return Some(Node { value: Tag::NONE, null, kind: Kind::Null });
+            return Some((Node { value: Tag::NONE, null, kind: Kind::Null }, Fit::Own));
         }
         let Type::Union(branches) = to else {
-            let (kind, _) = self.kind(of, shape, to)?;
-            return Some(Node { value: Tag::NONE, null, kind });
+            let (kind, fit) = self.kind(of, shape, to)?;
+            return Some((Node { value: Tag::NONE, null, kind }, fit));
         };
-        let (branch, kind) = self.best_branch(of, shape, branches, to)?;
-        Some(Node { value: Tag::branch(branch), null, kind })
+        let branch = self.branch(of, shape, branches, to)?;
+        let (kind, fit) = self.kind(of, shape, &branches[branch])?;
+        Some((Node { value: Tag::branch(branch), null, kind }, fit))
     }
 
-    /// The branch that takes a column best, and how.
-    fn best_branch(
+    /// The branch that a column takes, or none after telling why.
+    fn branch(
         &mut self,
         of: &DataType,
         shape: &Shape,
         branches: &[Type],
         union: &Type,
-    ) -> Option<(usize, Kind)> {
+    ) -> Option<usize> {
         let taking = |branch: &&Type| !matches!(branch, Type::Plain(Plain::Null, _));
         if branches.iter().filter(taking).count() == 1 {
-            let at = branches.iter().position(|branch| taking(&branch))?;
             // Its own differences say more than that no branch fits.
-            return self.kind(of, shape, &branches[at]).map(|(kind, _)| (at, kind));
+            return branches.iter().position(|branch| taking(&branch));
         }
-        let mut best: Option<(usize, Kind, Fit)> = None;
+        let key = (ptr::from_ref(shape), ptr::from_ref(union));
+        let best = match self.branches.get(&key) {
+            Some(best) => *best,
+            None => {
+                let best = self.best_branch(of, shape, branches);
+                self.branches.insert(key, best);
+                best
+            }
+        };
+        if best.is_none() {
+            let union = self.schema.describe(union);
+            self.differ(format!("is {of}, which no branch of the schema's {union} takes"));
+        }
+        best
+    }
+
+    /// The first of the branches that fit best.
+    fn best_branch(&mut self, of: &DataType, shape: &Shape, branches: &[Type]) -> Option<usize> {
+        let mut best = None;
         let known = self.differences.len();
         for (at, branch) in branches.iter().enumerate() {
             let planned = self.kind(of, shape, branch);
             let fits = self.differences.len() == known;
             self.differences.truncate(known);
-            if let Some((kind, fit)) = planned.filter(|_| fits)
-                && best.as_ref().is_none_or(|(_, _, best)| fit < *best)
+            if let Some((_, fit)) = planned.filter(|_| fits)
+                && best.is_none_or(|(_, best)| fit < best)
             {
-                best = Some((at, kind, fit));
+                best = Some((at, fit));
+            }
+            if fits && matches!(best, Some((_, Fit::Own))) {
+                break;
             }
         }
-        if best.is_none() {
-            let union = self.schema.describe(union);
-            self.differ(format!("is {of}, which no branch of the schema's {union} takes"));
-        }
-        best.map(|(at, kind, _)| (at, kind))
+        best.map(|(at, _)| at)
     }
 
     /// How a column becomes a type that is no union.
@@ -234,13 +264,14 @@ impl Planner<'_> {
             Type::Named(number) => Some(&self.schema.named[*number].definition),
             _ => None,
         };
-        let kind = match (shape, of, to, named) {
+        match (shape, of, to, named) {
             (Shape::Struct(members), DataType::Struct(columns), _, Some(definition)) => {
                 match definition {
                     Definition::Record(fields) => {
-                        Kind::Record(self.record(columns, members, fields))
+                        let (record, fit) = self.record(columns, members, fields);
+                        Some((Kind::Record(record), fit))
                     }
-                    Definition::Enum(_) | Definition::Fixed(..) => return self.unfit(of, to, None),
+                    Definition::Enum(_) | Definition::Fixed(..) => self.unfit(of, to, None),
                 }
             }
             (Shape::List(shape), _, Type::Array(to), _) => {
@@ -251,33 +282,32 @@ impl Planner<'_> {
                     return self.unfit(of, to, None);
                 };
                 let path = format!("{}[]", self.path);
-                let node = self.below(path, |planner| planner.node(item.data_type(), shape, to));
-                Kind::Array(Box::new(node?))
+                self.below(path, |planner| planner.node(item.data_type(), shape, to))
+                    .map(|(item, fit)| (Kind::Array(Box::new(item)), fit))
             }
             (Shape::Map(_, shape), DataType::Map(entries, _), Type::Map(to), _) => {
                 let DataType::Struct(entries) = entries.data_type() else {
                     return self.unfit(of, to, None);
                 };
                 let path = format!("{}[].value", self.path);
-                let node =
-                    self.below(path, |planner| planner.node(entries[1].data_type(), shape, to));
-                Kind::Map(Box::new(node?))
+                self.below(path, |planner| planner.node(entries[1].data_type(), shape, to))
+                    .map(|(value, fit)| (Kind::Map(Box::new(value)), fit))
             }
             (Shape::Scalar | Shape::Json, _, _, Some(definition)) => {
-                return match convert::to_named(of, definition) {
-                    Ok(fits) => Some(fits),
-                    Err(hint) => self.unfit(of, to, hint),
-                };
+                self.converted(convert::to_named(of, definition), of, to)
             }
             (Shape::Scalar | Shape::Json, _, Type::Plain(plain, logical), _) => {
-                return match convert::to_plain(of, *plain, *logical) {
-                    Ok(fits) => Some(fits),
-                    Err(hint) => self.unfit(of, to, hint),
-                };
+                self.converted(convert::to_plain(of, *plain, *logical), of, to)
             }
-            _ => return self.unfit(of, to, None),
-        };
-        Some((kind, Fit::Own))
+            _ => self.unfit(of, to, None),
+        }
+    }
+
+    fn converted(&mut self, fits: Fits, of: &DataType, to: &Type) -> Option<(Kind, Fit)> {
+        match fits {
+            Ok(fits) => Some(fits),
+            Err(hint) => self.unfit(of, to, hint),
+        }
     }
 
     fn unfit<T>(&mut self, of: &DataType, to: &Type, hint: Option<String>) -> Option<T> {
@@ -311,4 +341,65 @@ fn choose_columns(columns: &Fields, fields: &[schema::Field]) -> Vec<Option<usiz
         }
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, TimeUnit};
+
+    use super::*;
+    use crate::{avro::derive::derive, shape::Tree};
+
+    #[test]
+    fn derived_types_fit_best() {
+        use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+        let units = [Second, Millisecond, Microsecond, Nanosecond];
+        let mut types = vec![
+            DataType::Null,
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int16,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::UInt8,
+            DataType::UInt16,
+            DataType::UInt32,
+            DataType::UInt64,
+            DataType::Float16,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Decimal32(9, 2),
+            DataType::Decimal64(18, -2),
+            DataType::Decimal128(5, 9),
+            DataType::Decimal256(76, 0),
+            DataType::Utf8,
+            DataType::LargeUtf8,
+            DataType::Utf8View,
+            DataType::Binary,
+            DataType::LargeBinary,
+            DataType::BinaryView,
+            DataType::FixedSizeBinary(3),
+            DataType::Date32,
+            DataType::Date64,
+            DataType::Time32(Second),
+            DataType::Time32(Millisecond),
+            DataType::Time64(Microsecond),
+            DataType::Time64(Nanosecond),
+        ];
+        types.extend(units.map(DataType::Duration));
+        types.extend(units.map(|unit| DataType::Timestamp(unit, None)));
+        types.extend(units.map(|unit| DataType::Timestamp(unit, Some("UTC".into()))));
+        let member = Field::new("m", DataType::Time32(Second), true);
+        types.push(DataType::Struct(vec![member].into()));
+        types.push(DataType::new_large_list(DataType::UInt64, true));
+        types.push(DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)));
+        for of in types {
+            let fields = Fields::from(vec![Field::new("v", of.clone(), true)]);
+            let tree = Tree::build(&fields).unwrap();
+            let schema = Schema::parse(&derive(&fields, "Row", None).unwrap()).unwrap();
+            let mut planner = Planner::new(&schema);
+            let (_, fit) = planner.record(&fields, &tree.root, schema.fields(schema.root));
+            assert_eq!((fit, planner.differences), (Fit::Own, vec![]), "{of}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! An Avro schema: what its JSON means, its canonical form and its fingerprint.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use arrow_schema::TimeUnit;
 use serde_json::Value;
@@ -40,6 +40,8 @@ pub(super) struct Field {
     pub(super) arrow_name: Option<String>,
     pub(super) of: Type,
     pub(super) default: Option<Value>,
+    /// The default as it is written.
+    pub(super) default_bytes: Option<Arc<[u8]>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,11 @@ const SHORT_BYTES_MAX: usize = TEXT_BYTES + 1;
 /// Writes the fields of a row.
 pub(super) fn record(out: &mut Output, fields: &Fields, row: usize) -> Written {
     for (number, field) in fields {
-        value(out, field, row).map_err(|fault| fault.at(Step::Field(*number)))?;
+        value(out, field, row).map_err(|fault| match number {
+            Some(number) => fault.at(Step::Field(*number)),
+            // What is too large with a constant is the record around it.
+            None => fault,
+        })?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use apache_avro::{Reader, types::Value};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field};
 use serializers::{
-    AvroCodec, AvroFraming, Encoder, Format, Limits, Packing, Records, RowErrorCode,
+    AvroCodec, AvroFraming, AvroOptions, AvroSchema, Encoder, Format, Limits, Packing, Records,
+    RowErrorCode,
 };
 
 use crate::{CODECS, WIDE, batch_of, encode, framed, one, raw};
@@ -194,4 +195,24 @@ fn the_sync_marker_tells_schemas_apart() {
             assert!(marker[..8] != other[..8] && marker[8..] != other[8..]);
         }
     }
+}
+
+#[test]
+fn a_given_schema_is_brought_without_white_space() {
+    let given = "\u{feff}{\"type\" : \"record\",\r\n\t\"name\":\"R\", \"doc\": \"a \\\" \\\\\", \
+                 \"fields\": [ {\"name\":\"v\",\"type\":\"string\", \"aliases\": [\"w x\"]} ] }\n";
+    let expected = "{\"type\":\"record\",\"name\":\"R\",\"doc\":\"a \\\" \\\\\",\
+                    \"fields\":[{\"name\":\"v\",\"type\":\"string\",\"aliases\":[\"w x\"]}]}";
+    let options = AvroOptions {
+        schema: AvroSchema::Given(given.to_owned()),
+        framing: AvroFraming::Container { codec: AvroCodec::Null },
+    };
+    assert_eq!(options.check(), Ok(()));
+    let batch = one(Arc::new(StringArray::from(vec!["x"])), false);
+    let format = Format::Avro(options);
+    let encoder = Encoder::compile(&format, batch.schema_ref()).unwrap();
+    assert_eq!(encoder.avro_schema(), Some(expected));
+    let records = encode(&format, &batch);
+    let found = records.record(0).windows(expected.len()).any(|part| part == expected.as_bytes());
+    assert!(found, "{:?}", String::from_utf8_lossy(records.record(0)));
 }

@@ -14,7 +14,7 @@ fn record(fields: &str) -> String {
 
 /// What a column becomes as a type that is given.
 #[track_caller]
-fn check(array: impl Array + 'static, of: &str, expected: &[&str]) {
+pub(crate) fn check(array: impl Array + 'static, of: &str, expected: &[&str]) {
     let schema = record(&format!(r#"{{"name":"v","type":{of}}}"#));
     assert_eq!(rows(&encode(&given(&schema), &one(Arc::new(array), true))), expected);
 }
@@ -31,13 +31,13 @@ fn differences(schema: &str, batch: &RecordBatch) -> Vec<String> {
 
 /// Why a column cannot become a type that is given.
 #[track_caller]
-fn refused(array: impl Array + 'static, of: &str, reason: &str) {
+pub(crate) fn refused(array: impl Array + 'static, of: &str, reason: &str) {
     let schema = record(&format!(r#"{{"name":"v","type":{of}}}"#));
     assert_eq!(differences(&schema, &one(Arc::new(array), true)), [reason]);
 }
 
-const INT: &str = "\"int\"";
-const LONG: &str = "\"long\"";
+pub(crate) const INT: &str = "\"int\"";
+pub(crate) const LONG: &str = "\"long\"";
 const FLOAT: &str = "\"float\"";
 const DOUBLE: &str = "\"double\"";
 
@@ -206,32 +206,6 @@ fn times_change_their_unit_without_losing_digits() {
     // A logical type that nobody knows, or on another type, does not count.
     check(Int64Array::from(vec![1]), &logical("long", "date"), &["02"]);
     check(Int64Array::from(vec![1]), &logical("long", "fortnights"), &["02"]);
-}
-
-#[test]
-fn the_best_branch_of_a_union_is_taken() {
-    let union = r#"["null","string","double","long","int"]"#;
-    check(Int64Array::from(vec![Some(1), None]), union, &["0602", "00"]);
-    check(Int32Array::from(vec![1]), union, &["0802"]);
-    check(UInt64Array::from(vec![1]), union, &["04000000000000f03f"]);
-    check(Float32Array::from(vec![1.0]), union, &["04000000000000f03f"]);
-    check(NullArray::new(1), union, &["00"]);
-    refused(
-        BooleanArray::from(vec![true]),
-        union,
-        "v is Boolean, which no branch of the schema's [null, string, double, long, int] takes",
-    );
-    // Of one branch its own difference is told.
-    refused(
-        BooleanArray::from(vec![true]),
-        r#"["null","int"]"#,
-        "v is Boolean and the schema's int",
-    );
-    // A branch number of two bytes.
-    let fixed = |n: usize| format!(r#"{{"type":"fixed","name":"F{n}","size":{n}}}"#);
-    let many: Vec<String> = (0..100).map(fixed).collect();
-    let bytes = FixedSizeBinaryArray::try_from_iter([[9_u8; 70]].iter()).unwrap();
-    check(bytes, &format!("[{}]", many.join(",")), &[&format!("8c01{}", "09".repeat(70))]);
 }
 
 #[test]

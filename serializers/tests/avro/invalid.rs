@@ -45,6 +45,18 @@ fn what_is_wrong_is_said_with_its_place() {
         "the top level: `a-b` is no legal name: parts of A-Z, a-z, 0-9 and _, not beginning with \
          a digit",
     );
+    check(
+        r#"{"type":"record","name":"int","fields":[]}"#,
+        "the top level: `int` is a type of Avro's: choose another name",
+    );
+    check(
+        r#"{"type":"record","name":"R","namespace":5,"fields":[]}"#,
+        "the top level: `namespace` must be a string",
+    );
+    check(
+        r#"{"type":"record","name":"R","fields":[{"name":"f","type":"int","arrowName":5}]}"#,
+        "fields[0]: `arrowName` must be a string",
+    );
     check(&field("\"strnig\""), "fields[0].type: `strnig` is no type, nor a name defined before");
     check(
         &field(r#"{"type":"array","items":{"type":"map","values":["null",["int"]]}}"#),
@@ -63,6 +75,16 @@ fn what_is_wrong_is_said_with_its_place() {
         "fields[0].type: `symbols` must be a list of strings",
     );
     check(&field(r#"{"type":"enum","name":"E"}"#), "fields[0].type: it has no `symbols`");
+    for default in ["\"B\"", "0"] {
+        let symbols = r#"{"type":"enum","name":"E","symbols":["A"],"default":"#;
+        check(
+            &field(&format!("{symbols}{default}}}")),
+            &format!("fields[0].type: the default {default} is none of the symbols"),
+        );
+    }
+    assert!(given_is_valid(&field(
+        r#"{"type":"enum","name":"E","symbols":["A","B"],"default":"B"}"#
+    )));
     check(
         &field(r#"{"type":"fixed","name":"F","size":-1}"#),
         "fields[0].type: it has no `size` of 0 to 1073741824",
@@ -135,6 +157,53 @@ fn defaults_must_be_values_of_their_fields() {
     );
     // It would never end.
     check(&with_default("\"R\"", "{}"), "R.f.default: the default is nested deeper than 64 levels");
+}
+
+#[test]
+fn names_without_dots_are_of_the_namespace_around_them() {
+    let schema = |reference: &str| {
+        let inner = r#"{"type":"record","name":"net.S","fields":[{"name":"g","type":["null","#;
+        field(&format!("{inner}\"{reference}\"]}}]}}"))
+    };
+    assert!(given_is_valid(&schema("S")));
+    // `R` has no namespace.
+    check(
+        &schema("R"),
+        "fields[0].type.fields[0].type[1]: `net.R` is no type, nor a name defined before",
+    );
+}
+
+#[test]
+fn defaults_within_defaults_have_an_end() {
+    // Neither branch ends, and each has the other.
+    let inner = r#"{"name":"a","type":["R","S"],"default":{}}"#;
+    let inner = format!(r#"{{"type":"record","name":"S","fields":[{inner}]}}"#);
+    let outer = format!(r#"{{"name":"a","default":{{}},"type":["R",{inner}]}}"#);
+    check(
+        &format!(r#"{{"type":"record","name":"R","fields":[{outer}]}}"#),
+        "R.a.default: the default is nested deeper than 64 levels",
+    );
+    // Every level has the one below twice.
+    let nested = |levels: usize| {
+        let twice = |below: String, level: usize| {
+            let first = format!(r#"{{"name":"a","type":{below},"default":{{}}}}"#);
+            let second = format!(r#"{{"name":"b","type":"R{}","default":{{}}}}"#, level - 1);
+            format!(r#"{{"type":"record","name":"R{level}","fields":[{first},{second}]}}"#)
+        };
+        let lowest = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
+        (1..=levels).fold(lowest, twice)
+    };
+    assert!(given_is_valid(&nested(10)));
+    let options = |schema| AvroOptions { schema: AvroSchema::Given(schema), ..Default::default() };
+    let error = options(nested(40)).check().unwrap_err().to_string();
+    assert!(error.ends_with(": the defaults, and those within them, become too large"), "{error}");
+    // Nor do large texts, tried for many types.
+    let fixed = |at| format!(r#"{{"type":"fixed","name":"F{at}","size":{at}}}"#);
+    let fixed: Vec<_> = (0..5_000).map(fixed).collect();
+    check(
+        &with_default(&format!("[{}]", fixed.join(",")), &format!("\"{}\"", "x".repeat(1 << 16))),
+        "R.f.default: the defaults, and those within them, become too large",
+    );
 }
 
 #[test]

@@ -110,6 +110,31 @@ fn a_row_too_large_is_given_up_early() {
 }
 
 #[test]
+fn a_default_that_is_too_large_is_no_columns_fault() {
+    let long = "x".repeat(200);
+    let field = format!(r#"{{"name":"d","type":"string","default":"{long}"}}"#);
+    let inner = format!(r#"{{"type":"record","name":"S","fields":[{field}]}}"#);
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let check = |fields: &str, structs: StructArray, column: &str| {
+        let batch = crate::batch_of(vec![
+            (Field::new("a", numbers.data_type().clone(), false), numbers.clone()),
+            (Field::new("s", structs.data_type().clone(), false), Arc::new(structs)),
+        ]);
+        let schema = format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#);
+        let mut records = Records::new();
+        try_encode(&crate::given(&schema), &batch, &limits(100, 1_000), &mut records).unwrap();
+        let error = &records.rejected()[0];
+        assert_eq!((error.code, error.column.as_str()), (RowErrorCode::RowTooLarge, column));
+    };
+    let empty = || StructArray::new_empty_fields(1, None);
+    // A record in `s`, and the row itself.
+    let a = r#"{"name":"a","type":"long"}"#;
+    check(&format!(r#"{a},{{"name":"s","type":{inner}}}"#), empty(), "s");
+    let no_fields = r#"{"type":"record","name":"S","fields":[]}"#;
+    check(&format!(r#"{field},{a},{{"name":"s","type":{no_fields}}}"#), empty(), "");
+}
+
+#[test]
 fn rows_without_columns_are_bounded_too() {
     let options = RecordBatchOptions::new().with_row_count(Some(usize::MAX));
     let batch =

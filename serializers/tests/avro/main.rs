@@ -13,6 +13,7 @@ mod limits;
 mod random;
 mod readers;
 mod table;
+mod unions;
 
 use std::sync::Arc;
 
