@@ -11,6 +11,7 @@ use arrow_buffer::{ArrowNativeType, NullBuffer, i256};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::{
+    number::Digits,
     shape::{Members, Shape, has_zone, is_text, without_dictionary},
     style::Styled,
     time::Day,
@@ -49,10 +50,10 @@ pub(crate) enum Values<'a> {
     Float16(&'a [Half]),
     Float32(&'a [f32]),
     Float64(&'a [f64]),
-    Decimal32(&'a [i32], i8),
-    Decimal64(&'a [i64], i8),
-    Decimal128(&'a [i128], i8),
-    Decimal256(&'a [i256], i8),
+    Decimal32(&'a [i32], Digits),
+    Decimal64(&'a [i64], Digits),
+    Decimal128(&'a [i128], Digits),
+    Decimal256(&'a [i256], Digits),
     Date32(&'a [i32]),
     Date64(&'a [i64]),
     Time32(&'a [i32], TimeUnit),
@@ -263,6 +264,7 @@ fn bind_keys(keys: &dyn Array) -> Keys<'_> {
 
 fn bind_scalar(array: &dyn Array) -> Values<'_> {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    let digits = |&precision: &u8, &scale: &i8| Digits { precision, scale };
     match array.data_type() {
         DataType::Null => Values::Null,
         DataType::Boolean => Values::Boolean(array.as_boolean()),
@@ -277,10 +279,18 @@ fn bind_scalar(array: &dyn Array) -> Values<'_> {
         DataType::Float16 => Values::Float16(slice::<Float16Type>(array)),
         DataType::Float32 => Values::Float32(slice::<Float32Type>(array)),
         DataType::Float64 => Values::Float64(slice::<Float64Type>(array)),
-        DataType::Decimal32(_, s) => Values::Decimal32(slice::<Decimal32Type>(array), *s),
-        DataType::Decimal64(_, s) => Values::Decimal64(slice::<Decimal64Type>(array), *s),
-        DataType::Decimal128(_, s) => Values::Decimal128(slice::<Decimal128Type>(array), *s),
-        DataType::Decimal256(_, s) => Values::Decimal256(slice::<Decimal256Type>(array), *s),
+        DataType::Decimal32(precision, scale) => {
+            Values::Decimal32(slice::<Decimal32Type>(array), digits(precision, scale))
+        }
+        DataType::Decimal64(precision, scale) => {
+            Values::Decimal64(slice::<Decimal64Type>(array), digits(precision, scale))
+        }
+        DataType::Decimal128(precision, scale) => {
+            Values::Decimal128(slice::<Decimal128Type>(array), digits(precision, scale))
+        }
+        DataType::Decimal256(precision, scale) => {
+            Values::Decimal256(slice::<Decimal256Type>(array), digits(precision, scale))
+        }
         DataType::Date32 => Values::Date32(slice::<Date32Type>(array)),
         DataType::Date64 => Values::Date64(slice::<Date64Type>(array)),
         DataType::Time32(Second) => Values::Time32(slice::<Time32SecondType>(array), Second),

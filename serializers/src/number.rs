@@ -3,7 +3,7 @@
 use arrow_buffer::i256;
 use std::io::Write;
 
-use crate::output::Output;
+use crate::{output::Output, records::RowErrorCode, rows::Fault, scalar::Written};
 
 /// Every byte `0`.
 const ZEROS: u64 = 0x3030_3030_3030_3030;
@@ -99,33 +99,44 @@ pub(crate) fn float<F: zmij::Float>(out: &mut Output, value: F) {
     out.extend(zmij::Buffer::new().format_finite(value).as_bytes());
 }
 
-/// Writes `value` × 10^-`scale`, exactly and with as many decimals as `scale` says.
-pub(crate) fn decimal(out: &mut Output, value: i128, scale: i8) {
-    scaled(out, itoa::Buffer::new().format(value).as_bytes(), scale);
+/// How many digits the decimals of a column have at most, and how many of them are decimals.
+#[derive(Clone, Copy)]
+pub(crate) struct Digits {
+    pub(crate) precision: u8,
+    pub(crate) scale: i8,
+}
+
+/// Writes `value` × 10^-scale, exactly and with as many decimals as the scale says.
+pub(crate) fn decimal(out: &mut Output, value: i128, of: Digits) -> Written {
+    scaled(out, itoa::Buffer::new().format(value).as_bytes(), of)
 }
 
 /// As [`decimal`], for 256 bits.
-pub(crate) fn decimal256(out: &mut Output, value: i256, scale: i8) {
+pub(crate) fn decimal256(out: &mut Output, value: i256, of: Digits) -> Written {
     if let Some(value) = value.to_i128() {
-        return decimal(out, value, scale);
+        return decimal(out, value, of);
     }
     // A sign and the 77 digits of 2²⁵⁵.
     let mut text = [0; 78];
     let mut room = &mut text[..];
     write!(room, "{value}").expect("78 bytes hold every 256 bit integer");
     let free = room.len();
-    scaled(out, &text[..text.len() - free], scale);
+    scaled(out, &text[..text.len() - free], of)
 }
 
 /// Sets the point into the digits of an integer.
-fn scaled(out: &mut Output, integer: &[u8], scale: i8) {
+fn scaled(out: &mut Output, integer: &[u8], of: Digits) -> Written {
     let (sign, digits) = match integer {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    // Arrow does not hold the values of a column to its precision.
+    if digits.len() > usize::from(of.precision) {
+        return Err(overflow(of.precision));
+    }
     out.put(b"-", usize::from(sign));
-    let decimals = usize::from(scale.unsigned_abs());
-    if scale <= 0 {
+    let decimals = usize::from(of.scale.unsigned_abs());
+    if of.scale <= 0 {
         out.extend(digits);
         // Zero is `0` at every scale: JSON knows no `000`.
         out.zeros(if digits == b"0" { 0 } else { decimals });
@@ -139,6 +150,13 @@ fn scaled(out: &mut Output, integer: &[u8], scale: i8) {
         out.zeros(decimals - digits.len());
         out.extend(digits);
     }
+    Ok(())
+}
+
+#[cold]
+fn overflow(precision: u8) -> Box<Fault> {
+    let reason = format!("the decimal has more than the {precision} digits of its type");
+    Fault::new(RowErrorCode::DecimalOverflow, reason)
 }
 
 #[cfg(test)]

@@ -24,6 +24,11 @@ pub(crate) trait Strings {
     /// Whether dates, times and base64 stand in quotes.
     const QUOTED: bool;
 
+    /// Whether a single quote goes before what a spreadsheet may take for a formula.
+    fn guards_formulas(&self) -> bool {
+        false
+    }
+
     /// Writes the `len` bytes of `data` from `start` on, if they are fewer than eight and nothing
     /// is special about them; returns the length of what was written, or 0.
     fn short(&self, room: &mut [u8; 9], data: &[u8], start: usize, len: usize) -> usize;
@@ -114,12 +119,12 @@ pub(crate) trait Scalars {
             Values::Float16(values) => return self.float(values[row].to_f32()),
             Values::Float32(values) => return self.float(values[row]),
             Values::Float64(values) => return self.float(values[row]),
-            Values::Decimal32(values, scale) => number::decimal(out, values[row].into(), *scale),
-            Values::Decimal64(values, scale) => number::decimal(out, values[row].into(), *scale),
-            Values::Decimal128(values, scale) => number::decimal(out, values[row], *scale),
-            Values::Decimal256(values, scale) => number::decimal256(out, values[row], *scale),
+            Values::Decimal32(values, of) => number::decimal(out, values[row].into(), *of)?,
+            Values::Decimal64(values, of) => number::decimal(out, values[row].into(), *of)?,
+            Values::Decimal128(values, of) => number::decimal(out, values[row], *of)?,
+            Values::Decimal256(values, of) => number::decimal256(out, values[row], *of)?,
             Values::Date32(values) => return self.date(values[row].into()),
-            Values::Date64(values) => return self.date(time::day_of_milliseconds(values[row])),
+            Values::Date64(values) => return self.date_of_milliseconds(values[row]),
             Values::Time32(values, unit) => return self.time(values[row].into(), *unit),
             Values::Time64(values, unit) => return self.time(values[row], *unit),
             // A day that can be written is short.
@@ -195,6 +200,16 @@ pub(crate) trait Scalars {
         Ok(())
     }
 
+    fn date_of_milliseconds(&mut self, value: i64) -> Written {
+        let (day, of_day) = time::day_of_milliseconds(value);
+        self.date(day)?;
+        if of_day != 0 {
+            let reason = "the date has a time of day, which a date cannot hold";
+            return Err(Fault::new(RowErrorCode::Inexact, reason));
+        }
+        Ok(())
+    }
+
     fn time(&mut self, value: i64, unit: TimeUnit) -> Written {
         self.quote();
         let out = self.out();
@@ -215,6 +230,10 @@ pub(crate) trait Scalars {
         let len = encoded_len(bytes.len(), true).expect("4/3 of what is in memory fits a usize");
         self.out().check(len)?;
         self.quote();
+        // A first digit of 62 is a plus sign.
+        if self.strings().guards_formulas() && bytes[0] >> 2 == 62 {
+            self.out().push(b'\'');
+        }
         let out = self.out();
         let room = out.room_of(len);
         BASE64_STANDARD.encode_slice(bytes, room).expect("the room is as long as the text");

@@ -69,9 +69,9 @@ fn pair(value: u32) -> &'static [u8; 2] {
     &PAIRS[value as usize]
 }
 
-/// The day that holds so many milliseconds since 1970-01-01.
-pub(crate) fn day_of_milliseconds(value: i64) -> i64 {
-    value.div_euclid(SECONDS_OF_DAY * 1_000)
+/// The day that holds so many milliseconds since 1970-01-01, and how many of them are its own.
+pub(crate) fn day_of_milliseconds(value: i64) -> (i64, u32) {
+    divide::<{ SECONDS_OF_DAY * 1_000 }>(value)
 }
 
 /// Writes a point in time as `2013-01-01T05:00:00`, with the fraction of its unit and, if it is

@@ -237,7 +237,7 @@ fn single_values_are_the_texts_of_json_without_quotes() {
     let decimal = Decimal128Array::from(vec![-150]).with_data_type(DataType::Decimal128(38, 2));
     check(Arc::new(decimal), &["-1.50"]);
     check(Arc::new(Date32Array::from(vec![15_706])), &["2013-01-01"]);
-    check(Arc::new(Date64Array::from(vec![-1])), &["1969-12-31"]);
+    check(Arc::new(Date64Array::from(vec![-86_400_000])), &["1969-12-31"]);
     check(Arc::new(Time32MillisecondArray::from(vec![1])), &["00:00:00.001"]);
     check(Arc::new(Time64NanosecondArray::from(vec![1])), &["00:00:00.000000001"]);
     check(Arc::new(TimestampMillisecondArray::from(vec![1])), &["1970-01-01T00:00:00.001"]);
@@ -348,6 +348,16 @@ fn texts_that_begin_like_formulas_are_guarded_and_numbers_are_not() {
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\tx", "\"'\tx\""),
             ("\rx", "\"'\rx\""),
+            ("\nx", "\"'\nx\""),
+            ("\0x", "'\0x"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("\u{ff0b}1", "'\u{ff0b}1"),
+            ("\u{ff0d}1", "'\u{ff0d}1"),
+            ("\u{ff20}SUM(A1)", "'\u{ff20}SUM(A1)"),
+            // Neighbours of these, and what begins with the same bytes.
+            ("\u{ff0c}1", "\u{ff0c}1"),
+            ("\u{ff1e}1", "\u{ff1e}1"),
+            ("\u{f11d}1", "\u{f11d}1"),
             ("=HYPERLINK(\"http://x\",1)", "\"'=HYPERLINK(\"\"http://x\"\",1)\""),
             ("a=b", "a=b"),
             ("'=1", "'=1"),
@@ -363,7 +373,17 @@ fn texts_that_begin_like_formulas_are_guarded_and_numbers_are_not() {
     };
     check(Arc::new(Int64Array::from(vec![-1])), &["-1"]);
     check(Arc::new(Float64Array::from(vec![-0.5, f64::NEG_INFINITY])), &["-0.5", ""]);
-    check(Arc::new(BinaryArray::from(vec![&[0xfb][..]])), &["+w=="]);
+    let bytes: Vec<&[u8]> = vec![&[0xf8], &[0xfb, 0xff], &[0xf7], &[0xfc], b""];
+    let expected = ["'+A==", "'+/8=", "9w==", "/A==", "\"\""];
+    check(Arc::new(BinaryArray::from_vec(bytes.clone())), &expected);
+    check(Arc::new(LargeBinaryArray::from_vec(bytes.clone())), &expected);
+    check(Arc::new(BinaryViewArray::from_iter_values(bytes)), &expected);
+    let fixed = FixedSizeBinaryArray::try_from_iter([[0xfb]].iter()).unwrap();
+    check(Arc::new(fixed), &["'+w=="]);
+    // Within JSON nothing is guarded: a value in braces or brackets is no formula.
+    let mut lists = ListBuilder::new(BinaryBuilder::new());
+    lists.append_value([Some([0xfb])]);
+    check(Arc::new(lists.finish()), &["\"[\"\"+w==\"\"]\""]);
     let values = Arc::new(StringArray::from(vec!["=1"]));
     check(Arc::new(DictionaryArray::new(Int8Array::from(vec![0]), values)), &["'=1"]);
     let batch = RecordBatch::try_from_iter([

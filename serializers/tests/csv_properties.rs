@@ -42,9 +42,16 @@ fn is_text(of: &DataType) -> bool {
     matches!(value_type(of), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// Whether values of this type are written as base64.
+fn is_binary(of: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, LargeBinary};
+    matches!(value_type(of), Binary | LargeBinary | BinaryView | FixedSizeBinary(_))
+}
+
 fn guarded(text: &str, options: &CsvOptions) -> String {
-    let formula = options.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula { format!("'{text}") } else { text.to_owned() }
+    const ASCII: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0'];
+    let formula = text.starts_with(ASCII) || text.starts_with(['＝', '＋', '－', '＠']);
+    if options.formula_guard && formula { format!("'{text}") } else { text.to_owned() }
 }
 
 /// Whether a value that is not null must be in quotes, by the rules as they are documented.
@@ -81,7 +88,9 @@ fn check(
         meant @ (Json::Float(_) | Json::Single(_)) => {
             prop_assert!(same(&Json::Bare(text.clone()), &meant), "{} {:?}", text, meant);
         }
-        Json::Text(meant) if is_text(of) => prop_assert_eq!(text, &guarded(&meant, options)),
+        Json::Text(meant) if is_text(of) || is_binary(of) => {
+            prop_assert_eq!(text, &guarded(&meant, options));
+        }
         Json::Text(meant) | Json::Bare(meant) => prop_assert_eq!(text, &meant),
     }
     prop_assert_eq!(read.quoted, must_quote(text, of, options), "{:?} as {}", text, of);

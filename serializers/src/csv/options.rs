@@ -61,11 +61,12 @@ pub struct CsvOptions {
     /// What becomes of a float that no number is written for. Default [`NonFinite::Null`].
     pub non_finite: NonFinite,
     /// Whether texts that a spreadsheet may take for a formula get a single quote before them:
-    /// those of text columns, and names in the header, that begin with `=`, `+`, `-`, `@`, a tab
-    /// or CR, as OWASP advises. Default false.
+    /// those of text columns, and names in the header, that begin with `=`, `+`, `-`, `@`, one of
+    /// these in full width, a tab, CR, LF or NUL, as OWASP advises, and base64 that begins with
+    /// `+`. Default false.
     ///
     /// Only for people who open records in a spreadsheet: a reader cannot know which single quotes
-    /// were added. Numbers, which may be negative, and JSON are not touched.
+    /// were added to texts. Numbers, which may be negative, and JSON are not touched.
     pub formula_guard: bool,
 }
 

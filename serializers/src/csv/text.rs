@@ -19,6 +19,10 @@ pub(super) struct CsvStrings {
 impl Strings for CsvStrings {
     const QUOTED: bool = false;
 
+    fn guards_formulas(&self) -> bool {
+        self.formula_guard
+    }
+
     /// As JSON's: most texts are one word, read and written as such. Spaces are left to
     /// [`write`](CsvStrings::write), since it depends on their place whether they need quotes.
     #[inline(always)]
@@ -42,10 +46,11 @@ impl Strings for CsvStrings {
 }
 
 impl CsvStrings {
-    /// Whether a text that begins with `byte` may need more than being looked through.
+    /// Whether a text that begins with `byte` may need more than being looked through. The signs
+    /// of full width begin as a byte order mark does.
     #[inline(always)]
     fn first_is_special(&self, byte: u8) -> bool {
-        byte == MARK[0] || self.formula_guard && is_formula(byte)
+        byte == MARK[0] || self.formula_guard && begins_formula(byte)
     }
 
     /// Flags the bytes that RFC 4180 wants in quotes.
@@ -58,7 +63,7 @@ impl CsvStrings {
     pub(super) fn write(&self, out: &mut Output, text: &[u8]) -> Result<(), TooLarge> {
         let clean = clean_len(text, |word| self.must_quote(word));
         let quoted = clean < text.len() || has_edges(text);
-        let guarded = self.formula_guard && text.first().is_some_and(|&byte| is_formula(byte));
+        let guarded = self.formula_guard && is_formula(text);
         if quoted {
             out.push(b'"');
         }
@@ -82,10 +87,21 @@ fn has_edges(text: &[u8]) -> bool {
     matches!(first, b' ' | b'\t') || matches!(last, b' ' | b'\t') || text.starts_with(MARK)
 }
 
-/// Whether a spreadsheet takes a text that begins with `byte` for a formula.
+/// Whether a spreadsheet may take `text` for a formula, by what OWASP lists: its page *CSV
+/// Injection*, and its Application Security Verification Standard, which adds NUL.
+fn is_formula(text: &[u8]) -> bool {
+    match text {
+        [first, ..] if begins_formula(*first) => true,
+        // The signs in full width: U+FF1D, U+FF0B, U+FF0D, U+FF20.
+        [0xef, 0xbc, 0x9d | 0x8b | 0x8d | 0xa0, ..] => true,
+        _ => false,
+    }
+}
+
+/// As [`is_formula`], of texts that begin with `byte`, which is ASCII.
 #[inline(always)]
-fn is_formula(byte: u8) -> bool {
-    matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+fn begins_formula(byte: u8) -> bool {
+    matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | 0)
 }
 
 /// Writes what stands between two quotes: every quote twice.

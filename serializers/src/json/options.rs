@@ -29,11 +29,13 @@ use crate::format::{NonFinite, TimestampFormat};
 /// - A negative scale is written out: 12 with scale -3 is `12000`.
 /// - A key that occurs twice in a map is written twice.
 /// - `arrow.json` is checked, and the white space between its tokens taken out. The extension
-///   counts on a dictionary of text too.
+///   counts on a dictionary of text too. Numbers beyond what a double holds and keys that occur
+///   twice are JSON and stay.
 ///
-/// Dates and timestamps outside the years 0000 to 9999, times outside a day and malformed
-/// `arrow.json` text reject their row. Intervals, unions, run-end encoding and list views are
-/// refused when the schema is compiled.
+/// These reject their row: dates and timestamps outside the years 0000 to 9999, times outside a
+/// day, a date64 with a time of day, decimals of more digits than their precision, and
+/// `arrow.json` text that is malformed, has half a surrogate pair or nests deeper than 128 levels.
+/// Intervals, unions, run-end encoding and list views are refused when the schema is compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonOptions {
     /// How the rows of a record are laid out. Default [`JsonLayout::LineSeparated`].

@@ -57,21 +57,26 @@ impl Writer<'_> {
         if self.options.nulls == Nulls::Omitted {
             return self.object_without_nulls(columns, row);
         }
-        let start = self.out.position();
-        let keys = &self.keys[columns.first..];
-        for (number, (column, key)) in columns.members.iter().zip(keys).enumerate() {
-            self.member(key, column, row)
-                .map_err(|fault| fault.at(Step::Field(columns.first + number)))?;
-        }
-        self.close(start, b"{}");
-        Ok(())
+        self.members(columns, row, |_| true)
     }
 
     fn object_without_nulls(&mut self, columns: &Struct, row: usize) -> Written {
+        let non_finite = self.options.non_finite;
+        self.members(columns, row, |column| !becomes_null(column, row, non_finite))
+    }
+
+    /// Inlined, so that asking which columns are written costs nothing where all are.
+    #[inline(always)]
+    fn members(
+        &mut self,
+        columns: &Struct,
+        row: usize,
+        is_written: impl Fn(&Column) -> bool,
+    ) -> Written {
         let start = self.out.position();
         let keys = &self.keys[columns.first..];
         for (number, (column, key)) in columns.members.iter().zip(keys).enumerate() {
-            if !becomes_null(column, row, self.options.non_finite) {
+            if is_written(column) {
                 self.member(key, column, row)
                     .map_err(|fault| fault.at(Step::Field(columns.first + number)))?;
             }

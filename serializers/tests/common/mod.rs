@@ -6,10 +6,10 @@ pub mod csv_reader;
 pub mod meaning;
 pub mod random;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Field, Schema};
+use arrow_schema::{Field, Schema, extension::EXTENSION_TYPE_NAME_KEY};
 use serializers::{Encoder, Format, JsonOptions, Limits, NonFinite, Records};
 
 pub const WIDE: Limits = Limits { record_bytes_max: 64 << 20, batch_bytes_max: 64 << 20 };
@@ -32,6 +32,13 @@ pub fn texts(records: &Records) -> Vec<String> {
 /// A batch of one column, `v`.
 pub fn batch_of(array: ArrayRef) -> RecordBatch {
     let field = Field::new("v", array.data_type().clone(), true);
+    RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap()
+}
+
+/// A batch of one column, `v`, of an extension type.
+pub fn extended(array: ArrayRef, extension: &str) -> RecordBatch {
+    let field = Field::new("v", array.data_type().clone(), true)
+        .with_metadata(HashMap::from([(EXTENSION_TYPE_NAME_KEY.to_owned(), extension.to_owned())]));
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap()
 }
 

@@ -185,7 +185,7 @@ fn whole_array(of: &DataType, len: usize, random: &mut Random, required: bool) -
             i256::from_parts(random.next().into(), random.integer().into())
         ),
         DataType::Date32 => numbers!(Date32Type, random.within(DAYS) as i32),
-        DataType::Date64 => numbers!(Date64Type, random.within(SECONDS * 1_000)),
+        DataType::Date64 => numbers!(Date64Type, random.within(DAYS) * 86_400_000),
         DataType::Time32(_) => {
             numbers!(Time32MillisecondType, random.within(86_399_999).abs() as i32)
         }

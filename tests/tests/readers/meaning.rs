@@ -21,6 +21,7 @@
 use arrow_array::{cast::AsArray, types::*, *};
 use arrow_buffer::i256;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use serializers::{Decimals, Format, Integers64, JsonOptions, NonFinite, Nulls, TimestampFormat};
 
@@ -68,13 +69,12 @@ impl Meaning {
         if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
     }
 
-    /// Texts of columns may be guarded, but not what is within them.
+    /// Texts and bytes of columns may be guarded, but not what is within them.
     fn members(&self, fields: &Fields, columns: &[ArrayRef], row: usize, guard: bool) -> Value {
         let members = fields.iter().zip(columns).filter_map(|(field, column)| {
             let mut value = self.value(field, column, row);
-            let text = value.as_str().and_then(|text| text.strip_prefix("t:"));
-            if let Some(text) = text.filter(|_| guard && is_text(field.data_type())) {
-                value = json!(format!("t:{}", guarded(text)));
+            if guard && let Some(text) = guarded_value(&value, field.data_type()) {
+                value = json!(format!("t:{text}"));
             }
             let left_out = value.is_null() && self.json.nulls == Nulls::Omitted;
             (!left_out).then(|| json!([self.name(field.name()), value]))
@@ -271,9 +271,24 @@ fn is_text(of: &DataType) -> bool {
     }
 }
 
+/// What is written for a text, or for bytes whose base64 is guarded.
+fn guarded_value(value: &Value, of: &DataType) -> Option<String> {
+    let (tag, text) = value.as_str()?.split_once(':')?;
+    match tag {
+        // What stands for NaN and the infinities is text too.
+        "t" if is_text(of) => Some(guarded(text)),
+        "b" => {
+            let base64 = BASE64_STANDARD.encode(bytes_of(text));
+            base64.starts_with('+').then(|| guarded(&base64))
+        }
+        _ => None,
+    }
+}
+
 /// A text that spreadsheets take for no formula.
 fn guarded(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    const ASCII: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '\n', '\0'];
+    let formula = text.starts_with(ASCII) || text.starts_with(['＝', '＋', '－', '＠']);
     if formula { format!("'{text}") } else { text.to_owned() }
 }
 
@@ -288,6 +303,12 @@ fn key_text(key: &Value) -> String {
         }
         other => panic!("{other} is no key"),
     }
+}
+
+/// The bytes of an even number of hexadecimal digits.
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("two digits a byte");
+    (0..hex.len()).step_by(2).map(byte).collect()
 }
 
 fn hex(bytes: &[u8]) -> Value {

@@ -203,7 +203,7 @@ fn bytes(of: &DataType, len: usize, nulls: Option<NullBuffer>, source: &mut Sour
         return Arc::new(FixedSizeBinaryArray::new(*size, values.into(), nulls));
     }
     let special =
-        [vec![], vec![0], vec![0xff], vec![0xff, 0xfe], vec![0, 0, 0], (0..=255).collect()];
+        [vec![], vec![0], vec![0xff], vec![0xfb, 0xfe], vec![0, 0, 0], (0..=255).collect()];
     let value = |at| {
         let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at));
         let other =
@@ -253,6 +253,10 @@ fn special_texts() -> Vec<String> {
         "-1",
         "=1+1",
         "@a",
+        "＝1",
+        "＋1",
+        "－1",
+        "＠a",
         ",",
         ";",
         "|",
