@@ -8,6 +8,7 @@ use arrow_schema::TimeUnit;
 use crate::{
     column::{Column, Struct, Timestamps, Values},
     format::TimestampFormat,
+    time,
 };
 
 /// Values that are not written as their type is.
@@ -29,12 +30,7 @@ pub(crate) enum Scale {
 
 impl Scale {
     fn new(from: TimeUnit, per_second: i64) -> Self {
-        let from_per_second = match from {
-            TimeUnit::Second => 1,
-            TimeUnit::Millisecond => 1_000,
-            TimeUnit::Microsecond => 1_000_000,
-            TimeUnit::Nanosecond => 1_000_000_000,
-        };
+        let from_per_second = time::per_second(from);
         if from_per_second > per_second {
             Self::Divide(from_per_second / per_second)
         } else {
