@@ -23,7 +23,12 @@ pub enum CallError {
     /// The same in a message of an open stream, whose earlier batches may be written.
     InvalidMessage(&'static str, &'static str, String),
     /// The job has no such output.
-    OutputNotFound(String),
+    OutputNotFound {
+        /// What was asked for, its beginning.
+        alias: String,
+        /// Some that there are.
+        others: String,
+    },
     /// More is unacknowledged than granted.
     CreditExceeded {
         /// Bytes that would be unacknowledged.
@@ -108,7 +113,7 @@ impl CallError {
             Self::EmptyRequest => (Code::InvalidArgument, "EMPTY_REQUEST", None, true),
             Self::Invalid(reason, ..) => (Code::InvalidArgument, *reason, None, false),
             Self::InvalidMessage(reason, ..) => (Code::InvalidArgument, *reason, None, true),
-            Self::OutputNotFound(_) => (Code::NotFound, "OUTPUT_NOT_FOUND", None, false),
+            Self::OutputNotFound { .. } => (Code::NotFound, "OUTPUT_NOT_FOUND", None, false),
             Self::CreditExceeded { .. } => (Code::ResourceExhausted, "CREDIT_EXCEEDED", None, true),
             Self::MessageTooLarge { .. } => {
                 (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, true)
@@ -146,9 +151,9 @@ impl CallError {
             Self::Invalid(_, field, what) | Self::InvalidMessage(_, field, what) => {
                 format!("`{field}`: {what}")
             }
-            Self::OutputNotFound(alias) => {
-                format!("the job has no output `{alias}`; ListOutputs names those it has")
-            }
+            Self::OutputNotFound { alias, others } => format!(
+                "the job has no output `{alias}`; it has {others} (ListOutputs names them all)"
+            ),
             Self::CreditExceeded { bytes, bytes_max, batches_max } => format!(
                 "{bytes} bytes would be unacknowledged, granted are {bytes_max} bytes in \
                  {batches_max} batches; wait for `Opened`, and for `Ack` before you send more"

@@ -62,7 +62,15 @@ impl Shared {
     /// An output by its alias.
     pub fn find(&self, alias: &str) -> Result<&Served, CallError> {
         let found = self.outputs.iter().find(|served| served.output.alias == alias);
-        found.ok_or_else(|| CallError::OutputNotFound(alias.chars().take(128).collect()))
+        found.ok_or_else(|| {
+            let others = self.outputs.iter().take(10);
+            let others: Vec<_> =
+                others.map(|served| format!("`{}`", served.output.alias)).collect();
+            CallError::OutputNotFound {
+                alias: alias.chars().take(128).collect(),
+                others: others.join(", "),
+            }
+        })
     }
 }
 

@@ -115,11 +115,17 @@ fn error_text(error: &Error, args: &SendArgs) -> String {
              address, and that nothing between blocks the port; --wait 5m tries longer"
         ),
         Error::Refused(refused) => {
-            let rows = match refused.rows_total {
-                0 => String::new(),
-                rows => format!(" ({} bad rows)", HumanCount(rows)),
+            let nothing = "nothing of this batch is written, and nothing behind it";
+            let (rows, total) = match refused.rows_total {
+                0 => return format!("{error}; {nothing}"),
+                1 => ("row", HumanCount(1)),
+                total => ("rows", HumanCount(total)),
             };
-            format!("{error}{rows}; nothing of this batch is written, and nothing behind it")
+            format!(
+                "batch {} is refused ({}): {total} {rows} cannot be written, and the output's \
+                 errorPolicy is Stop; {nothing}; mend the {rows}, or choose Drop",
+                refused.sequence, refused.code
+            )
         }
         Error::ForeignProgress { .. } => format!(
             "{error}\nrun the same command again when the other one has ended: it goes on behind \

@@ -39,12 +39,16 @@ pub struct FileArgs {
 
     /// Rows of a batch, the unit of sending and acknowledging. Smaller where limits or
     /// long rows ask for it.
-    #[arg(long, value_name = "ROWS", default_value = "1000")]
+    #[arg(long, value_name = "ROWS", default_value = "1000", value_parser = some_rows)]
     pub batch_rows: NonZeroU32,
 
     /// Take only the first rows of the files.
     #[arg(long, value_name = "ROWS")]
     pub limit: Option<u64>,
+}
+
+fn some_rows(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("write a whole number from 1 to {}", u32::MAX))
 }
 
 impl FileArgs {

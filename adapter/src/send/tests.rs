@@ -648,7 +648,7 @@ async fn faults_in_files_say_what_where_and_what_to_do() {
     let json = r#"{"a": 1}"#;
     let cases: &[(&str, &[u8], &[&str], &str)] = &[
         ("a.csv", b"", &[], "a.csv: is empty (0 bytes)"),
-        ("b.csv", b"a,b\n1,2\n3\n", &[], "b.csv:3: the row has 1 fields, the header has 2"),
+        ("b.csv", b"a,b\n1,2\n3\n", &[], "b.csv:3: the row has 1 field, the header has 2"),
         (
             "c.csv",
             b"a,b\r\n\"x\r\ny\",2\r\n3,4,5\r\n",

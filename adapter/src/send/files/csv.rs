@@ -162,7 +162,9 @@ impl Rows {
         let (fields, expected) = (self.record.fields, self.columns.len());
         if fields != expected {
             let whose = if self.header { "the header" } else { "the first row" };
-            return Err(self.fault(format!("the row has {fields} fields, {whose} has {expected}")));
+            let plural = if fields == 1 { "" } else { "s" };
+            let what = format!("the row has {fields} field{plural}, {whose} has {expected}");
+            return Err(self.fault(what));
         }
         Ok(true)
     }

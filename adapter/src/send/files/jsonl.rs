@@ -98,6 +98,9 @@ impl Lines {
 
     fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, FileError> {
         serde_json::from_slice(&self.buffer).map_err(|error| {
+            if error.is_eof() {
+                return self.fault("ends before its JSON object does");
+            }
             let column = error.column();
             let text = error.to_string();
             // serde_json counts lines too, but it sees one only.

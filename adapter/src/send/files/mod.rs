@@ -329,7 +329,7 @@ fn check_file(path: &Path) -> Result<(), FileError> {
         return Err(FileError::new(path, "is a directory; name the files in it"));
     }
     if found.is_file() && found.len() == 0 {
-        return Err(FileError::new(path, "is empty (0 bytes): not even a header"));
+        return Err(FileError::new(path, "is empty (0 bytes)"));
     }
     if !found.is_file() {
         return Err(FileError::new(

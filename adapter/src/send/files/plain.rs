@@ -29,7 +29,8 @@ fn nested_field(field: &Field) -> Arc<Field> {
 fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+        // The service knows no values of 0 bytes.
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(0) => {
             DataType::Binary
         }
         DataType::Float16 => DataType::Float32,
@@ -101,6 +102,13 @@ mod tests {
         let lists = sent.column(0).as_list::<i32>();
         assert_eq!((lists.len(), lists.null_count(), lists.is_null(1)), (3, 1, true));
         assert_eq!((lists.value_length(0), lists.value_length(2)), (0, 0));
+    }
+
+    #[test]
+    fn bytes_of_one_length_keep_it_unless_it_is_none() {
+        let five = DataType::FixedSizeBinary(5);
+        assert_eq!(plain_type(&five), five);
+        assert_eq!(plain_type(&DataType::FixedSizeBinary(0)), DataType::Binary);
     }
 
     #[test]
