@@ -4,8 +4,11 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
+use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+use arrow_ipc::writer::StreamWriter;
 use tempfile::TempDir;
 
 const DONE: Option<i32> = Some(0);
@@ -261,6 +264,110 @@ fn batches_share_records_with_those_that_come_within_the_time() {
     assert_eq!(rows("packing: { rows: 2, time: 1s }"), ["rows 1 to 2", "row 3"]);
 }
 
+/// The rows of each record, as a preview shows them.
+fn rows_of(shown: &str) -> Vec<&str> {
+    let lines = shown.lines().filter(|line| line.starts_with("record "));
+    lines.map(|line| line.split_once("bytes, ").unwrap().1).collect()
+}
+
+/// A service does not read a batch again that has no room: it expects of it what it knew before the
+/// others were sent, and so waits for fewer behind it.
+#[test]
+fn records_are_those_of_a_service_that_learns_how_large_rows_become() {
+    let rows: String = (1..=240).map(|n| format!("{n},{}\n", "x".repeat(100))).collect();
+    let keys = "packing: { rows: 100000, bytes: 20 KB, time: 2s }";
+    let folder = Folder::new(keys, &format!("n,text\n{rows}"));
+    let shown = folder.shown("--batch-rows 20 --all");
+    assert_eq!(rows_of(&shown), ["rows 1 to 20", "rows 21 to 100", "rows 101 to 240"]);
+}
+
+/// What could not go together goes batch by batch.
+#[test]
+fn batches_that_become_too_large_together_go_one_by_one() {
+    let (plain, escaped) = ("x".repeat(500_000), "\u{1}".repeat(100_000));
+    let keys = "packing: { bytes: 2 MiB, time: 1s }";
+    let folder = Folder::new(keys, &format!("t\n{plain}\n{}", format!("{escaped}\n").repeat(4)));
+    let job = fs::read_to_string(folder.0.path().join("job.yaml")).unwrap();
+    folder.write("job.yaml", &format!("memory: 16 MiB\n{job}"));
+    let shown = folder.shown("--batch-rows 1 --max-message-bytes 10000000");
+    assert_eq!(rows_of(&shown), ["row 1", "rows 2 to 3", "row 4", "row 5"]);
+}
+
+#[test]
+fn batches_that_wait_are_shown_though_the_next_is_refused() {
+    let long = "x".repeat(1_100_000);
+    for (time, records) in [("0ms", 3), ("1s", 1)] {
+        let folder = Folder::new(&format!("packing: {{ time: {time} }}"), "");
+        let job = fs::read_to_string(folder.0.path().join("job.yaml")).unwrap();
+        folder.write("job.yaml", &format!("maxBatchSize: 1 MiB\n{job}"));
+        folder.write("rows.csv", &format!("t\na\nb\nc\n{long}\nd\n"));
+        let output = folder.run("preview job.yaml rows.csv --batch-rows 1");
+        let plural = if records == 1 { "" } else { "s" };
+        let total = format!("{records} record{plural} of 3 rows, up to the batch that is refused.");
+        assert!(text(&output.stdout).ends_with(&format!("\n\n{total}\n")), "{output:?}");
+        assert_eq!(output.status.code(), BAD_INPUT);
+        let said = "error: rows.csv: the batch of row 4 is refused, ";
+        assert!(text(&output.stderr).starts_with(said), "{output:?}");
+    }
+}
+
+/// The bad row waits, and it is what the writer ends with.
+#[test]
+fn of_batches_that_wait_the_first_at_fault_is_named() {
+    let keys = "packing: { time: 1s }\nserialization: { nonFinite: Error }";
+    let folder = Folder::new(keys, "");
+    let job = fs::read_to_string(folder.0.path().join("job.yaml")).unwrap();
+    folder.write("job.yaml", &format!("maxBatchSize: 1 MiB\n{job}"));
+    let long = "x".repeat(1_100_000);
+    folder.write("rows.csv", &format!("x,t\n1.5,a\nNaN,b\n2,c\n3,{long}\n"));
+    let output = folder.run("preview job.yaml rows.csv --batch-rows 1");
+    let total =
+        "\n{\"x\":1.5,\"t\":\"a\"}\n\n1 record of 1 row, up to the batch that is refused.\n";
+    assert!(text(&output.stdout).ends_with(total), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.starts_with("1 row cannot be written:\n  rows.csv:3: column x: "), "{said}");
+    assert!(said.contains("\nerror: rows.csv: the batch of row 2 is refused, "), "{said}");
+    assert_eq!(output.status.code(), BAD_INPUT);
+}
+
+#[test]
+fn what_is_before_rows_that_cannot_be_read_is_shown() {
+    let keys = "errorPolicy: Drop\npacking: { time: 1s }\nserialization: { nonFinite: Error }";
+    let folder = Folder::new(keys, "");
+    let rows = [1.5, f64::NAN, 2.0, 3.0].map(|x| {
+        let column: ArrayRef = Arc::new(Float64Array::from(vec![x]));
+        RecordBatch::try_from_iter([("x", column)]).unwrap()
+    });
+    let mut writer = StreamWriter::try_new(Vec::new(), &rows[0].schema()).unwrap();
+    rows.iter().for_each(|row| writer.write(row).unwrap());
+    let stream = writer.get_ref();
+    fs::write(folder.0.path().join("cut.arrows"), &stream[..stream.len() - 1]).unwrap();
+    let output = folder.run("preview job.yaml cut.arrows --batch-rows 1");
+    let expected = "\nrecord 1: partition 0, no key, 19 bytes, 2 rows, from row 1 to row 3\n\
+                    {\"x\":1.5}\n{\"x\":2.0}\n\n\
+                    1 record of 2 rows, up to where the rows cannot be read.\n";
+    assert_eq!(text(&output.stdout), format!("{FIRST_LINE}{expected}"));
+    let reason = "the value is NaN or infinite, for which the format has no number";
+    let expected = format!(
+        "1 row cannot be written and is left out:\n  \
+         cut.arrows: row 2: column x: NON_FINITE: {reason}\n\
+         error: cut.arrows: is broken: it ends in the middle of a message\n"
+    );
+    assert_eq!((text(&output.stderr), output.status.code()), (&*expected, BAD_INPUT));
+}
+
+#[test]
+fn a_row_that_becomes_too_large_is_told_what_helps() {
+    let folder = Folder::new("", &format!("t\n{}\n", "\u{1}".repeat(1_000_000)));
+    let job = fs::read_to_string(folder.0.path().join("job.yaml")).unwrap();
+    folder.write("job.yaml", &format!("memory: 16 MiB\n{job}"));
+    let output = folder.run("preview job.yaml rows.csv --max-message-bytes 10000000");
+    let expected = "error: rows.csv: the batch of row 1 is refused, and `send` ends with it: \
+                    BATCH_TOO_LARGE: it becomes more than 2097152 bytes, an eighth of `memory`: \
+                    shorten it, or raise that\n";
+    assert_eq!((text(&output.stderr), output.status.code()), (expected, BAD_INPUT));
+}
+
 #[test]
 fn batches_larger_than_the_service_takes_go_in_parts() {
     let folder = Folder::new("packing: { rows: 4 }", "");
@@ -280,9 +387,12 @@ fn batches_larger_than_the_service_takes_go_in_parts() {
     assert_eq!((text(&output.stdout), output.status.code()), ("{\"t\":\"short\"}", BAD_INPUT));
     let said = text(&output.stderr);
     let expected = "error: rows.csv: the batch of row 2 is refused, and `send` ends with it: \
-                    BATCH_TOO_LARGE it needs a message of ";
+                    BATCH_TOO_LARGE: it needs a message of ";
     assert!(said.starts_with(expected), "{said}");
-    assert!(said.ends_with(" bytes, and `maxBatchSize` is 1048576\n"), "{said}");
+    assert!(
+        said.ends_with(" bytes, and `maxBatchSize` is 1048576: shorten it, or raise that\n"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -30,7 +30,7 @@ use self::{
     sender::Sender,
 };
 pub(crate) use self::{
-    parts::{Origin, Part, read_all},
+    parts::{Origin, Part, ReadChunk, read_all},
     report::RowFault,
 };
 use crate::{exit::Exit, output_format::OutputFormat};

@@ -8,7 +8,10 @@ mod topic;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use self::{batches::Batches, show::Show, topic::Topic};
 use super::check;
@@ -22,7 +25,7 @@ use crate::{
     partition::{Rotor, Turn},
     rows::schema_from_ipc,
     send::{
-        BROKEN_FILE, FileArgs, Origin, Part,
+        BROKEN_FILE, FileArgs, Origin, Part, ReadChunk,
         files::{ChunkSize, Files},
         read_all,
     },
@@ -153,7 +156,7 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
     batches.message_bytes_max = u64::from(job.batch_bytes_max);
     let rows = args.input.batch_rows.get().min(BATCH_ROWS_MAX) as usize;
     let bytes = u64::from(job.batch_bytes_max).clamp(1, ChunkSize::BYTES_MAX as u64) as usize;
-    let (chunks, mut receiver) = mpsc::channel(CHUNKS);
+    let (chunks, receiver) = mpsc::channel(CHUNKS);
     let (reads, limit) = (files.clone(), args.input.limit);
     let reading = spawn_blocking(move || {
         if let Err(error) = read_all(&reads, 0, limit, ChunkSize { rows, bytes }, &chunks) {
@@ -161,17 +164,31 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
             chunks.blocking_send(Err(error)).ok();
         }
     });
+    let fed = feed(&mut batches, receiver, reading).await;
+    // What came before the fault would be written.
+    let broken = match fed {
+        Err(Stop::Input(error)) => Some(error),
+        fed => fed.map(|()| None)?,
+    };
+    batches.end().await?;
+    show.end(&output, broken.as_deref())
+}
+
+/// Brings all that is read to the output.
+async fn feed(
+    batches: &mut Batches<'_>,
+    mut chunks: mpsc::Receiver<ReadChunk>,
+    reading: JoinHandle<()>,
+) -> Result<(), Stop> {
     let mut rows_through = 0;
-    while let Some(chunk) = receiver.recv().await {
+    while let Some(chunk) = chunks.recv().await {
         let (file, first_row, chunk) = chunk.map_err(|error| Stop::Input(error.to_string()))?;
         rows_through += chunk.batch.num_rows() as u64;
         let origin = Origin { sequence: 0, file, first_row, lines: chunk.lines, rows_through };
         batches.add(Part { batch: chunk.batch, origin }).await?;
     }
     // The channel also ends when the reader panics; that is no end of the file.
-    reading.await.map_err(|_| Stop::Input(BROKEN_FILE.to_owned()))?;
-    batches.end().await?;
-    show.end(&output)
+    reading.await.map_err(|_| Stop::Input(BROKEN_FILE.to_owned()))
 }
 
 /// The output that is meant.

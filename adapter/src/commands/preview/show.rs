@@ -205,7 +205,7 @@ impl Show {
         };
         self.refused.get_or_insert_with(|| {
             let what = match refusal.rows.total {
-                0 => format!("{} {}", refusal.code, refusal.reason),
+                0 => format!("{}: {}", refusal.code, refusal.reason),
                 _ => "errorPolicy is Stop; mend the rows, or choose Drop".to_owned(),
             };
             format!(
@@ -215,21 +215,25 @@ impl Show {
         });
     }
 
-    /// Says how many records there are, and what was wrong.
-    pub fn end(mut self, output: &Output) -> Result<Exit, Stop> {
+    /// Says how many records there are, and what was wrong; `broken` is why not all was read.
+    pub fn end(mut self, output: &Output, broken: Option<&str>) -> Result<Exit, Stop> {
         if !self.raw {
-            let line = self.total();
+            let line = self.total(broken.is_some());
             writeln!(self.out, "\n{line}")?;
         }
         self.out.flush()?;
-        if self.bad_rows == 0 && self.refused.is_none() {
-            return Ok(Exit::Done);
+        let mut faults = self.faults(output.error_policy);
+        for error in self.refused.as_deref().into_iter().chain(broken) {
+            writeln!(faults, "error: {error}").expect("a string takes everything");
         }
-        say(&self.faults(output.error_policy));
-        Ok(if self.refused.is_some() { Exit::BadInput } else { Exit::Done })
+        if !faults.is_empty() {
+            say(&faults);
+        }
+        let is_whole = self.refused.is_none() && broken.is_none();
+        Ok(if is_whole { Exit::Done } else { Exit::BadInput })
     }
 
-    fn total(&self) -> String {
+    fn total(&self, is_broken: bool) -> String {
         let of = |count: u64, what: &str| {
             let plural = if count == 1 { "" } else { "s" };
             format!("{} {what}{plural}", HumanCount(count))
@@ -237,6 +241,8 @@ impl Show {
         let mut text = format!("{} of {}", of(self.records, "record"), of(self.rows, "row"));
         if self.refused.is_some() {
             text += ", up to the batch that is refused";
+        } else if is_broken {
+            text += ", up to where the rows cannot be read";
         }
         if self.records > self.records_max {
             let shown = HumanCount(self.records_max);
@@ -245,6 +251,7 @@ impl Show {
         text + "."
     }
 
+    /// The bad rows.
     fn faults(&self, policy: ErrorPolicy) -> String {
         let mut text = String::new();
         let mut line = |line: String| writeln!(text, "{line}").expect("a string takes everything");
@@ -260,9 +267,6 @@ impl Show {
         match self.bad_rows - self.named.len() as u64 {
             0 => {}
             more => line(format!("  … and {} more", HumanCount(more))),
-        }
-        if let Some(refused) = &self.refused {
-            line(format!("error: {refused}"));
         }
         text
     }
