@@ -19,9 +19,6 @@ use crate::{
 /// Part of the time to stop that is kept for closing the producers.
 const CLOSE_SHARE: u32 = 5;
 
-/// Most bytes of an encoded batch, as a part of the memory.
-const ENCODED_PART: u64 = 8;
-
 /// A service that runs.
 pub struct Service {
     /// Where it listens.
@@ -147,7 +144,7 @@ pub fn output_of(job: &Job, output: &crate::job::Output, kafka: Arc<dyn Delivery
         rotor: Rotor::new(turn),
         kafka,
         packing: output.packing.unwrap_or(Packing::NONE),
-        encoded_bytes_max: (job.memory_bytes / ENCODED_PART).min(1 << 30) as usize,
+        encoded_bytes_max: job.encoded_bytes_max().min(1 << 30) as usize,
         acknowledged_by_all: output.acks == Acks::All,
         rejected: AtomicU64::new(0),
     }

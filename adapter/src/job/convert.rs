@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 use super::{
     collect::Collector,
     merge::merge,
-    model::{GrpcListen, Job, Output},
+    model::{GrpcListen, Job, MEMORY_PER_BATCH, Output},
     names,
     output::{self, takes_sasl},
     raw::{RawJob, RawOutput, default},
     raw_values::{RawBytes, RawDuration},
+    serialization::Packing,
     text::{self, InvalidText, show_bytes, show_duration},
     tree::{Mark, Node, join},
     words,
@@ -22,8 +23,6 @@ use super::{
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
 const BATCH_BYTES_MIN: u64 = 1 << 10;
 const BATCH_BYTES_MAX: u64 = 64 << 20;
-/// A batch may take at most this part of the memory, so that several writers fit in at once.
-const MEMORY_PER_BATCH: u64 = 8;
 const SHUTDOWN_TIMEOUT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(3600));
 
@@ -176,7 +175,12 @@ pub(super) fn job(
     };
     let written = file.remove("outputs");
     let raw = typed::<RawJob>(value, root, faults);
-    let outputs = outputs(root, folder, &lent, written, faults);
+    let memory_bytes = raw.as_ref().and_then(|raw| {
+        let range = (MEMORY_BYTES_MIN, u64::MAX);
+        let mut section = Section::new(root, None, folder, faults);
+        section.bytes("memory", raw.memory.as_ref(), default::MEMORY, range)
+    });
+    let outputs = outputs(root, folder, &lent, written, memory_bytes, faults);
     let raw = raw?;
     let mut section = Section::new(root, None, folder, faults);
     let name = raw.name.as_deref().and_then(|name| {
@@ -184,8 +188,6 @@ pub(super) fn job(
         section.take("name", read).map(|()| name.to_owned())
     });
     let grpc = grpc(&mut section, &raw);
-    let memory_bytes =
-        section.bytes("memory", raw.memory.as_ref(), default::MEMORY, (MEMORY_BYTES_MIN, u64::MAX));
     let batch_bytes_max = batch_bytes_max(&mut section, &raw, memory_bytes);
     let shutdown_timeout = section.duration(
         "shutdownTimeout",
@@ -247,14 +249,33 @@ fn batch_bytes_max(section: &mut Section<'_>, raw: &RawJob, memory: Option<u64>)
     u32::try_from(bytes).ok()
 }
 
+/// Reports a record that no batch has room for.
+fn check_packing(section: &mut Section<'_>, output: &Output, memory: Option<u64>) {
+    let Some((packing, memory)) = output.packing.zip(memory) else { return };
+    let (bytes, share) = (packing.limits.bytes_max as u64, memory / MEMORY_PER_BATCH);
+    if packing != Packing::NONE && bytes > share {
+        let message = format!(
+            "`bytes` is {}, more than an eighth of `memory`, {}: no batch has so many bytes of \
+             records",
+            show_bytes(bytes),
+            show_bytes(memory)
+        );
+        let help = format!("write at most {}, or raise `memory`", show_bytes(share));
+        section.fault("CONFLICT", "packing.bytes", message, &help);
+    }
+}
+
 /// Makes the outputs, each with what `defaults` lends it.
 fn outputs(
     root: &Node,
     folder: &Path,
     lent: &Map<String, Value>,
     written: Option<Value>,
+    memory: Option<u64>,
     faults: &mut Collector,
 ) -> Option<Vec<Output>> {
+    // Misspelled, it is not what it seems.
+    let memory = memory.filter(|_| !Section::new(root, None, folder, faults).is_wrong("memory"));
     let defaults = root.get("defaults");
     if let Some(node) = defaults {
         let raw = typed::<RawOutput>(Value::Object(lent.clone()), node, faults);
@@ -276,7 +297,9 @@ fn outputs(
         made.push(raw.and_then(|raw| {
             let mut section = Section::new(node, defaults, folder, faults);
             unique_alias(&mut section, &raw, &mut lines_by_alias);
-            output::output(&mut section, &raw)
+            let output = output::output(&mut section, &raw)?;
+            check_packing(&mut section, &output, memory);
+            Some(output)
         }));
     }
     if let Some(sasl) = defaults.and_then(|defaults| defaults.get("sasl"))

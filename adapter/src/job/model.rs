@@ -11,6 +11,10 @@ use super::{
     text::{show_bytes, show_duration},
 };
 
+/// A batch may take at most this part of the memory, as it comes and once it is encoded, so that
+/// several writers fit in at once.
+pub(super) const MEMORY_PER_BATCH: u64 = 8;
+
 /// A job: where the service listens and which outputs it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -187,6 +191,11 @@ impl Compression {
 }
 
 impl Job {
+    /// Most bytes that a batch may have once it is encoded.
+    pub fn encoded_bytes_max(&self) -> u64 {
+        self.memory_bytes / MEMORY_PER_BATCH
+    }
+
     /// The effective configuration as the job file would write it, with every default filled in
     /// and without secrets: where one stands is shown, the secret is not.
     pub fn to_json(&self) -> Value {

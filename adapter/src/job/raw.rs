@@ -202,11 +202,13 @@ pub(super) enum RawSecret {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Packing")]
 pub(super) struct RawPacking {
-    /// The most rows in a record. With 1 nothing is packed.
+    /// The most rows in a record. With 1 nothing is packed, and the other keys may not stand beside
+    /// it.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::PACKING_ROWS))]
     pub(super) rows: Option<u32>,
-    /// The most bytes of a record, before any compression, from 1 KiB to 100 MiB. A row that is
-    /// longer is a record of its own. No record exceeds what the topic takes, whatever this says.
+    /// The most bytes of a record, before any compression, from 1 KiB to 100 MiB and at most an
+    /// eighth of `memory`. A row that is longer is a record of its own. No record exceeds what the
+    /// topic takes, whatever this says.
     #[schemars(extend("default" = default::PACKING_BYTES))]
     pub(super) bytes: Option<RawBytes>,
     /// The longest the first row of a record waits for rows of later batches, up to 1m. With 0ms

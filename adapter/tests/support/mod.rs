@@ -49,6 +49,8 @@ pub struct Setup {
     pub record_bytes_max: usize,
     /// Keys of every output in the job file.
     pub keys: &'static str,
+    /// How rows are packed, where no job file says so.
+    pub packing: Option<Packing>,
     /// What becomes of bad rows.
     pub error_policy: ErrorPolicy,
     /// Outputs that set bad rows aside in any case.
@@ -65,6 +67,7 @@ impl Default for Setup {
             message_bytes_max: 1 << 20,
             record_bytes_max: 1 << 20,
             keys: "serialization: { nonFinite: Error }",
+            packing: None,
             error_policy: ErrorPolicy::Stop,
             dropping: &[],
         }
@@ -112,7 +115,7 @@ impl Bench {
                 error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
                 rotor: Rotor::new(turn),
                 kafka: kafka.clone(),
-                packing: output.packing.unwrap_or(Packing::NONE),
+                packing: setup.packing.or(output.packing).unwrap_or(Packing::NONE),
                 encoded_bytes_max: 64 << 20,
                 acknowledged_by_all: true,
                 rejected: AtomicU64::new(0),

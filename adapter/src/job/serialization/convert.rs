@@ -217,7 +217,7 @@ fn schema_file(section: &mut Section<'_>, path: &str) -> Option<(String, PathBuf
             format!("the file `{}`", words::cut(&path, PATH_CHARS_MAX))
         }
     };
-    let text = file::read(&found, SCHEMA_FILE_BYTES_MAX).map_err(|fault| match fault {
+    let text = file::read_regular(&found, SCHEMA_FILE_BYTES_MAX).map_err(|fault| match fault {
         FileFault::Unreadable(error) => (
             "SCHEMA_FILE_UNREADABLE",
             format!("`schemaFile` names {shown}, which cannot be read: {error}"),
@@ -289,6 +289,29 @@ pub(in crate::job) fn packing(
             `defaults`), or write `framing: Container`, whose records hold several rows";
         section.fault("CONFLICT", "packing", message, help);
     }
-    let limits = serializers::Packing { rows_max, bytes_max: usize::try_from(bytes?).ok()? };
-    Some(Some(Packing { limits, time: time? }))
+    let (bytes, time) = (bytes?, time?);
+    if rows_max == 1 {
+        check_unpacked(section, raw);
+        return Some(Some(Packing::NONE));
+    }
+    let limits = serializers::Packing { rows_max, bytes_max: usize::try_from(bytes).ok()? };
+    Some(Some(Packing { limits, time }))
+}
+
+/// Reports what has no effect on records of one row. An output that so refuses what `defaults` lend
+/// it keeps their other keys, and those are no fault.
+fn check_unpacked(section: &mut Section<'_>, raw: &RawPacking) {
+    let Some(rows) = section.node("packing.rows") else { return };
+    let refuses = section.whole().find("packing.rows").is_some();
+    for (key, given) in [("bytes", raw.bytes.is_some()), ("time", raw.time.is_some())] {
+        let path = format!("packing.{key}");
+        if !given || refuses && section.whole().find(&path).is_none() {
+            continue;
+        }
+        let line = rows.place().line;
+        let message =
+            format!("`{key}` is for records of several rows, but line {line} says `rows: 1`");
+        let help = format!("take `{key}` out, or write more `rows`");
+        section.fault("CONFLICT", &path, message, &help);
+    }
 }

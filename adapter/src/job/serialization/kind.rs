@@ -21,24 +21,55 @@ enum Home {
     Framing(RawFraming),
 }
 
-const HOMES: [(&str, Home); 16] = [
-    ("format", Formats(&[Json])),
-    ("nulls", Formats(&[Json])),
-    ("timestamps", Formats(&[Json, Csv])),
-    ("integers64", Formats(&[Json])),
-    ("decimals", Formats(&[Json])),
-    ("nonFinite", Formats(&[Json, Csv])),
-    ("delimiter", Formats(&[Csv])),
-    ("header", Formats(&[Csv])),
-    ("nullText", Formats(&[Csv])),
-    ("formulaGuard", Formats(&[Csv])),
-    ("framing", Formats(&[Avro])),
-    ("codec", Framing(Container)),
-    ("schemaId", Framing(Confluent)),
-    ("schemaFile", Formats(&[Avro])),
-    ("name", Formats(&[Avro])),
-    ("namespace", Formats(&[Avro])),
-];
+/// A key of `serialization`.
+struct Key {
+    name: &'static str,
+    home: Home,
+    /// Whether it stands in the file.
+    is_given: bool,
+}
+
+/// All keys but `type`. Whoever adds one is told by the compiler to say here what it belongs to.
+fn keys(raw: &RawSerialization) -> [Key; 16] {
+    let RawSerialization {
+        kind: _,
+        format,
+        nulls,
+        timestamps,
+        integers64,
+        decimals,
+        non_finite,
+        delimiter,
+        header,
+        null_text,
+        formula_guard,
+        framing,
+        codec,
+        schema_id,
+        schema_file,
+        name,
+        namespace,
+    } = raw;
+    let key = |name, home, is_given| Key { name, home, is_given };
+    [
+        key("format", Formats(&[Json]), format.is_some()),
+        key("nulls", Formats(&[Json]), nulls.is_some()),
+        key("timestamps", Formats(&[Json, Csv]), timestamps.is_some()),
+        key("integers64", Formats(&[Json]), integers64.is_some()),
+        key("decimals", Formats(&[Json]), decimals.is_some()),
+        key("nonFinite", Formats(&[Json, Csv]), non_finite.is_some()),
+        key("delimiter", Formats(&[Csv]), delimiter.is_some()),
+        key("header", Formats(&[Csv]), header.is_some()),
+        key("nullText", Formats(&[Csv]), null_text.is_some()),
+        key("formulaGuard", Formats(&[Csv]), formula_guard.is_some()),
+        key("framing", Formats(&[Avro]), framing.is_some()),
+        key("codec", Framing(Container), codec.is_some()),
+        key("schemaId", Framing(Confluent), schema_id.is_some()),
+        key("schemaFile", Formats(&[Avro]), schema_file.is_some()),
+        key("name", Formats(&[Avro]), name.is_some()),
+        key("namespace", Formats(&[Avro]), namespace.is_some()),
+    ]
+}
 
 /// The keys that say something of a derived schema, and so nothing of a given one.
 const DERIVED: [&str; 2] = ["name", "namespace"];
@@ -90,7 +121,8 @@ pub(in crate::job) fn lend(
     let own_keys: Vec<_> = own.keys().cloned().collect();
     merged.extend(own);
     let kind = Kind::of(&merged);
-    let fits = |key: &str| HOMES.iter().all(|(name, home)| *name != key || kind.has(*home));
+    let keys = keys(&RawSerialization::default());
+    let fits = |name: &str| keys.iter().all(|key| key.name != name || kind.has(key.home));
     merged.retain(|key, _| !chooses || own_keys.contains(key) || fits(key));
     merged
 }
@@ -103,11 +135,8 @@ pub(super) fn check(section: &mut Section<'_>, raw: &RawSerialization) {
     }
     let format = raw.kind.unwrap_or_default();
     let kind = Kind { format, framing: raw.framing.unwrap_or_default() };
-    for key in raw.keys() {
-        let Some((_, home)) = HOMES.iter().find(|(name, home)| *name == key && !kind.has(*home))
-        else {
-            continue;
-        };
+    let given: Vec<_> = keys(raw).into_iter().filter(|key| key.is_given).collect();
+    for Key { name: key, home, .. } in given.iter().filter(|key| !kind.has(key.home)) {
         let (belongs, says) = match home {
             Framing(framing) if format == Avro => {
                 if section.is_wrong("serialization.framing") {
@@ -126,7 +155,7 @@ pub(super) fn check(section: &mut Section<'_>, raw: &RawSerialization) {
         let help = format!("take `{key}` out, or write {}", words::list(&belongs, "or"));
         section.fault("CONFLICT", &format!("serialization.{key}"), message, &help);
     }
-    for key in DERIVED.into_iter().filter(|key| raw.keys().any(|given| given == *key)) {
+    for key in DERIVED.into_iter().filter(|key| given.iter().any(|given| given.name == *key)) {
         if raw.schema_file.is_some() && format == Avro {
             let message = format!(
                 "`{key}` is for a schema derived from the columns, but `schemaFile` gives one"

@@ -141,6 +141,9 @@ impl Packing {
 
     /// As the job file would write it.
     pub(super) fn to_json(self) -> Value {
+        if self == Self::NONE {
+            return json!({ "rows": 1 });
+        }
         json!({
             "rows": self.limits.rows_max,
             "bytes": show_bytes(self.limits.bytes_max as u64),

@@ -60,9 +60,9 @@ pub(in crate::job) struct RawSerialization {
     /// Avro in Confluent's framing: the id under which the schema is registered. Needed there.
     #[schemars(range(min = 1, max = 2_147_483_647))]
     pub(super) schema_id: Option<u32>,
-    /// Avro: the file of the schema (`.avsc`) that rows are written by, up to 1 MiB; a relative
-    /// path begins at the folder of the job file. Without this key the schema is derived from the
-    /// columns.
+    /// Avro: the file of the schema (`.avsc`) that rows are written by, a regular file of up to
+    /// 1 MiB; a relative path begins at the folder of the job file. Without this key the schema is
+    /// derived from the columns.
     #[schemars(length(min = 1), example = &"flight-delays.avsc")]
     pub(super) schema_file: Option<String>,
     /// Avro: the name of the record in the schema that is derived from the columns.
@@ -71,31 +71,6 @@ pub(in crate::job) struct RawSerialization {
     /// Avro: the namespace of the record in the schema that is derived from the columns.
     #[schemars(length(min = 1), example = &"org.example")]
     pub(super) namespace: Option<String>,
-}
-
-impl RawSerialization {
-    /// The keys that are given, without `type`.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
-        let keys = [
-            ("format", self.format.is_some()),
-            ("nulls", self.nulls.is_some()),
-            ("timestamps", self.timestamps.is_some()),
-            ("integers64", self.integers64.is_some()),
-            ("decimals", self.decimals.is_some()),
-            ("nonFinite", self.non_finite.is_some()),
-            ("delimiter", self.delimiter.is_some()),
-            ("header", self.header.is_some()),
-            ("nullText", self.null_text.is_some()),
-            ("formulaGuard", self.formula_guard.is_some()),
-            ("framing", self.framing.is_some()),
-            ("codec", self.codec.is_some()),
-            ("schemaId", self.schema_id.is_some()),
-            ("schemaFile", self.schema_file.is_some()),
-            ("name", self.name.is_some()),
-            ("namespace", self.namespace.is_some()),
-        ];
-        keys.into_iter().filter_map(|(key, given)| given.then_some(key))
-    }
 }
 
 /// The format of a record's value.

@@ -150,7 +150,20 @@ fn packing_is_filled_with_defaults() {
     assert_eq!(packs.limits.rows_max, 2);
     // An output may so refuse what `defaults` lend it.
     let alone = packing("packing: { rows: 1 }\nserialization: { type: Avro, framing: Raw }");
-    assert_eq!(alone.limits.rows_max, 1);
+    assert_eq!(alone, Packing::NONE);
+    let job = job(
+        "name: j\ndefaults: { bootstrapServers: k:9092, packing: { bytes: 4 KiB, time: 5s } }\n\
+         outputs: [{ alias: a, topic: t, packing: { rows: 1 } }]",
+    );
+    read_back(&job);
+    assert_eq!(job.outputs[0].packing, Some(Packing::NONE));
+}
+
+#[test]
+fn a_packed_record_may_take_all_the_room_of_a_batch() {
+    let job = job(&format!("memory: 32 MiB\n{}", with_output("packing: { bytes: 4 MiB }")));
+    let limits = job.outputs[0].packing.unwrap().limits;
+    assert_eq!((limits.bytes_max as u64, job.encoded_bytes_max()), (4 << 20, 4 << 20));
 }
 
 #[test]

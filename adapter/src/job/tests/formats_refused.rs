@@ -1,7 +1,12 @@
 //! Every fault of formats and of packing with the text that a person reads.
 
+use std::{process::Command, sync::mpsc, time::Duration};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
 use super::{
-    super::{FILE_BYTES_MAX, load},
+    super::{FILE_BYTES_MAX, json_schema, load, parse},
     check, with_output,
 };
 
@@ -56,6 +61,36 @@ job.yaml:6:50: error[CONFLICT]: `schemaFile` belongs to `type: Avro`, but `type`
 2 faults in job.yaml
 ",
     );
+}
+
+/// Whichever key the JSON Schema has: one that no list of formats names would be accepted in
+/// silence where it has no effect.
+#[test]
+fn every_key_belongs_to_some_formats() {
+    let schema = json_schema();
+    let properties = schema["$defs"]["Serialization"]["properties"].as_object().unwrap();
+    let mut checked = 0;
+    for (key, property) in properties.iter().filter(|(key, _)| *key != "type") {
+        let of = ["/$ref", "/anyOf/0/$ref"].iter().find_map(|at| property.pointer(at));
+        let of = of.and_then(|of| schema.pointer(&of.as_str().unwrap()[1..]));
+        let value = match of {
+            Some(of) => of["oneOf"][0]["const"].clone(),
+            None if property["type"].to_string().contains("boolean") => Value::Bool(true),
+            None if property["type"].to_string().contains("integer") => Value::from(1),
+            None => Value::from("x"),
+        };
+        let belongs = ["Json", "Csv", "Avro", "Avro, framing: Confluent"].map(|kind| {
+            let yaml = with_output(&format!("serialization: {{ type: {kind}, {key}: {value} }}"));
+            let faults = parse("job.yaml", &yaml).err();
+            let path = format!("outputs[0].serialization.{key}");
+            let mut list = faults.iter().flat_map(|faults| &faults.list);
+            !list.any(|fault| fault.code == "CONFLICT" && fault.path == path)
+        });
+        assert!(belongs.contains(&true), "`{key}: {value}` belongs to no format");
+        assert!(belongs.contains(&false), "`{key}: {value}` has an effect in no format alone");
+        checked += 1;
+    }
+    assert!(checked >= 16, "{checked} keys were found in the schema");
 }
 
 #[test]
@@ -432,10 +467,82 @@ job.yaml:6:47: error[OUT_OF_RANGE]: `time` is 2m, which is out of its range
     );
 }
 
+#[test]
+fn packing_of_one_row_has_no_other_keys() {
+    check(
+        "
+name: j
+outputs:
+  - alias: a
+    topic: t
+    bootstrapServers: kafka:9092
+    packing: { rows: 1, bytes: 1 KiB, time: 5s }
+",
+        "
+job.yaml:6:32: error[CONFLICT]: `bytes` is for records of several rows, but line 6 says `rows: 1`
+ 6 |     packing: { rows: 1, bytes: 1 KiB, time: 5s }
+   |                                ^^^^^
+   = help: take `bytes` out, or write more `rows`
+job.yaml:6:45: error[CONFLICT]: `time` is for records of several rows, but line 6 says `rows: 1`
+ 6 |     packing: { rows: 1, bytes: 1 KiB, time: 5s }
+   |                                             ^^
+   = help: take `time` out, or write more `rows`
+2 faults in job.yaml
+",
+    );
+    // An output may refuse what `defaults` lend it, but not add to what they refuse.
+    check(
+        "
+name: j
+defaults: { bootstrapServers: kafka:9092, packing: { rows: 1, bytes: 1 KiB } }
+outputs:
+  - { alias: a, topic: t }
+  - { alias: b, topic: t, packing: { time: 5s } }
+",
+        "
+job.yaml:2:70: error[CONFLICT]: `bytes` is for records of several rows, but line 2 says `rows: 1`
+ 2 | defaults: { bootstrapServers: kafka:9092, packing: { rows: 1, bytes: 1 KiB } }
+   |                                                                      ^^^^^
+   = help: take `bytes` out, or write more `rows`
+job.yaml:5:44: error[CONFLICT]: `time` is for records of several rows, but line 2 says `rows: 1`
+ 5 |   - { alias: b, topic: t, packing: { time: 5s } }
+   |                                            ^^
+   = help: take `time` out, or write more `rows`
+2 faults in job.yaml
+",
+    );
+}
+
+#[test]
+fn a_packed_record_has_room_in_a_batch() {
+    check(
+        "
+name: j
+memory: 32 MiB
+outputs:
+  - alias: a
+    topic: t
+    bootstrapServers: kafka:9092
+    packing: { bytes: 100 MiB }
+",
+        "
+job.yaml:7:23: error[CONFLICT]: `bytes` is 100 MiB, more than an eighth of `memory`, 32 MiB: no batch has so many bytes of records
+ 7 |     packing: { bytes: 100 MiB }
+   |                       ^^^^^^^
+   = help: write at most 4 MiB, or raise `memory`
+",
+    );
+}
+
 /// What is wrong with a job whose schema file holds these bytes; the folder is left out.
 fn fault_of_schema(schema: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("s.avsc"), schema).unwrap();
+    fault_in(&folder)
+}
+
+/// What is wrong with a job whose schema is the file `s.avsc` in this folder, which is left out.
+fn fault_in(folder: &TempDir) -> String {
     let yaml = with_output("serialization: { type: Avro, schemaFile: s.avsc }");
     std::fs::write(folder.path().join("job.yaml"), yaml).unwrap();
     let faults = load(&folder.path().join("job.yaml")).unwrap_err();
@@ -443,6 +550,23 @@ fn fault_of_schema(schema: &[u8]) -> String {
     assert_eq!((fault.line, fault.column), (6, 46));
     let text = format!("{}: {} ({})", fault.code, fault.message, fault.help);
     text.replace(&folder.path().display().to_string(), "FOLDER")
+}
+
+#[test]
+fn a_schema_file_is_a_regular_file() {
+    let refused = "SCHEMA_FILE_UNREADABLE: `schemaFile` names the file `FOLDER/s.avsc`, which \
+                   cannot be read: it is not a regular file (check the path, which begins at the \
+                   folder of the job file, and whether this user may read the file)";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("s.avsc")).unwrap();
+    assert_eq!(fault_in(&folder), refused);
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("s.avsc");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Whoever opens it waits until somebody writes.
+    let (said, fault) = mpsc::channel();
+    std::thread::spawn(move || said.send(fault_in(&folder)));
+    assert_eq!(fault.recv_timeout(Duration::from_secs(30)).unwrap(), refused);
 }
 
 #[test]
