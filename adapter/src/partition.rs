@@ -1,12 +1,12 @@
 //! Which partition a record goes to: strict round robin, in turns.
 //!
 //! A *turn* is a run of records for one partition: up to a number of rows, or a span of time. The
-//! next turn always goes to the partition that has been given the fewest records. From that the
-//! promise follows: counted over assigned records since the partitions last changed, no partition
-//! with a leader is ahead of another by more than one turn. (The fewest, plus a turn, is at most
-//! the fewest of before plus a turn.) Records that hold several rows count as those, and stay
-//! whole: the last of a turn may make it longer. A partition without a leader is passed over; when it is
-//! back it has the fewest and is caught up on.
+//! next turn always goes to the partition that has been given the fewest rows. From that the
+//! promise follows: counted over assigned rows since the partitions last changed, no partition with
+//! a leader is ahead of another by more than one turn plus the rows of one packed record. (Records
+//! stay whole, so the last of a turn may make it longer by all its rows but one. The fewest, plus
+//! such a turn, is at most the fewest of before plus such a turn.) A partition without a leader is
+//! passed over; when it is back it has the fewest and is caught up on.
 //!
 //! librdkafka has no round robin of its own: its default sticks to a partition by time and is
 //! uneven, so the partition is named here.

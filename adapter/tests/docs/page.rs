@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, extension::EXTENSION_TYPE_NAME_KEY};
 use bytes::Bytes;
 use kafka_output::{
-    job,
+    job::{self, ErrorPolicy},
     rows::{Carrier, Decoder, Limits},
 };
 use serde_json::Value;
@@ -253,6 +253,10 @@ pub(crate) fn write(folder: &Path, keys: &str, schema: Arc<Schema>, rows: &str) 
     encoder.encode_all(&[batch], packing, &limits, &mut records).unwrap();
     written.records = (0..records.len()).map(|record| records.record(record).to_vec()).collect();
     written.rejected = records.rejected().iter().map(ToString::to_string).collect();
+    if output.error_policy == ErrorPolicy::Stop && !written.rejected.is_empty() {
+        // The batch is refused as a whole.
+        written.records.clear();
+    }
     written
 }
 
