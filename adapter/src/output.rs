@@ -315,7 +315,7 @@ impl Output {
 /// The sink is gone, and the process with it: a batch stays without an answer, and the end of the
 /// stream says so.
 async fn gone() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Runs work that takes long where it holds up nobody, if this runtime can do so.

@@ -190,6 +190,24 @@ fn of_containers_only_what_differs_is_dumped_again() {
 }
 
 #[test]
+fn long_text_is_cut_behind_a_line_or_else_behind_a_character() {
+    let rows: String = (0..1_000).map(|n| format!("{n},name {n}\n")).collect();
+    let folder = Folder::new("packing: { rows: 1000 }", &format!("n,name\n{rows}"));
+    let record = folder.preview("--raw");
+    let end = record[..4096].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    let rest = record.len() - end;
+    let told =
+        format!("\n          {},{:03} more bytes (--all shows them)\n", rest / 1000, rest % 1000);
+    let shown = folder.shown("");
+    assert!(shown.contains(&format!("{}{}", text(&record[..end]).trim_end(), told)), "{shown}");
+    assert!(folder.shown("--all").contains(text(&record)));
+
+    let folder = Folder::new("", &format!("t\nx{}\n", "é".repeat(3_000)));
+    let told = format!("\"x{}\n          1,9", "é".repeat((4096 - 7) / 2));
+    assert!(folder.shown("").contains(&told), "{}", folder.shown(""));
+}
+
+#[test]
 fn long_dumps_are_cut_unless_all_is_wanted() {
     let rows: String = (0..2_000).map(|n| format!("{n},name {n}\n")).collect();
     let keys = "packing: { rows: 1000 }\nserialization: { type: Avro }";
@@ -278,7 +296,7 @@ fn records_are_those_of_a_service_that_learns_how_large_rows_become() {
     let keys = "packing: { rows: 100000, bytes: 20 KB, time: 2s }";
     let folder = Folder::new(keys, &format!("n,text\n{rows}"));
     let shown = folder.shown("--batch-rows 20 --all");
-    assert_eq!(rows_of(&shown), ["rows 1 to 20", "rows 21 to 100", "rows 101 to 240"]);
+    assert_eq!(rows_of(&shown), ["rows 1 to 60", "rows 61 to 200", "rows 201 to 240"]);
 }
 
 /// What could not go together goes batch by batch.
@@ -290,7 +308,7 @@ fn batches_that_become_too_large_together_go_one_by_one() {
     let job = fs::read_to_string(folder.0.path().join("job.yaml")).unwrap();
     folder.write("job.yaml", &format!("memory: 16 MiB\n{job}"));
     let shown = folder.shown("--batch-rows 1 --max-message-bytes 10000000");
-    assert_eq!(rows_of(&shown), ["row 1", "rows 2 to 3", "row 4", "row 5"]);
+    assert_eq!(rows_of(&shown), ["rows 1 to 2", "row 3", "row 4", "row 5"]);
 }
 
 #[test]
@@ -433,7 +451,8 @@ fn an_output_is_chosen_by_name_where_there_are_several() {
         ("", "error: two.yaml has several outputs; say which with --output: `out`, `second`\n"),
         (
             " --output json",
-            "error: two.yaml has no output `json`; those there are: `out`, `second`\n",
+            "error: two.yaml has no output `json`; those there are: `out`, `second`; `--output` of \
+             `preview` names an output of the job\n",
         ),
     ] {
         let output = folder.run(&format!("preview two.yaml rows.csv{args}"));

@@ -62,7 +62,7 @@ fn what_fits_into_a_record_does_not_depend_on_the_codec() {
             let mut records = Records::new();
             let encoder = Encoder::compile(&container(codec), batch.schema_ref()).unwrap();
             let packing = Packing { rows_max: 1_000, bytes_max };
-            encoder.encode_all(&[batch.clone()], packing, &WIDE, &mut records).unwrap();
+            encoder.encode_all(std::slice::from_ref(&batch), packing, &WIDE, &mut records).unwrap();
             assert_eq!(records.rows_of(0).count(), rows, "{codec:?}, {bytes_max} bytes");
         }
     }

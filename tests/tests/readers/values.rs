@@ -114,7 +114,7 @@ fn decimals(of: &DataType, len: usize, nulls: Option<NullBuffer>, source: &mut S
         ($type:ty, $precision:expr) => {{
             let most =
                 nines($precision).to_i128().unwrap() as <$type as ArrowPrimitiveType>::Native;
-            let special = [most, -most, 0, 1, -1, most / 10, 10, -100];
+            let special = [most, -most, 0, 1, -1, most / 10, 10.min(most), (-100).max(-most)];
             numbers::<$type>(of, len, nulls, source, &special, |source| {
                 source.digits($precision).to_i128().unwrap() as _
             })

@@ -98,7 +98,7 @@ pub struct PreviewArgs {
     #[arg(long, value_name = "COUNT", conflicts_with = "all")]
     records: Option<u64>,
 
-    /// Show all records, and the whole dump of each.
+    /// Show all records, each of them whole.
     #[arg(long)]
     all: bool,
 
@@ -207,9 +207,13 @@ fn choose<'a>(args: &PreviewArgs, job: &'a Job) -> Result<&'a job::Output, Stop>
         (Some(alias), outputs) => {
             let found = outputs.iter().find(|output| output.alias.as_str() == alias);
             found.ok_or_else(|| {
+                let hint = match alias.as_str() {
+                    "text" | "json" => "; `--output` of `preview` names an output of the job",
+                    _ => "",
+                };
+                let aliases = aliases();
                 Stop::Input(format!(
-                    "{file} has no output `{alias}`; those there are: {}",
-                    aliases()
+                    "{file} has no output `{alias}`; those there are: {aliases}{hint}"
                 ))
             })
         }

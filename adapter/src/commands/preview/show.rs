@@ -27,12 +27,12 @@ const LINE_BYTES: usize = 16;
 /// Bytes that a record has in common with the first one, from which on they are not repeated.
 const REPEATED_BYTES_MIN: usize = 8 * LINE_BYTES;
 
-/// Bytes of a record that are dumped where dumps are cut: a schema of many columns and some rows.
-const DUMPED_BYTES_MAX: usize = 256 * LINE_BYTES;
+/// Bytes of a record that are shown where long ones are cut: a schema of many columns and some rows.
+const SHOWN_BYTES_MAX: usize = 256 * LINE_BYTES;
 
 /// Prints records, and counts them.
 pub struct Show {
-    /// Whether long dumps are cut.
+    /// Whether long records are cut.
     pub cuts: bool,
     raw: bool,
     records_max: u64,
@@ -138,8 +138,13 @@ impl Show {
 
     fn value(&mut self, value: &[u8]) -> io::Result<()> {
         if self.is_text {
-            self.out.write_all(value)?;
-            return if value.ends_with(b"\n") { Ok(()) } else { writeln!(self.out) };
+            let end = if self.cuts { text_end(value) } else { value.len() };
+            let (shown, rest) = value.split_at(end);
+            self.out.write_all(shown)?;
+            if !shown.ends_with(b"\n") {
+                writeln!(self.out)?;
+            }
+            return self.rest(rest.len(), "shows");
         }
         let first = self.first.get_or_insert_with(|| value.to_vec());
         let alike = first.iter().zip(value).take_while(|(one, other)| one == other).count();
@@ -151,14 +156,18 @@ impl Show {
             let skip = HumanCount(skip as u64);
             writeln!(self.out, "          the first {skip} bytes are those of record 1")?;
         }
-        let bytes_max = if self.cuts { DUMPED_BYTES_MAX } else { usize::MAX };
+        let bytes_max = if self.cuts { SHOWN_BYTES_MAX } else { usize::MAX };
         let end = value.len().min(skip.saturating_add(bytes_max));
         dump(&mut self.out, &value[..end], skip)?;
-        if end < value.len() {
-            let rest = HumanCount((value.len() - end) as u64);
-            writeln!(self.out, "          {rest} more bytes (--all dumps them)")?;
+        self.rest(value.len() - end, "dumps")
+    }
+
+    /// Says how many bytes of a record are left out.
+    fn rest(&mut self, bytes: usize, shows: &str) -> io::Result<()> {
+        match HumanCount(bytes as u64) {
+            HumanCount(0) => Ok(()),
+            bytes => writeln!(self.out, "          {bytes} more bytes (--all {shows} them)"),
         }
-        Ok(())
     }
 
     /// The rows of a record as the files count them.
@@ -283,6 +292,20 @@ fn fault(files: &Files, origin: &Origin, bad: &BadRow) -> RowFault {
         code: bad.code.to_owned(),
         reason: bad.reason.clone(),
     }
+}
+
+/// Where a record that is text is cut, if it is long: behind a line, or else behind a character.
+fn text_end(value: &[u8]) -> usize {
+    if value.len() <= SHOWN_BYTES_MAX {
+        return value.len();
+    }
+    let shown = &value[..SHOWN_BYTES_MAX];
+    let line = shown.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    line.unwrap_or_else(|| {
+        // A character's further bytes begin with the bits 10.
+        let starts = |at: &usize| value[*at] & 0xc0 != 0x80;
+        (1..=SHOWN_BYTES_MAX).rev().find(starts).unwrap_or(SHOWN_BYTES_MAX)
+    })
 }
 
 /// Prints bytes from `from` on as `hexdump -C` does: where, in hexadecimal, as text.

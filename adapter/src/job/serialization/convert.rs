@@ -45,7 +45,7 @@ pub(in crate::job) fn serialization(
         && !section.is_wrong("serialization.schemaId")
     {
         let message = "`framing: Confluent` needs `schemaId`, which is not there".to_owned();
-        let help = "add `schemaId: 1`, with the id under which the schema is registered";
+        let help = "add `schemaId`, the id under which the schema is registered";
         section.missing("serialization.schemaId", message, help);
     }
     converted(section, raw)

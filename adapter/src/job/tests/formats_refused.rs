@@ -232,7 +232,7 @@ outputs:
 job.yaml:6:5: error[MISSING_KEY]: `framing: Confluent` needs `schemaId`, which is not there
  6 |     serialization:
    |     ^^^^^^^^^^^^^
-   = help: add `schemaId: 1`, with the id under which the schema is registered
+   = help: add `schemaId`, the id under which the schema is registered
 ",
     );
 }

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use kafka_output::{
     grpc::Shared,
+    job::Packing,
     kafka::{Cause, Delivery as _, Permit, receipt::Settled},
 };
 use proto::v1::{GetWriterRequest, Open, ResetWriterRequest, WriteOnceRequest};
@@ -68,7 +69,8 @@ impl Walk {
         let mut setup =
             Setup { outputs: &OUTPUTS, dropping: &OUTPUTS[1..], streams_max, ..Setup::default() };
         if packs {
-            setup.keys = "serialization: { nonFinite: Error }\npacking: { rows: 1, time: 1m }";
+            // Batches are read as if they waited for others, and go one by one.
+            setup.packing = Some(Packing { time: Duration::from_secs(60), ..Packing::NONE });
         }
         let bench = Bench::with(setup).await;
         let model = Model::new(&[false, true], &WRITERS.map(|(output, _)| output), streams_max);
