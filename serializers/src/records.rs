@@ -281,8 +281,8 @@ fn shown(column: &str) -> String {
 pub enum RowErrorCode {
     /// NaN or an infinity, where the options say that it is an error.
     NonFinite,
-    /// An `arrow.json` value that is not JSON, or such that readers refuse it: half a surrogate pair,
-    /// or nested more than 128 levels deep.
+    /// An `arrow.json` value that is not JSON, or such that readers refuse it: half a surrogate
+    /// pair, or nested more than 128 levels deep.
     InvalidJson,
     /// A date, time or timestamp that the format cannot write.
     OutOfRange,

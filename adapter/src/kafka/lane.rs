@@ -339,7 +339,10 @@ impl Queue {
             if fate == Fate::Again || (fate == Fate::Blamed && alone) {
                 let rows = &flight.encoded.rows;
                 let which = match (rows.first(record), rows.last(record)) {
-                    (first, last) if first == last => format!("row {first} of its batch waits"),
+                    (first, _) if rows.ends.is_empty() => format!("row {first} of its batch waits"),
+                    (first, last) if first == last => {
+                        format!("row {first}, counted from this batch on, waits")
+                    }
                     // They may be rows of several batches, of which the first is the one held.
                     (first, last) => {
                         format!("rows {first} to {last}, counted from this batch on, wait")

@@ -23,8 +23,9 @@ use super::{
     producers::Producers,
     receipt::{Encoded, Flight, Ticket},
     round_trip::RoundTrip,
-    settings::{MESSAGE_BYTES_MAX, Settings},
+    settings::Settings,
     status::{Health, Status},
+    topic::RECORD_BYTES_UNKNOWN,
 };
 use crate::partition::{Partitions, Routes};
 
@@ -103,15 +104,13 @@ impl Sink {
     pub fn start(settings: Settings, share: Share) -> Result<Self, String> {
         let bell = Arc::<Bell>::default();
         let (producers, pollers) = Producers::new(&settings.recipe, &bell)?;
-        // Until the topic's limit is known the broker judges.
-        let record_bytes_max = MESSAGE_BYTES_MAX as usize;
         let inner = Arc::new(Inner {
             share,
             producers: RwLock::new(producers),
             lanes: RwLock::new(Arc::new([])),
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
-            record_bytes_max: AtomicUsize::new(record_bytes_max),
+            record_bytes_max: AtomicUsize::new(RECORD_BYTES_UNKNOWN),
             in_sync_min: AtomicU32::new(0),
             partitions: watch::Sender::new(None),
             status: Status::new(),

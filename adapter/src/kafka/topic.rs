@@ -10,6 +10,7 @@ use super::{
     cause::{Cause, is_all_down, is_connection, is_missing_topic},
     client::{Fault, Partition},
     lane::Lane,
+    settings::MESSAGE_BYTES_MAX,
     sink::Inner,
     status::State,
 };
@@ -41,6 +42,9 @@ const CEILING_MIN_BYTES: u64 = 32 << 20;
 /// What a Kafka batch of one record costs beside the record (RecordBatch header, magic 2), plus
 /// the record's own lengths. A record of `max.message.bytes` minus this passes.
 const BATCH_OVERHEAD_BYTES: u64 = 61 + 36;
+
+/// The largest record as long as the topic's limit is not known: the broker judges.
+pub(super) const RECORD_BYTES_UNKNOWN: usize = MESSAGE_BYTES_MAX as usize;
 
 /// The largest record of a topic with this `max.message.bytes`.
 pub fn record_bytes_max(message_bytes_max: u64) -> u64 {
@@ -108,15 +112,15 @@ impl Inner {
         let was_missed = std::mem::take(missed);
         let partitions = self.producers().partitions(METADATA_TIMEOUT);
         let leaders = |partitions: &[Partition]| partitions.iter().map(|p| p.has_leader).collect();
+        // Before the first rows pass: a row beyond the limit is refused by name and not left to the
+        // broker's verdict. Later it must not hold up what was away.
+        let limit_first = ask_limit && self.knows_no_limit();
+        if limit_first && partitions.is_ok() {
+            self.refresh_limit();
+        }
         match partitions {
             Ok(partitions) if partitions.iter().any(|partition| partition.has_leader) => {
                 *self.last_fault.lock().expect("nothing panics in it") = None;
-                // Before the first rows pass: a row beyond the limit is refused by name and not
-                // left to the broker's verdict. Later it must not hold up what was away.
-                let first = self.partitions.borrow().is_none();
-                if ask_limit && first {
-                    self.refresh_limit();
-                }
                 if let Some(cause) = self.still_broken().or(self.scarcity(&partitions)) {
                     self.publish(leaders(&partitions));
                     self.trouble(cause, false);
@@ -127,7 +131,7 @@ impl Inner {
                     tracing::info!(output = self.settings.alias, partitions, "the output is ready");
                 }
                 self.publish(leaders(&partitions));
-                if ask_limit && !first {
+                if ask_limit && !limit_first {
                     self.refresh_limit();
                 }
                 true
@@ -230,6 +234,13 @@ impl Inner {
         let stops = cause.is_some() && !partitions.iter().any(takes_rows);
         self.status.set_scarce(cause.clone());
         cause.filter(|_| stops)
+    }
+
+    /// Whether nobody knows how long a record of the topic may be: it was never told, or the topic
+    /// is new or another.
+    fn knows_no_limit(&self) -> bool {
+        let never_told = self.record_bytes_max.load(Ordering::Relaxed) == RECORD_BYTES_UNKNOWN;
+        never_told || self.partitions.borrow().is_none()
     }
 
     /// Learns what the topic's settings demand.

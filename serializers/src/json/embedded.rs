@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use crate::{output::Output, records::RowErrorCode, rows::Fault, scalar::Written};
 
 /// How deep arrays and objects may be nested. Readers recurse, and many stop beyond some depth;
-/// no more is taken from JSON lines either.
+/// no more is taken from JSON lines either. The
+/// levels of the record around the value come on top.
 const DEPTH_MAX: usize = 128;
 
 /// Writes `json` as it is, without the white space between its tokens.

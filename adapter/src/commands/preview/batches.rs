@@ -140,6 +140,8 @@ impl<'a> Batches<'a> {
                 let first = sent.pop().expect("what is refused was sent");
                 let refusal = self.refusal_of(&first, refusal);
                 let mut again = if goes_in_halves(&first, &refusal) {
+                    // Those behind it are refused too, as gaps, and come as if they were new.
+                    self.alone = 0;
                     first.split()
                 } else {
                     self.show.refused(&first, &refusal);
@@ -157,7 +159,6 @@ impl<'a> Batches<'a> {
     /// told. Those that wait come before it and are written.
     async fn refuse(&mut self, part: Part, refusal: &Refusal) -> Result<(), Stop> {
         if goes_in_halves(&part, refusal) {
-            // Those behind it were refused too, as gaps, and come as if they were new.
             self.alone = 0;
             self.put_back(part.split().into_iter());
         } else if let Some(part) = self.send(Some(part)).await? {

@@ -27,7 +27,7 @@ const LINE_BYTES: usize = 16;
 /// Bytes that a record has in common with the first one, from which on they are not repeated.
 const REPEATED_BYTES_MIN: usize = 8 * LINE_BYTES;
 
-/// Bytes of a record that are shown where long ones are cut: a schema of many columns and some rows.
+/// Bytes of a record that are shown where long ones are cut: a schema of many columns, some rows.
 const SHOWN_BYTES_MAX: usize = 256 * LINE_BYTES;
 
 /// Prints records, and counts them.
