@@ -20,10 +20,7 @@ use prost::Message as _;
 use proto::v1::{
     self, Batch, WriteRequest, write_request::Message as In, write_response::Message as Out,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
@@ -91,6 +88,7 @@ pub struct Session<I> {
     looked: Instant,
     /// When an engine that promised heartbeats is given up.
     silent: time::Silence,
+    alarm: time::Alarm,
 }
 
 /// A schema's plan, or why no batch of it is taken.
@@ -165,6 +163,7 @@ where
             held: None,
             looked: Instant::now(),
             silent,
+            alarm: time::Alarm::new(),
         }
     }
 
@@ -197,8 +196,8 @@ where
             if self.incoming.is_none() && self.is_idle() {
                 return if self.closes.is_some() { Err(CallError::Drained) } else { Ok(()) };
             }
-            let wake = self.next_wake();
-            match self.next_event(taken_over.as_mut(), wake).await {
+            self.alarm.set(self.next_wake());
+            match self.next_event(taken_over.as_mut()).await {
                 Event::Message(Ok(request)) => self.receive(request)?,
                 Event::Message(Err(status)) => return self.broken(&status),
                 Event::ClientDone => self.incoming = None,
@@ -217,7 +216,6 @@ where
     async fn next_event(
         &mut self,
         taken_over: Pin<&mut (impl Future<Output = ()> + Send)>,
-        wake: Instant,
     ) -> Event {
         let drain_told = self.closes.is_some();
         let settled = async {
@@ -253,7 +251,7 @@ where
             sent = self.outbox.flush() => if sent { Event::Sent } else { Event::Unread },
             result = worked => Event::Worked(result),
             deadline = draining => Event::Draining(deadline),
-            () = sleep_until(wake) => Event::Tick,
+            () = self.alarm.rings() => Event::Tick,
             message = message => message.map_or(Event::ClientDone, Event::Message),
         }
     }

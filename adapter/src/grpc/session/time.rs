@@ -2,10 +2,13 @@
 //!
 //! A client that does not read is told nothing more: it has not taken the last word yet, and
 //! words that nobody takes would only pile up.
-use std::time::{Duration, SystemTime};
+use std::{
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use proto::v1::{self, Held, WriteRequest, write_response::Message as Out};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -61,6 +64,31 @@ impl Silence {
         }
         self.ends = now + DOUBT;
         std::mem::replace(&mut self.doubted, true)
+    }
+}
+
+/// Rings when something is due, or earlier: it is put off only once it has rung.
+///
+/// With every batch the next thing that is due changes twice. A timer that is set anew each time
+/// wakes the thread that looks after timers, which costs more than the batch does.
+pub(super) struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    /// One that rings at once.
+    pub(super) fn new() -> Self {
+        Self(Box::pin(sleep_until(Instant::now())))
+    }
+
+    /// Something is due at this time.
+    pub(super) fn set(&mut self, due: Instant) {
+        if self.0.is_elapsed() || due < self.0.deadline() {
+            self.0.as_mut().reset(due);
+        }
+    }
+
+    /// Waits until it rings.
+    pub(super) async fn rings(&mut self) {
+        self.0.as_mut().await;
     }
 }
 
