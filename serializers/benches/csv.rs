@@ -3,6 +3,7 @@
 //!
 //! The baseline gives every value to `csv-core`, after `itoa` or `zmij` made it text.
 mod batches;
+mod plain_time;
 mod report;
 
 use std::hint::black_box;
@@ -12,7 +13,8 @@ use arrow_array::{
     TimestampMicrosecondArray, cast::AsArray,
 };
 use arrow_schema::DataType;
-use report::{Aim, ROWS, Work, plain_time};
+use plain_time::plain_time;
+use report::{Aim, ROWS, Work};
 use serializers::{BATCH_BYTES_MAX, CsvOptions, Encoder, Format, Limits, Records};
 
 const LIMITS: Limits = Limits { record_bytes_max: 1 << 20, batch_bytes_max: BATCH_BYTES_MAX };

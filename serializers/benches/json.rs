@@ -7,6 +7,7 @@
 //! - `serde_json` writes rows whose columns are known at run time only into one buffer, which it
 //!   uses again.
 mod batches;
+mod plain_time;
 mod report;
 
 use std::hint::black_box;
@@ -17,7 +18,8 @@ use arrow_array::{
     types::TimestampMicrosecondType,
 };
 use arrow_schema::DataType;
-use report::{Aim, ROWS, Work, plain_time};
+use plain_time::plain_time;
+use report::{Aim, ROWS, Work};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serializers::{BATCH_BYTES_MAX, Encoder, Format, JsonOptions, Limits, Records};
 

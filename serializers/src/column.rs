@@ -70,7 +70,7 @@ pub(crate) enum Values<'a> {
     List(Bounds<'a>, Box<Column<'a>>),
     Struct(Struct<'a>),
     Map(Map<'a>),
-    Dictionary(Keys<'a>, Box<Column<'a>>),
+    Dictionary(Integers<'a>, Box<Column<'a>>),
     /// Never bound: a format's options make it of other values.
     Styled(Box<Styled<'a>>),
 }
@@ -158,8 +158,8 @@ pub(crate) struct Map<'a> {
     pub(crate) values: Box<Column<'a>>,
 }
 
-/// The keys of a dictionary.
-pub(crate) enum Keys<'a> {
+/// Integers of any width: values, or the keys of a dictionary.
+pub(crate) enum Integers<'a> {
     Int8(&'a [i8]),
     Int16(&'a [i16]),
     Int32(&'a [i32]),
@@ -170,19 +170,32 @@ pub(crate) enum Keys<'a> {
     UInt64(&'a [u64]),
 }
 
-impl Keys<'_> {
-    #[inline]
-    pub(crate) fn get(&self, row: usize) -> usize {
-        match self {
-            Self::Int8(keys) => keys[row].as_usize(),
-            Self::Int16(keys) => keys[row].as_usize(),
-            Self::Int32(keys) => keys[row].as_usize(),
-            Self::Int64(keys) => keys[row].as_usize(),
-            Self::UInt8(keys) => keys[row].as_usize(),
-            Self::UInt16(keys) => keys[row].as_usize(),
-            Self::UInt32(keys) => keys[row].as_usize(),
-            Self::UInt64(keys) => keys[row].as_usize(),
+/// What one of them is, as `$of` makes it.
+macro_rules! of_integers {
+    ($integers:expr, $row:expr, $of:expr) => {
+        match $integers {
+            Integers::Int8(values) => $of(values[$row]),
+            Integers::Int16(values) => $of(values[$row]),
+            Integers::Int32(values) => $of(values[$row]),
+            Integers::Int64(values) => $of(values[$row]),
+            Integers::UInt8(values) => $of(values[$row]),
+            Integers::UInt16(values) => $of(values[$row]),
+            Integers::UInt32(values) => $of(values[$row]),
+            Integers::UInt64(values) => $of(values[$row]),
         }
+    };
+}
+
+impl Integers<'_> {
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> i128 {
+        of_integers!(self, row, i128::from)
+    }
+
+    /// One that is a dictionary's key.
+    #[inline]
+    pub(crate) fn key(&self, row: usize) -> usize {
+        of_integers!(self, row, ArrowNativeType::as_usize)
     }
 }
 
@@ -248,16 +261,16 @@ fn slice<T: ArrowPrimitiveType>(array: &dyn Array) -> &[T::Native] {
     array.as_primitive::<T>().values()
 }
 
-fn bind_keys(keys: &dyn Array) -> Keys<'_> {
+fn bind_keys(keys: &dyn Array) -> Integers<'_> {
     match keys.data_type() {
-        DataType::Int8 => Keys::Int8(slice::<Int8Type>(keys)),
-        DataType::Int16 => Keys::Int16(slice::<Int16Type>(keys)),
-        DataType::Int32 => Keys::Int32(slice::<Int32Type>(keys)),
-        DataType::Int64 => Keys::Int64(slice::<Int64Type>(keys)),
-        DataType::UInt8 => Keys::UInt8(slice::<UInt8Type>(keys)),
-        DataType::UInt16 => Keys::UInt16(slice::<UInt16Type>(keys)),
-        DataType::UInt32 => Keys::UInt32(slice::<UInt32Type>(keys)),
-        DataType::UInt64 => Keys::UInt64(slice::<UInt64Type>(keys)),
+        DataType::Int8 => Integers::Int8(slice::<Int8Type>(keys)),
+        DataType::Int16 => Integers::Int16(slice::<Int16Type>(keys)),
+        DataType::Int32 => Integers::Int32(slice::<Int32Type>(keys)),
+        DataType::Int64 => Integers::Int64(slice::<Int64Type>(keys)),
+        DataType::UInt8 => Integers::UInt8(slice::<UInt8Type>(keys)),
+        DataType::UInt16 => Integers::UInt16(slice::<UInt16Type>(keys)),
+        DataType::UInt32 => Integers::UInt32(slice::<UInt32Type>(keys)),
+        DataType::UInt64 => Integers::UInt64(slice::<UInt64Type>(keys)),
         other => unreachable!("dictionary keys are integers, not {other}"),
     }
 }

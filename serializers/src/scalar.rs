@@ -289,7 +289,7 @@ pub(crate) fn is_null(column: &Column, row: usize) -> bool {
     column.is_null(row)
         || match &column.values {
             Values::Null => true,
-            Values::Dictionary(keys, values) => is_null(values, keys.get(row)),
+            Values::Dictionary(keys, values) => is_null(values, keys.key(row)),
             _ => false,
         }
 }
@@ -302,7 +302,7 @@ pub(crate) fn becomes_null(column: &Column, row: usize, non_finite: NonFinite) -
     let finite = match &column.values {
         Values::Null => return true,
         Values::Dictionary(keys, values) => {
-            return becomes_null(values, keys.get(row), non_finite);
+            return becomes_null(values, keys.key(row), non_finite);
         }
         Values::Float16(values) => values[row].is_finite(),
         Values::Float32(values) => values[row].is_finite(),

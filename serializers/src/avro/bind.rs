@@ -10,7 +10,7 @@ use super::{
     decimal::Decimal,
     plan::{Kind, Node, Record, Slot, Tag},
 };
-use crate::column::{Bounds, Column, Half, Keys, Runs, Struct, Texts, Values};
+use crate::column::{Bounds, Column, Half, Integers, Runs, Struct, Texts, Values};
 
 /// A column with its plan.
 pub(super) struct Bound<'a> {
@@ -65,35 +65,7 @@ pub(super) enum Op<'a> {
     Array(&'a Bounds<'a>, Box<Bound<'a>>),
     Map(Map<'a>),
     Record(Fields<'a>),
-    Dictionary(&'a Keys<'a>, Box<Bound<'a>>),
-}
-
-/// Integers of any width.
-pub(super) enum Integers<'a> {
-    Int8(&'a [i8]),
-    Int16(&'a [i16]),
-    Int32(&'a [i32]),
-    Int64(&'a [i64]),
-    UInt8(&'a [u8]),
-    UInt16(&'a [u16]),
-    UInt32(&'a [u32]),
-    UInt64(&'a [u64]),
-}
-
-impl Integers<'_> {
-    #[inline]
-    pub(super) fn get(&self, row: usize) -> i128 {
-        match self {
-            Self::Int8(values) => values[row].into(),
-            Self::Int16(values) => values[row].into(),
-            Self::Int32(values) => values[row].into(),
-            Self::Int64(values) => values[row].into(),
-            Self::UInt8(values) => values[row].into(),
-            Self::UInt16(values) => values[row].into(),
-            Self::UInt32(values) => values[row].into(),
-            Self::UInt64(values) => values[row].into(),
-        }
-    }
+    Dictionary(&'a Integers<'a>, Box<Bound<'a>>),
 }
 
 /// Digits of decimals.

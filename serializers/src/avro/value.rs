@@ -160,7 +160,7 @@ fn long(out: &mut Output, op: &Op, row: usize) -> Written {
         Op::Array(bounds, items) => return array(out, bounds, items, row),
         Op::Map(entries) => return map(out, entries, row),
         Op::Record(fields) => return record(out, fields, row),
-        Op::Dictionary(keys, values) => return part(out, values, keys.get(row)),
+        Op::Dictionary(keys, values) => return part(out, values, keys.key(row)),
     }
     Ok(())
 }
@@ -247,7 +247,7 @@ fn map_key(out: &mut Output, keys: &Column, entry: usize) -> Written {
         Values::Null => {
             return Err(Fault::new(RowErrorCode::NullMapKey, "a map key must not be null"));
         }
-        Values::Dictionary(keys, values) => return map_key(out, values, keys.get(entry)),
+        Values::Dictionary(keys, values) => return map_key(out, values, keys.key(entry)),
         Values::Utf8(runs) => return bytes(out, runs.get(entry)),
         Values::LargeUtf8(runs) => return bytes(out, runs.get(entry)),
         Values::Utf8View(array) => return bytes(out, array.value(entry).as_bytes()),

@@ -153,7 +153,7 @@ impl Writer<'_> {
             Values::Utf8(runs) => self.text(runs.get(row)),
             Values::LargeUtf8(runs) => self.text(runs.get(row)),
             Values::Utf8View(array) => self.text(array.value(row).as_bytes()),
-            Values::Dictionary(keys, values) => self.value(values, keys.get(row)),
+            Values::Dictionary(keys, values) => self.value(values, keys.key(row)),
             Values::Json(_) | Values::List(..) | Values::Struct(_) | Values::Map(_) => {
                 self.json(column, row)
             }

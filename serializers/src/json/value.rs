@@ -132,7 +132,7 @@ impl Writer<'_> {
             Values::List(bounds, items) => return self.array(bounds, items, row),
             Values::Struct(members) => return self.object(members, row),
             Values::Map(map) => return self.map(map, row),
-            Values::Dictionary(keys, values) => return self.part(values, keys.get(row)),
+            Values::Dictionary(keys, values) => return self.part(values, keys.key(row)),
             Values::Null => self.null(),
             values => return self.scalar(values, row),
         }

@@ -12,6 +12,8 @@ mod invalid;
 mod limits;
 mod random;
 mod readers;
+#[path = "../common/source.rs"]
+mod source;
 mod table;
 mod unions;
 

@@ -7,6 +7,8 @@ use arrow_buffer::{NullBuffer, OffsetBuffer, i256};
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use proptest::prelude::*;
 
+use crate::source::Random;
+
 use DataType::*;
 use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
 
@@ -116,36 +118,7 @@ fn legal(field: &Field) -> FieldRef {
     Arc::new(Field::new(name, of, field.is_nullable()))
 }
 
-/// A source of numbers (splitmix); a failing case is told by its seed.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// An integer of any magnitude, edges included.
-    fn integer(&mut self) -> i64 {
-        match self.below(8) {
-            0 => 0,
-            1 => i64::MIN,
-            2 => i64::MAX,
-            _ => (self.next() as i64) >> self.below(64),
-        }
-    }
-
-    /// An integer within ±`bound`.
-    fn within(&mut self, bound: i64) -> i64 {
-        self.integer() % (bound + 1)
-    }
-
     /// An integer from 0 to `bound`.
     fn up_to(&mut self, bound: i64) -> i64 {
         self.within(bound).abs()
@@ -181,10 +154,6 @@ impl Random {
         let (before, after) = (self.below(3), self.below(3));
         let whole = self.array(field.data_type(), before + len + after, !field.is_nullable());
         whole.slice(before, len)
-    }
-
-    fn lengths(&mut self, lists: usize) -> Vec<usize> {
-        (0..lists).map(|_| self.below(4)).collect()
     }
 
     fn nulls(&mut self, len: usize, required: bool) -> Option<NullBuffer> {

@@ -5,6 +5,7 @@
 pub mod csv_reader;
 pub mod meaning;
 pub mod random;
+pub mod source;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -7,6 +7,8 @@ use arrow_buffer::{NullBuffer, OffsetBuffer, i256};
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use proptest::prelude::*;
 
+pub use super::source::Random;
+
 /// Types, three levels deep.
 pub fn data_type() -> impl Strategy<Value = DataType> {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
@@ -64,36 +66,7 @@ pub fn fields(of: Vec<DataType>) -> Fields {
     of.into_iter().enumerate().map(|(at, of)| Field::new(format!("f\"{at}"), of, true)).collect()
 }
 
-/// A source of numbers (splitmix); a failing case is told by its seed.
-pub struct Random(pub u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// An integer of any magnitude, edges included.
-    fn integer(&mut self) -> i64 {
-        match self.below(8) {
-            0 => 0,
-            1 => i64::MIN,
-            2 => i64::MAX,
-            _ => (self.next() as i64) >> self.below(64),
-        }
-    }
-
-    /// An integer within ±`bound`.
-    fn within(&mut self, bound: i64) -> i64 {
-        self.integer() % (bound + 1)
-    }
-
     fn text(&mut self) -> String {
         const ALL: &[&str] = &[
             "a",
@@ -131,10 +104,6 @@ impl Random {
     fn nulls(&mut self, len: usize) -> Option<NullBuffer> {
         let rate = self.below(4);
         (rate > 0).then(|| (0..len).map(|_| self.below(4) >= rate).collect())
-    }
-
-    fn lengths(&mut self, lists: usize) -> Vec<usize> {
-        (0..lists).map(|_| self.below(4)).collect()
     }
 }
 
