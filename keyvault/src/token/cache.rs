@@ -1,0 +1,238 @@
+//! One token, kept ready: fetched once for all who ask, renewed before it ends, and the last good
+//! one used while renewing fails.
+//!
+//! The official crates have a cache, too. It refuses a token that still holds once a renewal
+//! fails, and keeps everybody waiting behind a lock while an endpoint is silent.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::time::timeout;
+
+use super::AccessToken;
+use crate::{Error, flight::Flight};
+
+/// How long a call waits for the first token. The fetch goes on after that.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(7);
+/// How long the call that starts a renewal waits for it before it takes the old token.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(2);
+/// No fetch is longer. A machine whose agent is being renewed answers within 70 s.
+const FETCH_MAX: Duration = Duration::from_secs(100);
+/// After a failed fetch, and doubled with each.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A token that the other side refuses is thrown away unless it is younger than this.
+const FORGET_AFTER: Duration = Duration::from_secs(10);
+/// Of the life that a token had left when it came, so much passes before it is renewed, and up to
+/// [`RENEWAL_SPREAD`] less, so that many services do not ask at once.
+const RENEWAL_PART: f64 = 0.8;
+const RENEWAL_SPREAD: f64 = 0.05;
+
+/// Where tokens come from.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// Gets one. What is known before it ends goes to `progress`.
+    fn fetch(&self, progress: Progress) -> impl Future<Output = Result<AccessToken, Error>> + Send;
+
+    /// What to say while it is slow and there is no progress.
+    fn slow(&self) -> Error;
+}
+
+/// What a fetch that is under way has met so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Mutex<Option<Error>>>);
+
+impl Progress {
+    pub(crate) fn set(&self, error: Option<Error>) {
+        *lock(&self.0) = error;
+    }
+
+    pub(crate) fn get(&self) -> Option<Error> {
+        lock(&self.0).clone()
+    }
+}
+
+/// One token of one source, shared by its clones.
+pub(crate) struct TokenCache<S>(Arc<Inner<S>>);
+
+struct Inner<S> {
+    source: S,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Kept>,
+    flight: Option<(Flight<Result<AccessToken, Error>>, Progress)>,
+    /// Since the last success.
+    failures: u32,
+    last_error: Option<Error>,
+    /// No fetch before this.
+    quiet_until: Option<Instant>,
+}
+
+struct Kept {
+    token: AccessToken,
+    since: Instant,
+    renew_at: SystemTime,
+}
+
+/// What a call finds.
+enum Look {
+    Ready(AccessToken),
+    /// This call has started a renewal.
+    Renewing(AccessToken, Flight<Result<AccessToken, Error>>),
+    Fetching(Flight<Result<AccessToken, Error>>, Progress),
+    Failed(Error),
+}
+
+impl<S: Source> TokenCache<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self(Arc::new(Inner { source, state: Mutex::default() }))
+    }
+
+    pub(crate) fn source(&self) -> &S {
+        &self.0.source
+    }
+
+    /// A token that holds now.
+    pub(crate) async fn get(&self) -> Result<AccessToken, Error> {
+        match self.look() {
+            Look::Ready(token) => Ok(token),
+            Look::Renewing(old, flight) => match timeout(RENEWAL_PATIENCE, flight.result()).await {
+                Ok(Some(Ok(new))) => Ok(new),
+                _ => Ok(old),
+            },
+            Look::Fetching(flight, progress) => match timeout(PATIENCE, flight.result()).await {
+                Ok(result) => result.unwrap_or_else(|| Err(self.0.source.slow())),
+                Err(_) => {
+                    let mut error = progress.get().unwrap_or_else(|| self.0.source.slow());
+                    error.message.push_str(" (it is still being tried)");
+                    Err(error)
+                }
+            },
+            Look::Failed(error) => Err(error),
+        }
+    }
+
+    /// The token that is there, without asking anybody.
+    pub(crate) fn current(&self) -> Option<AccessToken> {
+        lock(&self.0.state).token.as_ref().map(|kept| kept.token.clone())
+    }
+
+    /// The other side does not take the token: the next call fetches another.
+    pub(crate) fn forget(&self) {
+        let mut state = lock(&self.0.state);
+        state.token.take_if(|kept| kept.since.elapsed() >= FORGET_AFTER);
+    }
+
+    fn look(&self) -> Look {
+        let mut state = lock(&self.0.state);
+        let (now, instant) = (SystemTime::now(), Instant::now());
+        let may_fetch = state.quiet_until.is_none_or(|until| until <= instant);
+        let good = state.token.as_ref().filter(|kept| kept.token.expires > now);
+        let good = good.map(|kept| (kept.token.clone(), kept.renew_at <= now));
+        match (good, &state.flight) {
+            (Some((token, true)), None) if may_fetch => {
+                Look::Renewing(token, self.start(&mut state).0)
+            }
+            (Some((token, _)), _) => Look::Ready(token),
+            (None, Some((flight, progress))) => Look::Fetching(flight.clone(), progress.clone()),
+            (None, None) => match (&state.last_error, state.quiet_until) {
+                (Some(error), Some(until)) if !may_fetch => {
+                    let rest = until.duration_since(instant);
+                    Look::Failed(error.clone().with_time_left(rest))
+                }
+                _ => {
+                    let (flight, progress) = self.start(&mut state);
+                    Look::Fetching(flight, progress)
+                }
+            },
+        }
+    }
+
+    fn start(&self, state: &mut State) -> (Flight<Result<AccessToken, Error>>, Progress) {
+        let (cache, progress) = (Self(self.0.clone()), Progress::default());
+        let watched = progress.clone();
+        let flight = Flight::start(async move {
+            // A source that panics must not leave the cache waiting for it.
+            let landing = Landing(&cache.0.state);
+            let fetched = timeout(FETCH_MAX, cache.0.source.fetch(watched)).await;
+            let result = fetched.unwrap_or_else(|_| Err(cache.0.source.slow())).and_then(in_time);
+            cache.settle(&result);
+            drop(landing);
+            result
+        });
+        state.flight = Some((flight.clone(), progress.clone()));
+        (flight, progress)
+    }
+
+    fn settle(&self, result: &Result<AccessToken, Error>) {
+        let mut state = lock(&self.0.state);
+        match result {
+            Ok(token) => {
+                let life = token.expires.duration_since(SystemTime::now()).unwrap_or_default();
+                let part = RENEWAL_PART - fastrand::f64() * RENEWAL_SPREAD;
+                let renew_at = SystemTime::now() + life.mul_f64(part);
+                let (token, since) = (token.clone(), Instant::now());
+                state.token = Some(Kept { token, since, renew_at });
+                (state.failures, state.last_error, state.quiet_until) = (0, None, None);
+            }
+            Err(error) => {
+                // Whoever asks has the error, and tells it.
+                tracing::debug!(code = error.code, %error, "no access token");
+                let pause = pause(state.failures).max(error.retry_after().unwrap_or_default());
+                state.failures = state.failures.saturating_add(1);
+                state.quiet_until = Some(Instant::now() + pause);
+                state.last_error = Some(error.clone());
+            }
+        }
+    }
+}
+
+/// Takes the flight off however it ends.
+struct Landing<'a>(&'a Mutex<State>);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        lock(self.0).flight = None;
+    }
+}
+
+/// A token that has ended when it comes is of no use, and asking again at once helps nobody.
+fn in_time(token: AccessToken) -> Result<AccessToken, Error> {
+    let Ok(late) = SystemTime::now().duration_since(token.expires) else { return Ok(token) };
+    Err(Error::new(
+        "TOKEN_EXPIRED_ON_ARRIVAL",
+        format!("the access token had ended {} s before it came", late.as_secs()),
+        "set the clock of this machine; if it is right, whoever gives the tokens is wrong",
+    )
+    .later(None))
+}
+
+fn pause(failures: u32) -> Duration {
+    let longest = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S> Clone for TokenCache<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> fmt::Debug for TokenCache<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenCache")
+    }
+}
+
+#[cfg(test)]
+mod tests;
