@@ -2,7 +2,11 @@
 use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     commands::{self, demo::DemoArgs, preview::PreviewArgs},
@@ -33,9 +37,9 @@ struct ResultArgs {
 const EXIT_CODES: &str = "\
 Start with `kafka-output demo`: it needs no set-up.
 
-Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 the input is at fault (job file, file
-of rows); 4 the service cannot be reached; 5 stopped half-way: rows without an answer may or may
-not be written; 6 refused by the service: those rows are not written.
+Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 the input is at fault (job file, secret,
+file of rows); 4 the service cannot be reached, or (`check`) what it needs; 5 stopped half-way: rows
+without an answer may or may not be written; 6 refused by the service: those rows are not written.
 
 Logs go to stderr, as text on a terminal and as JSON otherwise. KAFKA_OUTPUT_LOG sets the level:
 KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for librdkafka's own lines.";
@@ -53,13 +57,19 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
-    /// Say what is wrong with a job file, all of it in one go
+    /// Say what is wrong with a job file, all of it in one go, and what else would fail
+    ///
+    /// Looks at secrets, brokers and topics as the service would, and writes nothing. Ends within
+    /// 30 seconds, or 90 while the machine's identity endpoint is being updated.
     Check {
         /// The job file (YAML)
         job: PathBuf,
-        /// Check the file alone, without connecting to anything; the only way so far
-        #[arg(long, required = true)]
+        /// Check the file alone, without connecting to anything
+        #[arg(long, conflicts_with = "connect")]
         offline: bool,
+        /// Check everything that can fail before the first row; the default
+        #[arg(long)]
+        connect: bool,
         #[command(flatten)]
         result: ResultArgs,
     },
@@ -94,8 +104,11 @@ impl Cli {
         let format = |result: ResultArgs| result.output.or(self.result.output).unwrap_or_default();
         match self.command {
             Command::Serve { job, result } => block_on(commands::serve::run(&job, format(result))),
-            Command::Check { job, offline: _, result } => {
-                commands::check::run(&job, format(result))
+            Command::Check { job, offline: true, connect: _, result } => {
+                commands::check::offline(&job, format(result))
+            }
+            Command::Check { job, offline: false, connect: _, result } => {
+                block_on(commands::check::connect(&job, format(result)))
             }
             // It is JSON anyway.
             Command::Schema(_) => commands::schema::run(),
@@ -129,6 +142,10 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     }
 }
 
+/// Whose lines may be more detailed than `info`. Those of HTTP, TLS and Azure crates hold headers
+/// and bodies, that is: tokens and secrets.
+const DETAILED: [&str; 2] = ["kafka_output", "keyvault"];
+
 /// Logs at the level of KAFKA_OUTPUT_LOG. Without it the service logs what an operator needs, and
 /// commands whose own words are the point log warnings. What librdkafka says that matters is logged
 /// by the output that it concerns, with its remedy, so its own lines stay off.
@@ -141,11 +158,17 @@ fn init_logs(serving: bool) {
         eprintln!("KAFKA_OUTPUT_LOG: {error}; logging `{default}`");
         EnvFilter::new(&default)
     });
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call, as in tests, keeps the first.
-    let _ = if std::io::stderr().is_terminal() {
-        logs.with_target(false).try_init()
+    let harmless = filter_fn(|line| {
+        let own = |target: &&str| line.target().split("::").next() == Some(*target);
+        *line.level() <= Level::INFO || DETAILED.iter().chain(&kafka::LOG_TARGETS).any(own)
+    });
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if std::io::stderr().is_terminal() {
+        lines.with_target(false).boxed()
     } else {
-        logs.json().flatten_event(true).try_init()
+        lines.json().flatten_event(true).boxed()
     };
+    // A second call, as in tests, keeps the first.
+    let _ =
+        tracing_subscriber::registry().with(lines.with_filter(harmless)).with(filter).try_init();
 }

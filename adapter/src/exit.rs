@@ -8,9 +8,10 @@ pub enum Exit {
     Done = 0,
     /// An unexpected failure, told on stderr.
     Failure = 1,
-    /// The input is at fault: the job file, or a file of rows.
+    /// The input is at fault: the job file, a secret on this machine, or a file of rows.
     BadInput = 3,
-    /// The service cannot be reached.
+    /// The service cannot be reached; of `check`: something that the service needs cannot be
+    /// reached or refuses, such as a broker or a vault.
     Unreachable = 4,
     /// Stopped half-way: rows without an answer may or may not be written.
     Unsettled = 5,

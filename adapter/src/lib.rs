@@ -4,16 +4,19 @@
 //! → [`partition`] (route) → [`kafka`] (reserve, submit, settle) → acknowledge. [`output`] is that
 //! way in one function; [`serve`] puts the service together; [`cli`] is what a person types.
 //!
-//! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc` → `output`, `writers`,
-//! `credit` → `rows`, `partition`, `kafka` → `job`. `client` stands alone. Only `grpc` and
-//! `client` name tonic; only `kafka` names rdkafka; a test holds it.
+//! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc`, `secrets` → `output`,
+//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client` and `diagnose`
+//! stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test holds it.
 
 pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod credit;
+pub mod diagnose;
+mod entrance;
 pub mod exit;
 pub mod grpc;
+pub mod hardening;
 pub mod job;
 pub mod kafka;
 pub mod output;
@@ -21,6 +24,7 @@ pub mod output_format;
 pub mod partition;
 mod quiet;
 pub mod rows;
+pub mod secrets;
 pub mod send;
 pub mod serve;
 mod sync;

@@ -4,15 +4,18 @@ use std::{
     time::Duration,
 };
 
+use keyvault::Store;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     credit::Pool,
-    grpc::{Bound, Served, Server, Shared},
+    entrance::entrance,
+    grpc::{Bound, Served, Server, Shared, callers::Rules},
     job::{Acks, Job, Packing},
     kafka::{Delivery, Sink, SinkSettings, share_out},
     output::Output,
     partition::{Rotor, Turn},
+    secrets::{self, Renewal, Reporter},
     writers::Writers,
 };
 
@@ -25,6 +28,7 @@ pub struct Service {
     pub address: std::net::SocketAddr,
     server: Server,
     sinks: Vec<Arc<Sink>>,
+    renewals: Vec<secrets::Running>,
 }
 
 /// Why a service does not start.
@@ -38,13 +42,19 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// A secret cannot be read.
+    /// The job's identity is not one that there is here.
+    #[error("`identity`: {0}")]
+    Identity(keyvault::Error),
+    /// What the port shows or asks for cannot be read, or is not what it must be.
+    #[error("`listen.grpc`: {0}")]
+    Entrance(keyvault::Error),
+    /// A secret on this machine cannot be read, or is not what it must be.
     #[error("output `{alias}`: {source}")]
     Secret {
         /// The output.
         alias: String,
         /// Why.
-        source: crate::job::SecretError,
+        source: keyvault::Error,
     },
     /// A producer cannot be made.
     #[error("output `{alias}`: {reason}")]
@@ -76,15 +86,20 @@ impl Service {
             Bound::new(address).await.map_err(|source| StartError::Listen { address, source })?;
         // Half for what comes in, half for what goes out.
         let shares = share_out(job.memory_bytes / 2, job.outputs.len());
+        let store = Store::new(job.identity.clone()).map_err(StartError::Identity)?;
         let (mut outputs, mut sinks) = (Vec::new(), Vec::new());
+        let mut renewals = Vec::new();
         for (output, share) in job.outputs.iter().zip(shares) {
             let alias = output.alias.to_string();
-            let settings = SinkSettings::of(output)
-                .map_err(|source| StartError::Secret { alias: alias.clone(), source })?;
-            let sink = Sink::start(settings, share)
-                .map_err(|reason| StartError::Producer { alias, reason })?;
+            let sink = Sink::start(SinkSettings::of(output), share)
+                .map_err(|reason| StartError::Producer { alias: alias.clone(), reason })?;
             let sink = Arc::new(sink);
-            outputs.push(served(job, output, sink.clone()));
+            let credentials = Reporter::default();
+            let mut renewal =
+                Renewal::new(&store, output, &sink, job.secret_refresh, credentials.clone());
+            renewal.first().await.map_err(|source| StartError::Secret { alias, source })?;
+            renewals.push(renewal.run());
+            outputs.push(served(job, output, sink.clone(), credentials));
             sinks.push(sink);
         }
         let message_bytes_max = u64::from(job.batch_bytes_max);
@@ -96,9 +111,11 @@ impl Service {
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
         });
+        let (entrance, renewal) = entrance(job, &store).await.map_err(StartError::Entrance)?;
+        renewals.extend(renewal);
         let address = bound.address;
-        let server = bound.serve(shared, job.grpc.reflection);
-        Ok(Self { address, server, sinks })
+        let server = bound.serve(shared, entrance);
+        Ok(Self { address, server, sinks, renewals })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -106,7 +123,8 @@ impl Service {
         let end = Instant::now() + timeout;
         // 1. No new streams; writers are told; what they sent settles.
         let streams_ended = self.server.drain(end - timeout / CLOSE_SHARE).await;
-        // 2. The producers settle what no stream waits for any more, and close, all at once.
+        // 2. Nothing is renewed any more. The producers settle what no stream waits for any more, and close, all at once.
+        drop(self.renewals);
         let closing: Vec<_> = self
             .sinks
             .into_iter()
@@ -125,11 +143,18 @@ impl Service {
     }
 }
 
-fn served(job: &Job, output: &crate::job::Output, sink: Arc<Sink>) -> Served {
+fn served(
+    job: &Job,
+    output: &crate::job::Output,
+    sink: Arc<Sink>,
+    credentials: Reporter,
+) -> Served {
     Served {
         output: Arc::new(output_of(job, output, sink)),
         job: output.clone(),
         writers: Writers::new(job.grpc.max_idle_writers as usize),
+        credentials,
+        rules: output.writers.as_deref().map(Rules::new),
     }
 }
 

@@ -11,7 +11,7 @@ use kafka_output::{
     client::{Rows as Batch, Writer, WriterOptions},
     job,
     kafka::{
-        Counts, Delivery as _, Encoded, Outcome, Rows, Sink, SinkSettings, State,
+        Counts, Credentials, Delivery as _, Encoded, Outcome, Rows, Sink, SinkSettings, State,
         mock::{MockKafka, ProtocolError},
         reader::TopicReader,
         share_out,
@@ -39,8 +39,8 @@ impl Bench {
         );
         let job = job::parse("bench.yaml", &yaml).unwrap();
         let share = share_out(64 << 20, 1).remove(0);
-        let settings = SinkSettings::of(&job.outputs[0]).unwrap();
-        let sink = Sink::start(settings, share).unwrap();
+        let sink = Sink::start(SinkSettings::of(&job.outputs[0]), share).unwrap();
+        sink.renew(Credentials::default()).await.unwrap();
         let turn = Turn { rows: 1, time: Duration::from_secs(1) };
         Self { broker, sink, rotor: Rotor::new(turn) }
     }
@@ -167,8 +167,8 @@ async fn rows_wait_for_a_topic_that_is_not_there() {
     );
     let job = job::parse("b.yaml", &yaml).unwrap();
     let share = share_out(64 << 20, 1).remove(0);
-    let settings = SinkSettings::of(&job.outputs[0]).unwrap();
-    let sink = Sink::start(settings, share).unwrap();
+    let sink = Sink::start(SinkSettings::of(&job.outputs[0]), share).unwrap();
+    sink.renew(Credentials::default()).await.unwrap();
     let end = Instant::now() + PATIENCE;
     while sink.health().cause.is_none_or(|cause| cause.code != "TOPIC_NOT_FOUND") {
         assert!(Instant::now() < end, "{:?}", sink.health());

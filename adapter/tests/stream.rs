@@ -2,6 +2,7 @@
 //! records the test settles by hand.
 #![expect(clippy::unwrap_used, reason = "a test panics where something is not as it says")]
 
+#[allow(dead_code, reason = "other tests of the boundary use the rest")]
 mod support;
 
 #[path = "stream/batches.rs"]

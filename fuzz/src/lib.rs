@@ -7,6 +7,7 @@
 
 mod files;
 mod job;
+mod material;
 mod memory;
 pub mod mutate;
 mod rows;
@@ -34,13 +35,14 @@ macro_rules! targets {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = targets![
+pub const TARGETS: [Target; 11] = targets![
     rows::ipc,
     rows::typed,
     rows::json_lines,
     schemas::ipc_schema,
     schemas::columns,
     job::job,
+    material::material,
     files::csv,
     files::jsonl,
     files::arrow,

@@ -16,6 +16,7 @@ use prost::Message as _;
 use proto::v1::{self, data_type::Kind, schema::Columns};
 
 use crate::{
+    material::{KEY, PASSWORD, TRUST},
     rows::{OWN_SCHEMA, schema_message},
     samples,
     types::{Input, write_schema},
@@ -39,6 +40,7 @@ pub fn of(target: &str) -> Vec<Seed> {
         "ipc_schema" => ipc_schemas(),
         "columns" => columns(),
         "job" => jobs(),
+        "material" => key_material(),
         "csv" => text(CSV, 2),
         "jsonl" => text(JSONL, 1),
         "arrow" => arrow_files(),
@@ -199,6 +201,47 @@ const JOBS: [(&str, &str); 9] = [
 
 fn jobs() -> Vec<Seed> {
     JOBS.map(|(name, text)| (name.to_owned(), text.into())).to_vec()
+}
+
+/// Files of other programs behind their options.
+fn key_material() -> Vec<Seed> {
+    macro_rules! files {
+        ($($options:expr => $name:literal,)*) => {
+            [$((
+                $name,
+                $options,
+                &include_bytes!(concat!("../../keyvault/tests/fixtures/", $name))[..],
+            ),)*]
+        };
+    }
+    let files = files![
+        0 => "bags.pem",
+        0 => "ec.pem",
+        0 => "legacy-empty.pfx",
+        0 => "none.pfx",
+        PASSWORD => "ec-encrypted.pem",
+        PASSWORD => "ec-old.pem",
+        PASSWORD => "ec-3des.pfx",
+        PASSWORD => "modern.pfx",
+        PASSWORD => "legacy.pfx",
+        PASSWORD => "no-mac.pfx",
+        PASSWORD => "open.pfx",
+        PASSWORD => "java-key.p12",
+        PASSWORD => "java-key.jks",
+        PASSWORD => "java-two.jks",
+        KEY => "ec-key.der",
+        KEY => "ec-numbers.key",
+        KEY | PASSWORD => "md5-des.key",
+        TRUST => "root.pem",
+        TRUST => "root.der",
+        TRUST => "trusted.pem",
+        TRUST => "java-trust.jks",
+        TRUST | PASSWORD => "java-trust.p12",
+        TRUST => "chain.p7b",
+        TRUST => "chain.p7b.pem",
+        TRUST => "java-key.jceks",
+    ];
+    files.map(|(name, options, file)| (name.to_owned(), [&[options], file].concat())).to_vec()
 }
 
 const CSV: &[&str] = &[

@@ -91,6 +91,11 @@ fn job_files() {
 }
 
 #[test]
+fn key_material() {
+    replay("material", 10_000);
+}
+
+#[test]
 fn text_files() {
     replay("csv", 20_000);
     replay("jsonl", 20_000);

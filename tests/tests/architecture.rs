@@ -77,11 +77,11 @@ fn serializers_are_pure() {
 }
 
 #[test]
-fn proto_and_serializers_know_nothing_of_each_other_or_of_the_adapter() {
-    for package in ["proto", "serializers"] {
+fn proto_serializers_and_keyvault_know_nothing_of_each_other_or_of_the_adapter() {
+    for package in ["proto", "serializers", "keyvault"] {
         let dependencies = dependencies(package);
-        for name in ["proto", "serializers", "kafka-output"].iter().filter(|name| **name != package)
-        {
+        let others = ["proto", "serializers", "keyvault", "kafka-output"];
+        for name in others.iter().filter(|name| **name != package) {
             let stated =
                 dependencies.lines().any(|line| line.split([' ', '.']).next() == Some(name));
             assert!(!stated, "{package} must not depend on `{name}`");
@@ -120,18 +120,56 @@ fn the_client_stands_alone() {
 }
 
 #[test]
-fn one_place_opens_a_secret() {
-    let opening: Vec<_> = sources("adapter/src")
+fn keyvault_knows_neither_kafka_nor_grpc_and_alone_asks_azure() {
+    let dependencies = dependencies("keyvault");
+    for name in ["rdkafka", "tonic", "prost", "serde-saphyr"] {
+        let stated = dependencies.lines().any(|line| line.starts_with(name));
+        assert!(!stated, "keyvault must not depend on `{name}`");
+    }
+    for name in ["reqwest", "azure_core", "azure_identity", "p12_keystore"] {
+        assert_eq!(naming("adapter/src", name, &[]), NONE, "`{name}`");
+    }
+    assert_eq!(naming("keyvault/src", "unsafe", &[]), NONE);
+}
+
+/// A secret is opened where it leaves for librdkafka, or for a handshake; nowhere else.
+#[test]
+fn few_places_open_a_secret() {
+    let mut opening: Vec<_> = sources("adapter/src")
         .into_iter()
-        .filter(|(file, text)| !file.starts_with("adapter/src/job/") && text.contains(".expose()"))
-        .map(|(file, _)| file)
+        .map(|(file, text)| {
+            // Tests look at what they have put in.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            (file, code.contains(".expose()") || code.contains(".expose_text()"))
+        })
+        .filter_map(|(file, opens)| opens.then_some(file))
         .collect();
-    assert_eq!(opening, ["adapter/src/kafka/settings.rs"]);
+    opening.sort();
+    assert_eq!(
+        opening,
+        [
+            "adapter/src/client/security.rs",
+            "adapter/src/diagnose/sasl.rs",
+            "adapter/src/diagnose/tls.rs",
+            "adapter/src/diagnose/token.rs",
+            "adapter/src/grpc/tls.rs",
+            "adapter/src/kafka/client.rs",
+        ]
+    );
+}
+
+#[test]
+fn the_diagnosis_stands_alone() {
+    for (file, text) in sources("adapter/src/diagnose") {
+        assert!(!text.contains("crate::"), "{file} knows nothing else of the adapter");
+    }
 }
 
 #[test]
 fn every_module_says_its_duty_first() {
-    for folder in ["adapter/src", "serializers/src", "proto/src", "tests/src", "fuzz/src"] {
+    for folder in
+        ["adapter/src", "serializers/src", "keyvault/src", "proto/src", "tests/src", "fuzz/src"]
+    {
         for (file, text) in sources(folder) {
             assert!(text.starts_with("//!"), "{file} starts with a sentence on its duty");
         }

@@ -8,13 +8,13 @@ use super::{
     options::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT},
 };
 
-/// A plain HTTP/2 endpoint with the settings that rows need.
+/// An HTTP/2 endpoint with the settings that rows need; not secured yet.
 pub(super) fn endpoint(address: &str) -> Result<Endpoint, Error> {
     let fault = |cause: String| Error::Endpoint { endpoint: shown(address), cause };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| fault(chain(&e)))?;
     let uri = endpoint.uri();
     match uri.scheme_str() {
-        Some("http") => {}
+        Some("http" | "https") => {}
         Some(other) => return Err(fault(format!("`{other}` is not spoken here"))),
         None => return Err(fault("the scheme is missing".to_owned())),
     }
@@ -36,7 +36,7 @@ pub(super) fn endpoint(address: &str) -> Result<Endpoint, Error> {
 }
 
 /// An address for a message: what may be a secret in it is left out.
-fn shown(address: &str) -> String {
+pub(super) fn shown(address: &str) -> String {
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
     let (rest, query) = match rest.find(['?', '#']) {
         Some(end) => (&rest[..end], "?…"),

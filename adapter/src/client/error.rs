@@ -5,6 +5,8 @@ use proto::v1::Refused;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::TlsFault;
+
 /// The `domain` of the service's error details.
 const ERROR_DOMAIN: &str = "kafkaoutput";
 
@@ -13,7 +15,10 @@ const ERROR_DOMAIN: &str = "kafkaoutput";
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The endpoint is not one.
-    #[error("`{endpoint}` is not an address of a service: {cause}; write http://HOST:PORT")]
+    #[error(
+        "`{endpoint}` is not an address of a service: {cause}; write http://HOST:PORT or \
+         https://HOST:PORT"
+    )]
     Endpoint {
         /// As it was given.
         endpoint: String,
@@ -30,6 +35,22 @@ pub enum Error {
         /// The last failure.
         cause: String,
     },
+    /// TLS cannot be agreed on, or was not expected.
+    #[error("{endpoint}{}: {fault}", tried(*.tried_s))]
+    Tls {
+        /// With which service.
+        endpoint: String,
+        /// For how many whole seconds it was tried.
+        tried_s: u64,
+        /// Why.
+        fault: TlsFault,
+    },
+    /// Our certificate, or the authorities to trust, are of no use.
+    #[error("{0}")]
+    Credentials(String),
+    /// There is no token where it should be.
+    #[error("no token: {0}")]
+    Token(String),
     /// The service answered with an error.
     #[error(transparent)]
     Service(Arc<ServiceError>),
@@ -112,9 +133,11 @@ impl Error {
     /// Could the same call succeed later, without a change?
     pub fn retry(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            // A token is written there anew now and then.
+            Self::Unreachable { .. } | Self::Tls { .. } | Self::Token(_) => true,
             Self::Service(error) => error.retry,
             Self::Endpoint { .. }
+            | Self::Credentials(_)
             | Self::Refused(_)
             | Self::BatchTooLarge { .. }
             | Self::TooManyRows { .. }
@@ -132,12 +155,15 @@ impl Error {
     pub fn may_be_written(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Token(_)
             | Self::ProgressLost { .. }
             | Self::ForeignProgress { .. }
             | Self::Protocol(_)
             | Self::Closed => true,
             Self::Service(error) => error.may_be_written,
             Self::Endpoint { .. }
+            | Self::Credentials(_)
             | Self::Refused(_)
             | Self::BatchTooLarge { .. }
             | Self::TooManyRows { .. }

@@ -26,9 +26,12 @@ mod error;
 pub(crate) mod fake;
 mod options;
 mod rows;
+mod security;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls_fault;
+mod way;
 mod window;
 mod worker;
 
@@ -48,6 +51,7 @@ use self::{
     backoff::Backoff,
     options::wire_duration,
     state::{Shared, State},
+    way::Way,
     window::Draft,
     worker::Worker,
 };
@@ -56,7 +60,9 @@ pub use self::{
     error::{Error, ServiceError},
     options::WriterOptions,
     rows::{Rows, encode_schema},
+    security::{OwnCertificate, Security, TokenFrom},
     state::{Event, Progress},
+    tls_fault::TlsFault,
     window::{SchemaId, Tally},
 };
 
@@ -70,7 +76,7 @@ pub struct Writer {
     batch_timeout: Option<prost_types::Duration>,
 }
 
-/// Checks an address without connecting: `http://HOST:PORT`.
+/// Checks an address without connecting: `http://HOST:PORT` or `https://HOST:PORT`.
 pub fn check_endpoint(endpoint: &str) -> Result<(), Error> {
     endpoint::endpoint(endpoint).map(|_| ())
 }
@@ -92,11 +98,11 @@ impl Writer {
     /// Starts to open a writer without waiting, so that the caller can watch
     /// [`poll_events`](Self::poll_events) meanwhile. Must be called inside a tokio runtime.
     pub fn start(endpoint: &str, options: WriterOptions) -> Result<Self, Error> {
-        let endpoint = endpoint::endpoint(endpoint)?;
+        let way = Way::new(endpoint, &options.security)?;
         let (shared, changed) = Shared::new();
         let batch_timeout = options.batch_timeout.map(wire_duration);
         let worker = Worker {
-            endpoint,
+            way,
             options,
             shared: shared.clone(),
             backoff: Backoff::default(),

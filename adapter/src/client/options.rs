@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Security;
+
 /// How long a connection attempt may take. A host that drops packets answers nothing at all.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// HTTP/2 pings notice a peer that is gone, on quiet connections too.
@@ -38,6 +40,8 @@ pub struct WriterOptions {
     /// How long a batch may wait in the service before it is refused or unknown
     /// (`Batch.timeout`). Default: unset, nothing times out.
     pub batch_timeout: Option<Duration>,
+    /// How the connection is secured.
+    pub security: Security,
 }
 
 impl WriterOptions {
@@ -52,6 +56,7 @@ impl WriterOptions {
             heartbeat_interval: None,
             reconnect_for: Duration::from_secs(60),
             batch_timeout: None,
+            security: Security::default(),
         }
     }
 

@@ -737,10 +737,9 @@ async fn single_calls_answer() {
 }
 
 #[tokio::test]
-async fn an_endpoint_must_be_plain_http() {
+async fn an_endpoint_is_a_host_and_a_port() {
     for wrong in [
         "127.0.0.1:7070",
-        "https://127.0.0.1:7070",
         "http://",
         "ftp://x",
         "http://127.0.0.1:7070/path",
@@ -754,4 +753,5 @@ async fn an_endpoint_must_be_plain_http() {
         assert!(!error.to_string().contains("hidden"), "{wrong}: {error}");
     }
     check_endpoint("http://localhost:7070/").unwrap();
+    check_endpoint("https://localhost:7070").unwrap();
 }

@@ -10,14 +10,14 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming, transport::Endpoint};
+use tonic::{Code, Request, Streaming};
 
 use super::{
     Error, Event, ServiceError, WriterOptions,
     backoff::Backoff,
-    endpoint::chain,
     options::{ANSWER_BYTES_MAX, CONNECT_TIMEOUT, wire_duration},
     state::Shared,
+    way::Way,
     window::Moved,
 };
 
@@ -44,7 +44,7 @@ fn lost(reason: &str, message: impl Into<String>) -> Error {
 
 /// Owns the streams of one writer, one after the other.
 pub(super) struct Worker {
-    pub(super) endpoint: Endpoint,
+    pub(super) way: Way,
     pub(super) options: WriterOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) backoff: Backoff,
@@ -73,7 +73,9 @@ impl Worker {
             if self.shared.read(|state| state.closing) {
                 return Ok(());
             }
-            if !cause.retry() {
+            let opened = self.shared.read(|state| state.opened.is_some());
+            // What was wrong with certificates from the start is not mended by waiting.
+            if !cause.retry() || (!opened && matches!(cause, Error::Tls { .. })) {
                 return Err(cause);
             }
             let since = *self.lost_since.get_or_insert_with(Instant::now);
@@ -97,21 +99,14 @@ impl Worker {
 
     /// The service's own reason if it has one; else that it cannot be reached.
     fn gave_up(&self, cause: Error, since: Instant) -> Error {
-        let cause_text = match &cause {
-            Error::Service(error) if !error.reason.is_empty() => return cause,
-            Error::Unreachable { cause, .. } => cause.clone(),
+        let (endpoint, tried_s) = (self.way.address(), since.elapsed().as_secs());
+        let cause = match cause {
+            Error::Service(error) if !error.reason.is_empty() => return Error::Service(error),
+            Error::Tls { fault, .. } => return Error::Tls { endpoint, tried_s, fault },
+            Error::Unreachable { cause, .. } => cause,
             other => other.to_string(),
         };
-        let tried_s = since.elapsed().as_secs();
-        Error::Unreachable { endpoint: self.address(), tried_s, cause: cause_text }
-    }
-
-    fn address(&self) -> String {
-        self.endpoint.uri().to_string().trim_end_matches('/').to_owned()
-    }
-
-    fn unreachable(&self, cause: String) -> Error {
-        Error::Unreachable { endpoint: self.address(), tried_s: 0, cause }
+        Error::Unreachable { endpoint, tried_s, cause }
     }
 
     async fn pause(&self, length: Duration) {
@@ -126,15 +121,21 @@ impl Worker {
 
     /// Opens a stream and serves it to its end. `Ok` only if the caller closed it.
     async fn stream(&mut self) -> Result<(), Error> {
-        let connected = self.unless_closing(self.endpoint.connect()).await?;
-        let channel = connected.map_err(|error| self.unreachable(chain(&error)))?;
+        let channel = self.unless_closing(self.way.connect()).await??;
         let mut client =
             KafkaOutputServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         let (outbound, requests) = mpsc::channel(OUTBOUND_REQUESTS);
         outbound.try_send(self.open_request()).expect("an empty channel has room");
-        let call = client.write(ReceiverStream::new(requests));
-        let answer = self.unless_closing(timeout(self.patience(), call)).await?;
-        let mut inbound = answer.map_err(|_| self.no_answer())??.into_inner();
+        let mut request = Request::new(ReceiverStream::new(requests));
+        self.way.authorize(&mut request)?;
+        let call = timeout(self.patience(), client.write(request));
+        let mut inbound = match self.unless_closing(call).await? {
+            Ok(Ok(answer)) => answer.into_inner(),
+            Ok(Err(status)) => {
+                return Err(self.unless_closing(self.way.explain(status.into())).await?);
+            }
+            Err(_) => return Err(self.no_answer()),
+        };
         let opened = self.wait_opened(&mut inbound).await?;
         self.opened(opened)?;
         let (options, shared) = (&self.options, self.shared.as_ref());
@@ -165,7 +166,7 @@ impl Worker {
     }
 
     fn no_answer(&self) -> Error {
-        self.unreachable("it accepts connections, but does not answer".to_owned())
+        self.way.unreachable("it accepts connections, but does not answer".to_owned())
     }
 
     async fn unless_closing<T>(&self, wait: impl Future<Output = T>) -> Result<T, Error> {

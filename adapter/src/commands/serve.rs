@@ -21,12 +21,20 @@ pub async fn run(path: &Path, format: OutputFormat) -> Exit {
             (Some(terminate), Some(interrupt)) => (terminate, interrupt),
             _ => return Exit::Failure,
         };
-    let service = match Service::start(&job).await {
+    // A port whose certificate is in a vault that is away waits for it, and may be told to stop.
+    let started = tokio::select! {
+        started = Service::start(&job) => started,
+        _ = terminate.recv() => return Exit::Done,
+        _ = interrupt.recv() => return Exit::Done,
+    };
+    let service = match started {
         Ok(service) => service,
         Err(error) => {
             eprintln!("{error}");
             return match error {
-                StartError::Secret { .. } => Exit::BadInput,
+                StartError::Secret { .. } | StartError::Entrance(_) | StartError::Identity(_) => {
+                    Exit::BadInput
+                }
                 StartError::Listen { .. } | StartError::Producer { .. } => Exit::Failure,
             };
         }

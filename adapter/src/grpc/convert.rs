@@ -10,9 +10,10 @@ use tonic::Status;
 use super::{schema, service::Served};
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
-    kafka::{Counts, Health, State},
+    kafka::{Cause, Counts, Health, State},
     output::{BadRows, Output, Plan, PlanFault, Refusal},
     rows::{BadRow, Carrier},
+    secrets::InUse,
 };
 
 /// What an acknowledgement of this output promises.
@@ -22,12 +23,15 @@ pub fn guarantee(output: &Output) -> Guarantee {
 
 /// Configuration and state of an output.
 pub fn output(served: &Served) -> v1::Output {
-    let Served { output, job, writers } = served;
+    let Served { output, job, writers, credentials, .. } = served;
     let Health { state, cause, since } = output.kafka.health();
     let Counts { delivered, rejected, in_flight } = output.kafka.counts();
     let partitions = output.kafka.partitions().borrow().clone();
     let leaders = partitions.map(|partitions| partitions.leaders.clone()).unwrap_or_default();
     let without_leader = leaders.iter().filter(|leader| !**leader).count();
+    let credentials = credentials.report();
+    let (trouble_code, trouble) = words(cause);
+    let (credentials_trouble_code, credentials_trouble) = words(credentials.trouble);
     v1::Output {
         alias: output.alias.clone(),
         topic: output.topic.clone(),
@@ -35,8 +39,8 @@ pub fn output(served: &Served) -> v1::Output {
         guarantee: guarantee(output).into(),
         configuration_json: job.to_json().to_string(),
         state: output_state(state).into(),
-        trouble_code: cause.as_ref().map_or(String::new(), |cause| cause.code.into()),
-        trouble: cause.map_or(String::new(), |cause| cause.text),
+        trouble_code,
+        trouble,
         since: Some(since.into()),
         partitions: leaders.len() as u32,
         partitions_without_leader: without_leader as u32,
@@ -45,6 +49,28 @@ pub fn output(served: &Served) -> v1::Output {
         bytes_in_flight: output.kafka.share().used_bytes(),
         records_delivered: delivered,
         rows_rejected: rejected + output.rejected.load(Ordering::Relaxed),
+        credentials: credentials.in_use.into_iter().map(credential).collect(),
+        credentials_since: credentials.since.map(Into::into),
+        credentials_checked: credentials.checked.map(Into::into),
+        credentials_renewed: credentials.renewals,
+        credentials_trouble_code,
+        credentials_trouble,
+    }
+}
+
+/// Code and text of a cause; both empty if there is none.
+fn words(cause: Option<Cause>) -> (String, String) {
+    cause.map(|cause| (cause.code.to_owned(), cause.text)).unwrap_or_default()
+}
+
+fn credential(in_use: InUse) -> v1::Credential {
+    let InUse { purpose, source, version, subject, expires, .. } = in_use;
+    v1::Credential {
+        purpose: purpose.to_owned(),
+        source,
+        version: version.unwrap_or_default(),
+        subject: subject.unwrap_or_default(),
+        expires: expires.map(Into::into),
     }
 }
 

@@ -29,6 +29,16 @@ pub enum CallError {
         /// Some that there are.
         others: String,
     },
+    /// The call carries no token, and one is asked for.
+    TokenMissing,
+    /// The call's token is not accepted.
+    TokenInvalid,
+    /// The key of the call's token cannot be had now.
+    KeysUnavailable,
+    /// The connection has no client certificate, and one is asked for.
+    CertificateMissing,
+    /// Who calls is known, and may not do this.
+    CallerNotAllowed,
     /// More is unacknowledged than granted.
     CreditExceeded {
         /// Bytes that would be unacknowledged.
@@ -114,6 +124,11 @@ impl CallError {
             Self::Invalid(reason, ..) => (Code::InvalidArgument, *reason, None, false),
             Self::InvalidMessage(reason, ..) => (Code::InvalidArgument, *reason, None, true),
             Self::OutputNotFound { .. } => (Code::NotFound, "OUTPUT_NOT_FOUND", None, false),
+            Self::TokenMissing => (Code::Unauthenticated, "TOKEN_MISSING", None, false),
+            Self::TokenInvalid => (Code::Unauthenticated, "TOKEN_INVALID", None, false),
+            Self::KeysUnavailable => (Code::Unavailable, "KEYS_UNAVAILABLE", later, false),
+            Self::CertificateMissing => (Code::Unauthenticated, "CERTIFICATE_MISSING", None, false),
+            Self::CallerNotAllowed => (Code::PermissionDenied, "CALLER_NOT_ALLOWED", None, false),
             Self::CreditExceeded { .. } => (Code::ResourceExhausted, "CREDIT_EXCEEDED", None, true),
             Self::MessageTooLarge { .. } => {
                 (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, true)
@@ -154,6 +169,13 @@ impl CallError {
             Self::OutputNotFound { alias, others } => format!(
                 "the job has no output `{alias}`; it has {others} (ListOutputs names them all)"
             ),
+            Self::TokenMissing => "the call carries no token (authorization: Bearer …)".into(),
+            Self::TokenInvalid => "the token is not accepted; the service's log says why".into(),
+            Self::KeysUnavailable => "the token cannot be checked now; call again".into(),
+            Self::CertificateMissing => "the connection has no client certificate".into(),
+            Self::CallerNotAllowed => {
+                "the caller may not do this; the service's log says what is missing".into()
+            }
             Self::CreditExceeded { bytes, bytes_max, batches_max } => format!(
                 "{bytes} bytes would be unacknowledged, granted are {bytes_max} bytes in \
                  {batches_max} batches; wait for `Opened`, and for `Ack` before you send more"

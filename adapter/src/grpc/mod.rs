@@ -1,7 +1,8 @@
 //! The gRPC side: the contract of `kafkaoutput.v1`, served.
 //!
-//! This module and the client alone name tonic. A stream is a [`session`]; calls that are not
-//! streams are in [`service`]; [`error`] is the one place where an error meets the wire.
+//! This module and the client alone name tonic. A connection comes through [`listener`], a call
+//! through the gate of [`callers`]. A stream is a [`session`]; calls that are not streams are in
+//! [`service`]; [`error`] is the one place where an error meets the wire.
 //!
 //! Non-obvious:
 //! - The service always reads. What a stream may have unacknowledged is bounded by its credit, so
@@ -9,17 +10,22 @@
 //!   connection, whatever the windows are.
 //! - tonic hands `None` to hyper for limits that are not set, which switches hyper's own defaults
 //!   off; hence [`server`] sets every one of them.
+pub mod callers;
 mod convert;
 mod error;
+mod listener;
 mod once;
 mod opening;
 mod outbox;
+mod quiet_log;
 pub mod schema; // for `fuzz` alone
 mod server;
 mod service;
 mod session;
+mod tls;
 
 pub use self::{
-    server::{Bound, Server},
+    server::{Bound, Entrance, Server},
     service::{Served, Shared},
+    tls::{ClientCertificates, ServerTls},
 };

@@ -13,7 +13,7 @@ use super::{
     convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
     opening::{check_writer_id, too_many},
-    service::{Served, Shared},
+    service::{Admitted, Served},
 };
 use crate::{
     kafka::{Outcome, Ticket},
@@ -45,18 +45,19 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
 /// # Errors
 /// Why nothing, or not surely all, of the batch is written.
 pub async fn write_once(
-    shared: &Shared,
+    admitted: &Admitted,
     request: v1::WriteOnceRequest,
     deadline: Option<Instant>,
     gone: oneshot::Receiver<()>,
 ) -> Result<v1::WriteOnceResponse, CallError> {
+    let shared = &*admitted.shared;
     let bytes_max = shared.message_bytes_max;
     if request.encoded_len() as u64 > bytes_max {
         let reason = format!("the message is larger than {bytes_max} bytes; split the batch");
         return Err(CallError::Refused("BATCH_TOO_LARGE", reason));
     }
     let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
-    let served = shared.find(&request.output)?;
+    let served = admitted.find(&request.output)?;
     let schema = request.schema.ok_or_else(|| invalid("schema", "is missing"))?;
     let mut batch = request.batch.ok_or_else(|| invalid("batch", "is missing"))?;
     if batch.timeout.is_some() {
@@ -85,6 +86,7 @@ pub async fn write_once(
         return call.answer(outcome, aside, 0);
     };
     check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
+    admitted.check_writer(served, &id)?;
     let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
     write_numbered(&call, batch, lease, stop).await
 }

@@ -13,7 +13,7 @@ use super::{
     convert::is_too_large,
     error::{CallError, denied},
     outbox::Outbox,
-    service::{Served, Shared},
+    service::{Admitted, Served, Shared},
     session::{SCHEMAS_MAX, Session, Terms},
 };
 use crate::writers::{Lease, POSITION_BYTES_MAX, WRITER_ID_BYTES_MAX};
@@ -29,14 +29,16 @@ const HEARTBEAT_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration
 
 /// A `Write` stream: `Open`, the wait for an older stream, the session.
 pub async fn serve_stream(
-    shared: &Shared,
+    admitted: &Admitted,
     mut incoming: Streaming<WriteRequest>,
     mut outbox: Outbox,
 ) {
+    let shared = &*admitted.shared;
     let opened = async {
         let open = first_message(shared, &mut incoming).await?;
-        let served = shared.find(&open.output)?;
+        let served = admitted.find(&open.output)?;
         check_writer_id(&open.writer_id, "INVALID_OPEN", "open.writer_id")?;
+        admitted.check_writer(served, &open.writer_id)?;
         let terms = terms(shared, served, &open)?;
         let credit = shared.credits.open();
         // A stream that takes over needs no room beside the older one, which ends first.

@@ -2,11 +2,22 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::v1::kafka_output_service_server::KafkaOutputServiceServer;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
-use tonic::{codec::CompressionEncoding, transport::server::TcpIncoming};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::service::{Service, Shared};
+use super::{
+    callers::{Callers, TokenCheck, gate::Gate},
+    listener::{Limits, Listener},
+    service::{Service, Shared},
+    tls::{ClientCertificates, ServerTls},
+};
 use crate::kafka::State;
 
 /// Name under which the health service tells whether rows pass (readiness); the empty name tells
@@ -26,11 +37,19 @@ const SPARE_STREAMS: u32 = 100;
 /// Streams that a peer opened and reset before they were served (rapid reset, CVE-2023-44487).
 const PENDING_RESETS_MAX: usize = 50;
 
+/// Streams that end with an error of the peer's in the life of a connection (MadeYouReset,
+/// CVE-2025-8671); hyper's own default, which tonic switches off. A client that begins with more
+/// streams than are allowed, before it knows how many are, has some of them.
+const ERROR_RESETS_MAX: usize = 1024;
+
 /// A peer that answers no ping for this long is gone.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// What connections get to carry the last words of their streams.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Connections that have greeted and are not served yet.
+const GREETED: usize = 16;
 
 /// Between looks at the outputs' state for the health service.
 const HEALTH_REFRESH: Duration = Duration::from_millis(250);
@@ -42,12 +61,31 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
+/// Who may call, and how.
+pub struct Entrance {
+    tls: Option<Arc<ServerTls>>,
+    callers: Callers,
+    reflection: bool,
+}
+
 /// A server that runs.
 pub struct Server {
     shared: Arc<Shared>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     health: JoinHandle<()>,
     stop: watch::Sender<bool>,
+    /// Ends all connections at once.
+    closing: watch::Sender<bool>,
+}
+
+impl Entrance {
+    /// An entrance with TLS, or in plaintext without `tls`. Who is let in shows a token with each
+    /// call if `tokens` is there, or in its place a client certificate where that is optional. With
+    /// `reflection` the services are told to those who are let in.
+    pub fn new(tls: Option<Arc<ServerTls>>, tokens: Option<TokenCheck>, reflection: bool) -> Self {
+        let asked = tls.as_ref().map_or(ClientCertificates::No, |tls| tls.client_certificates());
+        Self { tls, callers: Callers::new(asked, tokens), reflection }
+    }
 }
 
 impl Bound {
@@ -62,47 +100,61 @@ impl Bound {
     }
 
     /// Serves the outputs.
-    pub fn serve(self, shared: Arc<Shared>, reflection: bool) -> Server {
+    pub fn serve(self, shared: Arc<Shared>, entrance: Entrance) -> Server {
+        let Entrance { tls, callers, reflection } = entrance;
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = tokio::spawn(report_health(shared.clone(), reporter));
+        let callers = Arc::new(callers);
+        let service = Service { shared: shared.clone(), callers: callers.clone() };
         // One message beyond the limit is refused by name; far beyond it is not even read.
         let decoded_bytes_max = shared.message_bytes_max as usize + (1 << 20);
-        let service = KafkaOutputServiceServer::new(Service(shared.clone()))
+        let service = KafkaOutputServiceServer::new(service)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
             .max_decoding_message_size(decoded_bytes_max)
             .max_encoding_message_size(16 << 20);
-        let reflection = reflection.then(|| {
-            tonic_reflection::server::Builder::configure()
+        let mut routes = Routes::new(service).add_service(health_service);
+        if reflection {
+            let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
                 .build_v1()
-                .expect("the generated descriptors are complete")
-        });
-        let streams_max = shared.credits.streams_max() as u32 + SPARE_STREAMS;
+                .expect("the generated descriptors are complete");
+            routes = routes.add_service(reflection);
+        }
+        let gate = Gate::new(routes.prepare(), callers);
+
         let (stop, mut stopping) = watch::channel(false);
-        let router = tonic::transport::Server::builder()
-            .max_concurrent_streams(streams_max)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_frame_size(FRAME_BYTES_MAX)
-            .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
-            .http2_keepalive_interval(Some(KEEPALIVE.0))
-            .http2_keepalive_timeout(Some(KEEPALIVE.1))
-            .add_service(service)
-            .add_service(health_service)
-            .add_optional_service(reflection);
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let stopped = async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let (closing, closed) = watch::channel(false);
+        let (greeted, connections) = mpsc::channel(GREETED);
+        let writers_max = shared.credits.streams_max();
+        let listener = Listener::new(tls, Limits::of(writers_max), greeted, closed);
+        tokio::spawn(listener.run(self.listener));
+        let connections = ReceiverStream::new(connections).map(Ok::<_, io::Error>);
+        let server = http2(writers_max);
         let serving = tokio::spawn(async move {
-            let stopped = async move {
-                let _ = stopping.wait_for(|stop| *stop).await;
-            };
-            router.serve_with_incoming_shutdown(incoming, stopped).await
+            server.serve_with_incoming_shutdown(gate, connections, stopped).await
         });
-        Server { shared, serving, health, stop }
+        Server { shared, serving, health, stop, closing }
     }
+}
+
+/// HTTP/2 with every limit set. All writers of an engine may share one connection.
+fn http2(writers_max: usize) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(writers_max as u32 + SPARE_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
+        .http2_max_local_error_reset_streams(Some(ERROR_RESETS_MAX))
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
 }
 
 impl Server {
@@ -122,7 +174,8 @@ impl Server {
         let mut serving = self.serving;
         let grace = Instant::now() + FAREWELL;
         if tokio::time::timeout_at(grace, &mut serving).await.is_err() {
-            serving.abort();
+            self.closing.send_replace(true);
+            let _ = tokio::time::timeout(FAREWELL, serving).await;
         }
         ended
     }

@@ -9,16 +9,18 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    callers::{Caller, Callers, Rules, gate::caller},
     convert,
     error::{CallError, denied},
     once::{deadline, write_once},
-    opening::serve_stream,
+    opening::{serve_stream, too_many},
     outbox::Outbox,
 };
 use crate::{
     credit::Pool,
     job,
     output::Output,
+    secrets::Reporter,
     writers::{Denied, Writers},
 };
 
@@ -30,6 +32,10 @@ pub struct Served {
     pub job: job::Output,
     /// Its writers.
     pub writers: Writers,
+    /// What is known of its credentials.
+    pub credentials: Reporter,
+    /// Who may write; `None` for whoever is let in.
+    pub rules: Option<Rules>,
 }
 
 /// What all calls share.
@@ -48,7 +54,24 @@ pub struct Shared {
 
 /// The service.
 #[derive(Clone)]
-pub struct Service(pub Arc<Shared>);
+pub struct Service {
+    /// What all calls share.
+    pub shared: Arc<Shared>,
+    /// Who calls, and their log.
+    pub callers: Arc<Callers>,
+}
+
+/// A caller that was let in, and what it may reach.
+///
+/// An alias is no secret: one that exists and is not the caller's is answered with
+/// `CALLER_NOT_ALLOWED`, so that whoever forgot a rule looks in the right place. What an output is,
+/// and how it does, is shown only to those who may write into it, and lists name no other.
+pub struct Admitted {
+    /// What all calls share.
+    pub shared: Arc<Shared>,
+    callers: Arc<Callers>,
+    caller: Caller,
+}
 
 /// A session that is counted until dropped.
 struct Counted(Arc<Shared>);
@@ -59,18 +82,63 @@ impl Shared {
         self.drain.subscribe()
     }
 
-    /// An output by its alias.
+    /// Most sessions at once, with those that open and those whose client is gone and whose records
+    /// are not settled. Far more than there are streams; who opens streams and says nothing on them
+    /// must not take all memory.
+    fn sessions_max(&self) -> usize {
+        4 * self.credits.streams_max() + 1_000
+    }
+}
+
+impl Admitted {
+    /// Whether the caller may write into an output.
+    fn may_write(&self, served: &Served) -> bool {
+        served.rules.as_ref().is_none_or(|rules| rules.allow(&self.caller))
+    }
+
+    /// The outputs of the caller.
+    pub fn outputs(&self) -> impl Iterator<Item = &Served> {
+        self.shared.outputs.iter().filter(|served| self.may_write(served))
+    }
+
+    /// An output of the caller by its alias.
+    ///
+    /// # Errors
+    /// If there is none, or it is not the caller's.
     pub fn find(&self, alias: &str) -> Result<&Served, CallError> {
-        let found = self.outputs.iter().find(|served| served.output.alias == alias);
-        found.ok_or_else(|| {
-            let others = self.outputs.iter().take(10);
-            let others: Vec<_> =
-                others.map(|served| format!("`{}`", served.output.alias)).collect();
-            CallError::OutputNotFound {
-                alias: alias.chars().take(128).collect(),
-                others: others.join(", "),
+        let found = self.shared.outputs.iter().find(|served| served.output.alias == alias);
+        match found {
+            Some(served) if self.may_write(served) => Ok(served),
+            Some(_) => {
+                let what = format_args!("none of the `writers` of output `{alias}` is the caller");
+                self.callers.deny(&self.caller, &what);
+                Err(CallError::CallerNotAllowed)
             }
-        })
+            None => {
+                let others = self.outputs().take(10);
+                let others: Vec<_> =
+                    others.map(|served| format!("`{}`", served.output.alias)).collect();
+                Err(CallError::OutputNotFound {
+                    alias: alias.chars().take(128).collect(),
+                    others: others.join(", "),
+                })
+            }
+        }
+    }
+
+    /// Whether the caller may use a writer id.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn check_writer(&self, served: &Served, writer_id: &str) -> Result<(), CallError> {
+        let rules = served.rules.as_ref();
+        if rules.is_none_or(|rules| rules.allow_writer(&self.caller, writer_id)) {
+            return Ok(());
+        }
+        let (alias, id) = (&served.output.alias, writer_id.chars().take(128).collect::<String>());
+        let what = format_args!("no prefix of the caller's in output `{alias}` begins {id:?}");
+        self.callers.deny(&self.caller, &what);
+        Err(CallError::CallerNotAllowed)
     }
 }
 
@@ -82,13 +150,26 @@ impl Counted {
     fn new(shared: &Arc<Shared>) -> Result<Self, CallError> {
         shared.sessions.send_modify(|sessions| *sessions += 1);
         let counted = Self(shared.clone());
-        if shared.drain.borrow().is_some() { Err(CallError::Draining) } else { Ok(counted) }
+        if shared.drain.borrow().is_some() {
+            return Err(CallError::Draining);
+        }
+        if *shared.sessions.borrow() > shared.sessions_max() {
+            return Err(too_many(shared));
+        }
+        Ok(counted)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.sessions.send_modify(|sessions| *sessions -= 1);
+    }
+}
+
+impl Service {
+    fn admitted<T>(&self, request: &Request<T>) -> Result<Admitted, CallError> {
+        let (shared, callers) = (self.shared.clone(), self.callers.clone());
+        Ok(Admitted { shared, callers, caller: caller(request)? })
     }
 }
 
@@ -100,13 +181,13 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStream>, Status> {
-        let counted = Counted::new(&self.0)?;
+        let admitted = self.admitted(&request)?;
+        let counted = Counted::new(&self.shared)?;
         let (outbox, answers) = Outbox::new();
-        let shared = self.0.clone();
         // A task of its own: the records on their way outlive a client that hangs up.
         tokio::spawn(async move {
             let _counted = counted;
-            serve_stream(&shared, request.into_inner(), outbox).await;
+            serve_stream(&admitted, request.into_inner(), outbox).await;
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -115,15 +196,15 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::WriteOnceRequest>,
     ) -> Result<Response<v1::WriteOnceResponse>, Status> {
-        let counted = Counted::new(&self.0)?;
+        let admitted = self.admitted(&request)?;
+        let counted = Counted::new(&self.shared)?;
         let deadline = deadline(request.metadata());
-        let shared = self.0.clone();
         // Dropped with this future, which is when the caller hangs up.
         let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
         // As above: a caller that hangs up leaves its records to settle and its writer to move on.
         let call = tokio::spawn(async move {
             let _counted = counted;
-            write_once(&shared, request.into_inner(), deadline, gone).await
+            write_once(&admitted, request.into_inner(), deadline, gone).await
         });
         let answer = call.await.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(answer?))
@@ -133,8 +214,10 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::GetWriterRequest>,
     ) -> Result<Response<v1::GetWriterResponse>, Status> {
+        let admitted = self.admitted(&request)?;
         let request = request.into_inner();
-        let served = self.0.find(&request.output)?;
+        let served = admitted.find(&request.output)?;
+        admitted.check_writer(served, &request.writer_id)?;
         let Some(known) = served.writers.get(&request.writer_id) else {
             return Ok(Response::new(v1::GetWriterResponse::default()));
         };
@@ -154,8 +237,10 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::ResetWriterRequest>,
     ) -> Result<Response<v1::ResetWriterResponse>, Status> {
+        let admitted = self.admitted(&request)?;
         let request = request.into_inner();
-        let served = self.0.find(&request.output)?;
+        let served = admitted.find(&request.output)?;
+        admitted.check_writer(served, &request.writer_id)?;
         let was_known = match served.writers.reset(&request.writer_id) {
             Err(Denied::Busy) => return Err(CallError::ResetBusy.into()),
             other => other.map_err(denied)?,
@@ -165,9 +250,9 @@ impl KafkaOutputService for Service {
 
     async fn list_outputs(
         &self,
-        _request: Request<v1::ListOutputsRequest>,
+        request: Request<v1::ListOutputsRequest>,
     ) -> Result<Response<v1::ListOutputsResponse>, Status> {
-        let outputs = self.0.outputs.iter().map(convert::output).collect();
+        let outputs = self.admitted(&request)?.outputs().map(convert::output).collect();
         Ok(Response::new(v1::ListOutputsResponse { outputs }))
     }
 
@@ -175,7 +260,8 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::GetOutputRequest>,
     ) -> Result<Response<v1::GetOutputResponse>, Status> {
-        let output = Some(convert::output(self.0.find(&request.into_inner().output)?));
+        let admitted = self.admitted(&request)?;
+        let output = Some(convert::output(admitted.find(&request.into_inner().output)?));
         Ok(Response::new(v1::GetOutputResponse { output }))
     }
 }

@@ -46,9 +46,14 @@ impl Collector {
         self.meant.insert(path);
     }
 
-    /// Keeps what is below an unknown key from being shown.
+    /// Keeps a value, and the keys and values below it, from being shown.
     pub(super) fn hide(&mut self, node: &Node) {
-        node.each(&mut |node| _ = self.unknown.insert(node.mark.start));
+        let mut places = Vec::new();
+        node.each(&mut |node| places.extend([Some(node.mark), node.key]));
+        // The first key is that of the value itself.
+        let own = node.key.map(|mark| mark.start);
+        let places = places.into_iter().flatten().map(|mark| mark.start);
+        self.unknown.extend(places.filter(|start| Some(*start) != own));
     }
 
     /// Whether what is written there is not to be shown.
@@ -67,6 +72,11 @@ impl Collector {
             let rest = fault.path.strip_prefix(node.path.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
+    }
+
+    /// Whether a fault is about this path itself.
+    pub(super) fn is_about(&self, path: &str) -> bool {
+        self.found.iter().any(|(fault, _)| fault.path == path)
     }
 
     /// How many faults there are.

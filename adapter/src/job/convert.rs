@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 
 use super::{
     collect::Collector,
+    listen,
     merge::merge,
-    model::{GrpcListen, Job, MEMORY_PER_BATCH, Output},
-    names,
-    output::{self, takes_sasl},
+    model::{Job, MEMORY_PER_BATCH, Output},
+    names, output,
     raw::{RawJob, RawOutput, default},
     raw_values::{RawBytes, RawDuration},
+    security::{self, Callers, Use, Vaults},
     serialization::Packing,
     text::{self, InvalidText, show_bytes, show_duration},
     tree::{Mark, Node, join},
@@ -72,6 +73,11 @@ impl<'a> Section<'a> {
         self.faults.add(code, node.place(), &node.path, message, help);
     }
 
+    /// Reports a fault of the map itself.
+    pub(super) fn fault_here(&mut self, code: &'static str, message: String, help: &str) {
+        self.faults.add(code, self.own.place(), &self.own.path, message, help);
+    }
+
     /// Reports that the key at a path is missing in its map.
     pub(super) fn missing(&mut self, path: &str, message: String, help: &str) {
         let (map, key) = match path.rsplit_once('.') {
@@ -82,10 +88,16 @@ impl<'a> Section<'a> {
     }
 
     /// Reports a fault of a raw setting of librdkafka, whose name has dots of its own.
-    pub(super) fn setting_fault(&mut self, name: &str, message: String, help: &str) {
+    pub(super) fn setting_fault(
+        &mut self,
+        code: &'static str,
+        name: &str,
+        message: String,
+        help: &str,
+    ) {
         let settings = |map: &'a Node| map.get("librdkafka")?.get(name);
         let node = settings(self.own).or_else(|| settings(self.defaults?)).unwrap_or(self.own);
-        self.faults.add("INVALID_VALUE", node.place(), &node.path, message, help);
+        self.faults.add(code, node.place(), &node.path, message, help);
     }
 
     /// Takes a value that was read, or reports why it could not be.
@@ -161,6 +173,16 @@ impl<'a> Section<'a> {
     }
 }
 
+/// What of the job concerns its outputs.
+pub(super) struct Surroundings<'a> {
+    folder: &'a Path,
+    /// The memory, if that is known.
+    memory: Option<u64>,
+    pub(super) vaults: Vaults,
+    /// What callers show, if that is known.
+    pub(super) callers: Option<Callers>,
+}
+
 /// Makes the job of what the walk let through. Nothing comes back only if a fault was reported.
 pub(super) fn job(
     root: &Node,
@@ -175,19 +197,30 @@ pub(super) fn job(
     };
     let written = file.remove("outputs");
     let raw = typed::<RawJob>(value, root, faults);
-    let memory_bytes = raw.as_ref().and_then(|raw| {
-        let range = (MEMORY_BYTES_MIN, u64::MAX);
-        let mut section = Section::new(root, None, folder, faults);
-        section.bytes("memory", raw.memory.as_ref(), default::MEMORY, range)
-    });
-    let outputs = outputs(root, folder, &lent, written, memory_bytes, faults);
-    let raw = raw?;
+    let mut section = Section::new(root, None, folder, faults);
+    let Some(raw) = raw else {
+        // The outputs still have faults of their own to tell.
+        let job = Surroundings { folder, memory: None, vaults: Vaults::unknown(), callers: None };
+        outputs(root, &job, &lent, written, faults);
+        return None;
+    };
+    let grpc_raw = raw.listen.as_ref().and_then(|listen| listen.grpc.as_ref());
+    let range = (MEMORY_BYTES_MIN, u64::MAX);
+    let memory_bytes = section.bytes("memory", raw.memory.as_ref(), default::MEMORY, range);
+    let identity = security::identity(&mut section, raw.identity.as_ref());
+    let vaults = Vaults::read(&mut section, &raw);
+    let callers = Callers::read(&section, grpc_raw);
+    let grpc = listen::grpc(&mut section, grpc_raw, &vaults);
+    // Misspelled, it is not what it seems.
+    let memory = memory_bytes.filter(|_| !section.is_wrong("memory"));
+    let job = Surroundings { folder, memory, vaults, callers };
+    let outputs = outputs(root, &job, &lent, written, faults);
     let mut section = Section::new(root, None, folder, faults);
     let name = raw.name.as_deref().and_then(|name| {
         let read = names::plain_name(name, "a name for a job", names::JOB_NAME_CHARS_MAX);
         section.take("name", read).map(|()| name.to_owned())
     });
-    let grpc = grpc(&mut section, &raw);
+    let secret_refresh = security::secret_refresh(&mut section, &raw);
     let batch_bytes_max = batch_bytes_max(&mut section, &raw, memory_bytes);
     let shutdown_timeout = section.duration(
         "shutdownTimeout",
@@ -198,32 +231,12 @@ pub(super) fn job(
     Some(Job {
         name: name?,
         grpc: grpc?,
+        identity: identity?,
+        secret_refresh: secret_refresh?,
         memory_bytes: memory_bytes?,
         shutdown_timeout: shutdown_timeout?,
         batch_bytes_max: batch_bytes_max?,
         outputs: outputs?,
-    })
-}
-
-fn grpc(section: &mut Section<'_>, raw: &RawJob) -> Option<GrpcListen> {
-    let raw = raw.listen.as_ref().and_then(|listen| listen.grpc.as_ref());
-    let text = raw.and_then(|grpc| grpc.address.as_deref()).unwrap_or(default::ADDRESS);
-    let path = "listen.grpc.address";
-    let address = section.take(path, text::socket_address(text))?;
-    let allowed = raw.and_then(|grpc| grpc.allow_plaintext).unwrap_or(false);
-    if !allowed && !address.ip().is_loopback() && !section.is_wrong("listen.grpc.allowPlaintext") {
-        let message = format!("{address} can be reached by other machines, without encryption");
-        let help = "listen on 127.0.0.1 or [::1], or set `allowPlaintext: true` beside it if the \
-            network is closed";
-        section.fault("PLAINTEXT_NOT_ALLOWED", path, message, help);
-    }
-    Some(GrpcListen {
-        address,
-        reflection: raw.and_then(|grpc| grpc.reflection).unwrap_or(false),
-        max_writers: raw.and_then(|grpc| grpc.max_writers).unwrap_or(default::WRITERS_MAX),
-        max_idle_writers: raw
-            .and_then(|grpc| grpc.max_idle_writers)
-            .unwrap_or(default::IDLE_WRITERS_MAX),
     })
 }
 
@@ -268,23 +281,20 @@ fn check_packing(section: &mut Section<'_>, output: &Output, memory: Option<u64>
 /// Makes the outputs, each with what `defaults` lends it.
 fn outputs(
     root: &Node,
-    folder: &Path,
+    job: &Surroundings<'_>,
     lent: &Map<String, Value>,
     written: Option<Value>,
-    memory: Option<u64>,
     faults: &mut Collector,
 ) -> Option<Vec<Output>> {
-    // Misspelled, it is not what it seems.
-    let memory = memory.filter(|_| !Section::new(root, None, folder, faults).is_wrong("memory"));
     let defaults = root.get("defaults");
     if let Some(node) = defaults {
         let raw = typed::<RawOutput>(Value::Object(lent.clone()), node, faults);
-        output::check_defaults(&mut Section::new(node, None, folder, faults), &raw?);
+        output::check_defaults(&mut Section::new(node, None, job.folder, faults), &raw?, job);
     }
     let Some(Value::Array(written)) = written else { return None };
     let mut made = Vec::with_capacity(written.len());
     let mut lines_by_alias = HashMap::new();
-    let mut sasl_used = false;
+    let mut used = Use::default();
     for (index, value) in written.into_iter().enumerate() {
         let node = root.find("outputs").and_then(|outputs| outputs.item(index));
         let (Value::Object(own), Some(node)) = (value, node) else {
@@ -292,24 +302,26 @@ fn outputs(
             continue;
         };
         let merged = merge(lent, own);
-        sasl_used |= takes_sasl(&merged);
+        used = used.or(Use::of(&merged));
         let raw = typed::<RawOutput>(Value::Object(merged), node, faults);
         made.push(raw.and_then(|raw| {
-            let mut section = Section::new(node, defaults, folder, faults);
+            let mut section = Section::new(node, defaults, job.folder, faults);
             unique_alias(&mut section, &raw, &mut lines_by_alias);
-            let output = output::output(&mut section, &raw)?;
-            check_packing(&mut section, &output, memory);
+            let output = output::output(&mut section, &raw, job)?;
+            check_packing(&mut section, &output, job.memory);
             Some(output)
         }));
     }
-    if let Some(sasl) = defaults.and_then(|defaults| defaults.get("sasl"))
-        && !sasl_used
+    if let Some(defaults) = defaults
         && !faults.touches(root.get("outputs")?)
-        && !defaults.is_some_and(|defaults| faults.touches(defaults))
+        && !faults.touches(defaults)
     {
-        let message = "`sasl` is given, but no output has a `securityProtocol` that uses it";
-        let help = "add `securityProtocol: SASL_PLAINTEXT` beside it, or take it out";
-        faults.add("CONFLICT", sasl.place(), &sasl.path, message, help);
+        for (key, node) in defaults.entries().filter(|(key, _)| !used.takes(key)) {
+            let message =
+                format!("`{key}` is given, but no output has a `securityProtocol` that uses it");
+            let help = "add a `securityProtocol` that uses it, such as `SASL_SSL`, or take it out";
+            faults.add("CONFLICT", node.place(), &node.path, message, help);
+        }
     }
     made.into_iter().collect()
 }

@@ -2,18 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use super::{output::takes_sasl, serialization, walk::DECIDING_KEYS};
+use super::{security, serialization, walk::DECIDING_KEYS};
 
 /// Puts the defaults under the keys of an output, as the documentation of `defaults` says.
 pub(super) fn merge(defaults: &Map<String, Value>, own: Map<String, Value>) -> Map<String, Value> {
-    let own_sasl = own.contains_key("sasl");
+    let own_keys = own.keys().cloned().collect::<Vec<_>>();
     let mut merged = defaults.clone();
     for (key, value) in own {
         let merged_value = match (merged.remove(&key), value) {
             (Some(Value::Object(default)), Value::Object(own)) if key == "serialization" => {
                 Value::Object(serialization::lend(default, own))
             }
-            (Some(Value::Object(default)), Value::Object(own)) if same_kind(&default, &own) => {
+            (Some(Value::Object(default)), Value::Object(own))
+                if security::is_merged(&key) && same_kind(&default, &own) =>
+            {
                 let mut map = default;
                 map.extend(own);
                 Value::Object(map)
@@ -22,9 +24,7 @@ pub(super) fn merge(defaults: &Map<String, Value>, own: Map<String, Value>) -> M
         };
         merged.insert(key, merged_value);
     }
-    if !own_sasl && !takes_sasl(&merged) {
-        merged.remove("sasl");
-    }
+    security::withhold(&mut merged, &own_keys);
     merged
 }
 

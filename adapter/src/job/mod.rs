@@ -2,14 +2,17 @@
 //!
 //! The way of a file: `tree` reads YAML and keeps the place of everything; `walk` follows the
 //! JSON Schema that the types in `raw` make, and finds what is unknown, missing or of the wrong
-//! type; `convert`, `output` and `serialization` read what is left into `model` and find what is
-//! out of range or contradicts itself. All of them report to one `collect::Collector`, so that a
-//! reader learns of all faults at once. `secrecy` says what may never be shown.
+//! type; `convert`, `listen`, `output`, `serialization` and `security` read what is left into
+//! `model` and find what is out of range or contradicts itself. All of them report to one
+//! `collect::Collector`, so that a reader learns of all faults at once. `secrecy` says what may
+//! never be shown.
 
 mod collect;
 mod convert;
 mod fault;
 mod file;
+mod foreign;
+mod listen;
 mod merge;
 mod model;
 mod names;
@@ -19,7 +22,7 @@ mod raw;
 mod raw_values;
 mod schema;
 mod secrecy;
-mod secret;
+mod security;
 mod serialization;
 mod settings;
 mod source;
@@ -37,11 +40,10 @@ pub use self::{
     fault::{Fault, Faults},
     model::{
         Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output, RoundRobin,
-        Security,
     },
     names::{HostPort, OutputAlias, TopicName},
     schema::json_schema,
-    secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretRef},
+    security::*,
     serialization::{Packing, Serialization},
     text::InvalidText,
 };

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use keyvault::Identity;
 use serde_json::{Map, Value, json};
 
 use super::{
     names::{HostPort, OutputAlias, TopicName},
-    secret::SecretRef,
+    security::{ListenTls, Profile, Security, Tokens, WriterRule, identity_json},
     serialization::{Packing, Serialization},
     text::{show_bytes, show_duration},
 };
@@ -22,6 +23,10 @@ pub struct Job {
     pub name: String,
     /// The gRPC server for writers.
     pub grpc: GrpcListen,
+    /// Who the service is for Entra ID.
+    pub identity: Option<Identity>,
+    /// How often secrets are looked up again.
+    pub secret_refresh: Duration,
     /// The memory for rows between gRPC and Kafka, all outputs together.
     pub memory_bytes: u64,
     /// How long a stop may take.
@@ -37,6 +42,10 @@ pub struct Job {
 pub struct GrpcListen {
     /// Where it listens. Plaintext beyond loopback has been asked for in so many words.
     pub address: SocketAddr,
+    /// TLS; without it, plaintext.
+    pub tls: Option<ListenTls>,
+    /// Which tokens callers may show; without it, none are asked for.
+    pub tokens: Option<Tokens>,
     /// Whether it tells clients its services.
     pub reflection: bool,
     /// How many writers may have a live stream at once.
@@ -54,8 +63,12 @@ pub struct Output {
     pub bootstrap_servers: Vec<HostPort>,
     /// The topic.
     pub topic: TopicName,
+    /// What kind of service the brokers are.
+    pub profile: Profile,
     /// How the connection to the brokers is secured.
     pub security: Security,
+    /// Who may write; without it, whoever the listener lets in.
+    pub writers: Option<Vec<WriterRule>>,
     /// How a row becomes the value of a record.
     pub serialization: Serialization,
     /// How many rows share a record; if none, every row is a record.
@@ -82,20 +95,6 @@ pub struct Output {
     pub topic_missing_after: Duration,
     /// Settings handed to librdkafka as they are; all of them are in the allow list.
     pub librdkafka: BTreeMap<String, String>,
-}
-
-/// How the connection to the brokers is secured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// Plaintext, without a login.
-    None,
-    /// Plaintext, with a user name and password as they are (`SASL_PLAINTEXT`, `PLAIN`).
-    SaslPlain {
-        /// The user name, not empty.
-        username: String,
-        /// Where the password stands.
-        password: SecretRef,
-    },
 }
 
 /// Each partition in turn, strictly even. A turn ends after so many rows or so much time.
@@ -199,21 +198,39 @@ impl Job {
     /// The effective configuration as the job file would write it, with every default filled in
     /// and without secrets: where one stands is shown, the secret is not.
     pub fn to_json(&self) -> Value {
-        let GrpcListen { address, reflection, max_writers, max_idle_writers } = &self.grpc;
-        json!({
+        let mut job = json!({
             "name": self.name,
-            "listen": { "grpc": {
-                "address": address.to_string(),
-                "allowPlaintext": !address.ip().is_loopback(),
-                "reflection": reflection,
-                "maxWriters": max_writers,
-                "maxIdleWriters": max_idle_writers,
-            } },
+            "secretRefresh": show_duration(self.secret_refresh),
+            "listen": { "grpc": self.grpc.to_json() },
             "memory": show_bytes(self.memory_bytes),
             "shutdownTimeout": show_duration(self.shutdown_timeout),
             "maxBatchSize": show_bytes(self.batch_bytes_max.into()),
             "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(identity) = &self.identity {
+            job["identity"] = identity_json(identity);
+        }
+        job
+    }
+}
+
+impl GrpcListen {
+    fn to_json(&self) -> Value {
+        let Self { address, tls, tokens, reflection, max_writers, max_idle_writers } = self;
+        let mut grpc = json!({
+            "address": address.to_string(),
+            "allowPlaintext": tls.is_none() && !address.ip().is_loopback(),
+            "reflection": reflection,
+            "maxWriters": max_writers,
+            "maxIdleWriters": max_idle_writers,
+        });
+        if let Some(tls) = tls {
+            grpc["tls"] = tls.to_json();
+        }
+        if let Some(tokens) = tokens {
+            grpc["tokens"] = tokens.to_json();
+        }
+        grpc
     }
 }
 
@@ -225,6 +242,7 @@ impl Output {
             "alias": self.alias.as_str(),
             "bootstrapServers": servers,
             "topic": self.topic.as_str(),
+            "profile": self.profile.name(),
             "serialization": self.serialization.to_json(),
             "partitioning": { "strategy": "roundRobin", "turn": {
                 "rows": self.partitioning.turn_rows,
@@ -259,17 +277,12 @@ impl Output {
             compression.insert("level".to_owned(), level.into());
         }
         output["compression"] = Value::Object(compression);
-        output["securityProtocol"] = match &self.security {
-            Security::None => "None".into(),
-            Security::SaslPlain { username, password } => {
-                output["sasl"] = json!({
-                    "mechanism": "PLAIN",
-                    "username": username,
-                    "password": password.to_json(),
-                });
-                "SASL_PLAINTEXT".into()
-            }
-        };
+        for (key, value) in self.security.to_json() {
+            output[key] = value;
+        }
+        if let Some(writers) = &self.writers {
+            output["writers"] = writers.iter().map(WriterRule::to_json).collect();
+        }
         output
     }
 }

@@ -165,7 +165,7 @@ pub(super) fn plain_name(text: &str, what: &str, chars_max: usize) -> Result<(),
     Ok(())
 }
 
-fn is_name_character(c: char) -> bool {
+pub(super) fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 

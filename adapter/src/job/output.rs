@@ -2,21 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::{Map, Value};
-
 use super::{
-    convert::Section,
-    model::{Acks, Batching, Compression, ErrorPolicy, Guarantee, Output, RoundRobin, Security},
+    convert::{Section, Surroundings},
+    model::{Acks, Batching, Compression, ErrorPolicy, Guarantee, Output, RoundRobin},
     names::{HostPort, OutputAlias, TopicName},
-    raw::{RawOutput, RawSasl, RawSecret, default},
-    raw_values::{
-        RawAcks, RawCodec, RawErrorPolicy, RawGuarantee, RawMechanism, RawProtocol, RawServers,
-        RawStrategy,
-    },
-    secret::{Secret, SecretRef},
-    serialization, settings,
-    tree::join,
-    words,
+    raw::{RawOutput, default},
+    raw_values::{RawAcks, RawCodec, RawErrorPolicy, RawGuarantee, RawServers, RawStrategy},
+    security::{self, Brokers, EventHubs, Profile},
+    serialization, settings, words,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,14 +25,12 @@ struct Times {
     topic_missing_after: Duration,
 }
 
-/// Who the service is for the brokers, as far as the file says.
-struct Login {
-    username: Option<String>,
-    password: Option<SecretRef>,
-}
-
 /// Makes an output. Nothing comes back only if a fault was reported.
-pub(super) fn output(section: &mut Section<'_>, raw: &RawOutput) -> Option<Output> {
+pub(super) fn output(
+    section: &mut Section<'_>,
+    raw: &RawOutput,
+    job: &Surroundings<'_>,
+) -> Option<Output> {
     let alias = raw.alias.as_deref();
     let alias = alias.and_then(|text| section.take("alias", text.parse::<OutputAlias>()));
     let topic = raw.topic.as_deref();
@@ -50,21 +41,37 @@ pub(super) fn output(section: &mut Section<'_>, raw: &RawOutput) -> Option<Outpu
         let help = "add `bootstrapServers: kafka-1:9092` here, or in `defaults` for all outputs";
         section.missing("bootstrapServers", message, help);
     }
-    let security = security(section, raw, bootstrap_servers.as_deref());
+    let profile = profile(section, raw, bootstrap_servers.as_deref());
+    let brokers = Brokers { profile, servers: bootstrap_servers.as_deref() };
+    let security = security::security(section, raw, brokers, &job.vaults);
+    let writers = security::writers(section, raw.writers.as_deref(), job.callers.as_ref());
     let serialization = serialization::serialization(section, raw.serialization.as_ref());
     let packing = serialization::packing(section, raw.packing.as_ref(), serialization.as_ref());
     let partitioning = partitioning(section, raw);
     let compression = compression(section, raw);
     let (acks, idempotence) = acks(section, raw);
     let batching = batching(section, raw);
-    let times = times(section, raw);
+    let times = times(section, raw, profile);
     let librdkafka = librdkafka(section, raw);
+    if profile == Some(Profile::EventHubs) {
+        let event_hubs = EventHubs {
+            servers: bootstrap_servers.as_deref(),
+            compression,
+            batching,
+            packing: packing.flatten(),
+            socket_timeout: times.as_ref().map(|times| times.socket_timeout),
+            librdkafka: librdkafka.as_ref(),
+        };
+        event_hubs.check(section);
+    }
     let times = times?;
     Some(Output {
         alias: alias?,
         bootstrap_servers: bootstrap_servers?,
         topic: topic?,
+        profile: profile?,
         security: security?,
+        writers: writers?,
         serialization: serialization?,
         packing: packing?,
         partitioning: partitioning?,
@@ -88,17 +95,29 @@ pub(super) fn output(section: &mut Section<'_>, raw: &RawOutput) -> Option<Outpu
 
 /// Checks what of `defaults` can be checked without an output: each value for itself. A default
 /// that every output overrides is still read, and believed, by people.
-pub(super) fn check_defaults(section: &mut Section<'_>, raw: &RawOutput) {
+pub(super) fn check_defaults(section: &mut Section<'_>, raw: &RawOutput, job: &Surroundings<'_>) {
     bootstrap_servers(section, raw);
-    if let Some(sasl) = &raw.sasl {
-        login(section, sasl);
-    }
+    security::check_defaults(section, raw, &job.vaults);
+    security::writers(section, raw.writers.as_deref(), job.callers.as_ref());
     serialization::check_defaults(section, raw.serialization.as_ref());
     serialization::packing(section, raw.packing.as_ref(), None);
     partitioning(section, raw);
     batching(section, raw);
-    times(section, raw);
+    times(section, raw, None);
     librdkafka(section, raw);
+}
+
+/// What kind of service the brokers are, unless what says so has a fault.
+fn profile(
+    section: &Section<'_>,
+    raw: &RawOutput,
+    servers: Option<&[HostPort]>,
+) -> Option<Profile> {
+    if section.is_wrong("profile") || (raw.profile.is_none() && servers.is_none()) {
+        return None;
+    }
+    let hosts = servers.unwrap_or_default().iter().map(HostPort::host);
+    Some(security::profile(raw.profile, hosts))
 }
 
 fn partitioning(section: &mut Section<'_>, raw: &RawOutput) -> Option<RoundRobin> {
@@ -128,7 +147,11 @@ fn batching(section: &mut Section<'_>, raw: &RawOutput) -> Option<Batching> {
     })
 }
 
-fn times(section: &mut Section<'_>, raw: &RawOutput) -> Option<Times> {
+fn times(section: &mut Section<'_>, raw: &RawOutput, profile: Option<Profile>) -> Option<Times> {
+    let socket_timeout = match profile {
+        Some(Profile::EventHubs) => security::default::EVENT_HUBS_SOCKET_TIMEOUT,
+        Some(Profile::Kafka) | None => default::SOCKET_TIMEOUT,
+    };
     let metadata_refresh = section.duration(
         "metadataRefresh",
         raw.metadata_refresh.as_ref(),
@@ -138,7 +161,7 @@ fn times(section: &mut Section<'_>, raw: &RawOutput) -> Option<Times> {
     let socket_timeout = section.duration(
         "socketTimeout",
         raw.socket_timeout.as_ref(),
-        default::SOCKET_TIMEOUT,
+        socket_timeout,
         (TENTH, 5 * MINUTE),
     );
     let topic_missing_after = section.duration(
@@ -208,23 +231,20 @@ fn acks(section: &mut Section<'_>, raw: &RawOutput) -> (Acks, bool) {
 }
 
 fn bootstrap_servers(section: &mut Section<'_>, raw: &RawOutput) -> Option<Vec<HostPort>> {
-    let texts = match raw.bootstrap_servers.as_ref()? {
-        RawServers::Text(text) => text.split(',').collect::<Vec<_>>(),
-        RawServers::List(texts) => texts.iter().map(String::as_str).collect(),
-    };
+    let texts = server_texts(raw.bootstrap_servers.as_ref()?);
     let list = section.node("bootstrapServers")?;
     let mut servers = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().map(|text| text.trim()).enumerate() {
+    for (index, text) in texts.iter().enumerate() {
         let node = list.item(index).unwrap_or(list);
         match text.parse::<HostPort>() {
             Ok(server) => servers.push(server),
             Err(error) => {
-                let held = match text {
+                let held = match *text {
                     "" => "an empty entry".to_owned(),
                     _ if node.hidden => format!("an entry that {error}"),
                     _ => format!("`{}`, which {error}", words::excerpt(text)),
                 };
-                let help = match text {
+                let help = match *text {
                     "" => "take the comma out, or add the broker",
                     _ => error.help(),
                 };
@@ -236,94 +256,12 @@ fn bootstrap_servers(section: &mut Section<'_>, raw: &RawOutput) -> Option<Vec<H
     (servers.len() == texts.len()).then_some(servers)
 }
 
-fn login(section: &mut Section<'_>, raw: &RawSasl) -> Login {
-    Login {
-        username: raw.username.clone(),
-        password: match &raw.password {
-            None => None,
-            Some(RawSecret::Env(name)) => variable_name(section, name).map(SecretRef::Env),
-            Some(RawSecret::File(path)) => Some(SecretRef::File(path.into())),
-            Some(RawSecret::ClearTextForTests(text)) => {
-                Some(SecretRef::ClearTextForTests(Secret::new(text.clone())))
-            }
-        },
+/// Brokers one by one, each as it is written.
+pub(super) fn server_texts(raw: &RawServers) -> Vec<&str> {
+    match raw {
+        RawServers::Text(text) => text.split(',').map(str::trim).collect(),
+        RawServers::List(texts) => texts.iter().map(|text| text.trim()).collect(),
     }
-}
-
-/// Checks the name of an environment variable, without repeating it: it may be the secret itself.
-fn variable_name(section: &mut Section<'_>, name: &str) -> Option<String> {
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Some(name.to_owned());
-    }
-    let message = "`env` is not the name of an environment variable".to_owned();
-    let help = "use letters, digits and `_`, such as `KAFKA_PASSWORD`";
-    section.fault("INVALID_VALUE", "sasl.password.env", message, help);
-    None
-}
-
-fn security(
-    section: &mut Section<'_>,
-    raw: &RawOutput,
-    servers: Option<&[HostPort]>,
-) -> Option<Security> {
-    const EXAMPLE: &str =
-        "add `sasl: { mechanism: PLAIN, username: NAME, password: { env: NAME } }`";
-    let protocol = raw.security_protocol.unwrap_or(RawProtocol::None);
-    match (protocol, &raw.sasl) {
-        (RawProtocol::None, None) => Some(Security::None),
-        (RawProtocol::None, Some(_)) => {
-            if !section.is_wrong("securityProtocol") {
-                let message = "`sasl` is given, but `securityProtocol` is `None`".to_owned();
-                let help = "write `securityProtocol: SASL_PLAINTEXT`, or take `sasl` out";
-                section.fault("CONFLICT", "sasl", message, help);
-            }
-            None
-        }
-        (RawProtocol::SaslPlaintext, None) => {
-            if !section.is_wrong("sasl") {
-                let output = section.whole();
-                let mark = section.node("securityProtocol").unwrap_or(output).place();
-                let message = "`SASL_PLAINTEXT` needs `sasl`, which is not there";
-                section.faults.add(
-                    "MISSING_KEY",
-                    mark,
-                    &join(&output.path, "sasl"),
-                    message,
-                    EXAMPLE,
-                );
-            }
-            None
-        }
-        (RawProtocol::SaslPlaintext, Some(sasl)) => sasl_plain(section, sasl, servers),
-    }
-}
-
-fn sasl_plain(
-    section: &mut Section<'_>,
-    raw: &RawSasl,
-    servers: Option<&[HostPort]>,
-) -> Option<Security> {
-    for (key, missing, example) in [
-        ("mechanism", raw.mechanism.is_none(), "mechanism: PLAIN"),
-        ("username", raw.username.is_none(), "username: NAME"),
-        ("password", raw.password.is_none(), "password: { env: NAME }"),
-    ] {
-        if missing && !section.is_wrong(&format!("sasl.{key}")) {
-            let help = format!("add `{example}`");
-            section.missing(&format!("sasl.{key}"), format!("`sasl` has no `{key}`"), &help);
-        }
-    }
-    let Login { username, password } = login(section, raw);
-    let remote = servers.unwrap_or_default().iter().find(|server| !server.is_loopback());
-    if let (Some(SecretRef::ClearTextForTests(_)), Some(remote)) = (&password, remote) {
-        let message = format!("`clearTextForTests` is not allowed with the broker `{remote}`");
-        let help = "it is for brokers on this machine alone; write `{ env: NAME }` or \
-            `{ file: PATH }`";
-        section.fault("CLEAR_TEXT_NOT_ALLOWED", "sasl.password", message, help);
-    }
-    let RawMechanism::Plain = raw.mechanism?;
-    Some(Security::SaslPlain { username: username?, password: password? })
 }
 
 fn librdkafka(section: &mut Section<'_>, raw: &RawOutput) -> Option<BTreeMap<String, String>> {
@@ -334,14 +272,9 @@ fn librdkafka(section: &mut Section<'_>, raw: &RawOutput) -> Option<BTreeMap<Str
             Ok(value) => _ = checked.insert(name.clone(), value),
             Err(error) => {
                 let message = format!("`{name}` {error}");
-                section.setting_fault(name, message, error.help());
+                section.setting_fault("INVALID_VALUE", name, message, error.help());
             }
         }
     }
     (checked.len() == raw.0.len()).then_some(checked)
-}
-
-/// Whether these keys of an output ask for a login.
-pub(super) fn takes_sasl(output: &Map<String, Value>) -> bool {
-    output.get("securityProtocol").and_then(Value::as_str) == Some("SASL_PLAINTEXT")
 }

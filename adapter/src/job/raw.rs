@@ -12,8 +12,12 @@ use serde_json::Value;
 
 use super::{
     raw_values::{
-        RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawGuarantee, RawMechanism,
-        RawProtocol, RawServers, RawStrategy,
+        RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawGuarantee, RawServers,
+        RawStrategy,
+    },
+    security::{
+        self, RawCertificate, RawIdentity, RawListenTls, RawProfile, RawProtocol, RawSasl,
+        RawSecret, RawTokens, RawWriter,
     },
     serialization::RawSerialization,
     settings,
@@ -48,6 +52,20 @@ pub(super) struct RawJob {
     /// The name of the job, in logs: 1 to 64 letters, digits, `.`, `_` or `-`.
     #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"), example = &"flights")]
     pub(super) name: Option<String>,
+    /// Who the service is for Entra ID. Needed for whatever stands in Key Vault, and for tokens
+    /// of Entra ID.
+    pub(super) identity: Option<RawIdentity>,
+    /// The vault of references that name none: `https://NAME.vault.azure.net`, or the same of a
+    /// sovereign cloud.
+    #[schemars(length(min = 1), example = &"https://contoso.vault.azure.net")]
+    pub(super) vault: Option<String>,
+    /// Other vaults: a name that references may call each by, and its address.
+    #[schemars(extend("examples" = [{ "shared": "https://shared.vault.azure.net" }]))]
+    pub(super) vaults: Option<BTreeMap<String, String>>,
+    /// How often secrets, certificates and files are looked up again, from 1s to 168h (7 days).
+    /// What is new is taken over while the service runs.
+    #[schemars(extend("default" = security::default::SECRET_REFRESH))]
+    pub(super) secret_refresh: Option<RawDuration>,
     /// Where the service listens.
     pub(super) listen: Option<RawListen>,
     /// The memory for rows between gRPC and Kafka, all outputs together; at least 16 MiB. A full
@@ -64,10 +82,12 @@ pub(super) struct RawJob {
     /// What outputs have in common: any key of an output except `alias` and `topic`.
     ///
     /// An output's own key wins. Where both give a map, it is merged key by key, one level deep:
-    /// what is a map within that map is taken whole. A map that names another `type`, `strategy`
-    /// or `mechanism` than the default replaces it whole; of `serialization` only what belongs to
-    /// another `type`, `framing` or schema is left behind. `sasl` is taken over only by outputs
-    /// whose `securityProtocol` asks for it.
+    /// what is a map within that map is taken whole, and so is what says where a secret or a
+    /// certificate stands. A map that names another `type`, `strategy` or `mechanism` than the
+    /// default replaces it whole; of `serialization` only what belongs to another `type`,
+    /// `framing` or schema is left behind. `sasl` and the keys of TLS are taken
+    /// over only by outputs whose `securityProtocol` uses them; with a `truststore` or
+    /// `clientCertificate` of its own an output takes over no password or key of another one.
     #[expect(dead_code, reason = "merged into the outputs before serde sees them")]
     pub(super) defaults: Option<RawDefaults>,
     /// The outputs, at least one and at most 1000, each with an alias of its own.
@@ -94,9 +114,14 @@ pub(super) struct RawGrpc {
     #[schemars(extend("default" = default::ADDRESS), example = &"127.0.0.1:7070")]
     pub(super) address: Option<String>,
     /// Whether plaintext is allowed on an address that other machines can reach. On loopback it
-    /// always is.
+    /// always is. Not beside `tls`.
     #[schemars(extend("default" = false))]
     pub(super) allow_plaintext: Option<bool>,
+    /// TLS to writers. Without this key, plaintext.
+    pub(super) tls: Option<RawListenTls>,
+    /// The tokens that writers must show. Without this key none are asked for. Beyond loopback
+    /// `tls` is needed with it.
+    pub(super) tokens: Option<RawTokens>,
     /// Whether the server tells clients its services (gRPC reflection), for tools like grpcurl.
     #[schemars(extend("default" = false))]
     pub(super) reflection: Option<bool>,
@@ -124,11 +149,41 @@ pub(super) struct RawOutput {
     /// brackets. Needed here or in `defaults`.
     #[schemars(example = &"kafka-1:9092,kafka-2:9092")]
     pub(super) bootstrap_servers: Option<RawServers>,
-    /// How the connection to the brokers is secured.
+    /// What kind of service the brokers are. Without this key: EventHubs if every bootstrap server
+    /// is below `servicebus.windows.net`, `servicebus.chinacloudapi.cn` or
+    /// `servicebus.usgovcloudapi.net`, else Kafka.
+    #[schemars(example = &"EventHubs")]
+    pub(super) profile: Option<RawProfile>,
+    /// How the connection to the brokers is secured. Event Hubs takes `SASL_SSL` alone, and has it
+    /// by default.
     #[schemars(extend("default" = "None"))]
     pub(super) security_protocol: Option<RawProtocol>,
-    /// Who the service is for the brokers. Needed with `SASL_PLAINTEXT`, refused with `None`.
+    /// TLS: the authorities to trust. Without this key those that the system trusts.
+    pub(super) truststore: Option<RawCertificate>,
+    /// The password of `truststore`, if it is a PFX or a key store.
+    pub(super) truststore_password: Option<RawSecret>,
+    /// TLS: the certificate that the service shows, with its chain, and its key unless `clientKey`
+    /// says where that is. Needed with `mTLS`, allowed with `SASL_SSL`.
+    pub(super) client_certificate: Option<RawCertificate>,
+    /// Where the key stands, if not with `clientCertificate`.
+    pub(super) client_key: Option<RawSecret>,
+    /// The password of the key: of an encrypted key in PEM, of a PFX or of a key store.
+    pub(super) client_key_password: Option<RawSecret>,
+    /// TLS: whether brokers may show any certificate. Whoever stands between can then pose as a
+    /// broker, read the rows and change them, and read passwords.
+    #[schemars(extend("default" = false))]
+    pub(super) trust_any_server_certificate: Option<bool>,
+    /// TLS: whether a broker's certificate may be for another host. Whoever has any certificate of
+    /// a trusted authority can then pose as a broker.
+    #[schemars(extend("default" = false))]
+    pub(super) trust_any_host_name: Option<bool>,
+    /// Who the service is for the brokers. Needed with `SASL_PLAINTEXT` and `SASL_SSL`, refused
+    /// with `None` and `mTLS`.
     pub(super) sasl: Option<RawSasl>,
+    /// Who may write into this output. Without this key whoever the listener lets in. Needs
+    /// callers with client certificates or tokens.
+    #[schemars(length(min = 1))]
+    pub(super) writers: Option<Vec<Option<RawWriter>>>,
     /// How a row becomes the value of a record.
     pub(super) serialization: Option<RawSerialization>,
     /// How many rows share a record. Without this key a record is one row. Of Avro only the
@@ -156,8 +211,9 @@ pub(super) struct RawOutput {
     #[schemars(extend("default" = default::METADATA_REFRESH))]
     pub(super) metadata_refresh: Option<RawDuration>,
     /// How long a broker may be silent in the middle of a request before its connection is given
-    /// up, from 100ms to 5m. All that one broker is sent at once, up to `batching.bytes` for each
-    /// of its partitions, must pass in this time: on a narrow way lower that or raise this.
+    /// up, from 100ms to 5m; for Event Hubs from 20s, by default 60s. All that one broker is sent
+    /// at once, up to `batching.bytes` for each of its partitions, must pass in this time: on a
+    /// narrow way lower that or raise this.
     #[schemars(extend("default" = default::SOCKET_TIMEOUT))]
     pub(super) socket_timeout: Option<RawDuration>,
     /// How long the brokers may not know the topic before it counts as missing, up to 1h: a topic
@@ -169,34 +225,6 @@ pub(super) struct RawOutput {
     pub(super) librdkafka: Option<RawLibrdkafka>,
 }
 
-/// Who the service is for the brokers.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Sasl")]
-pub(super) struct RawSasl {
-    /// How the service proves who it is. Needed.
-    pub(super) mechanism: Option<RawMechanism>,
-    /// The user name. Needed.
-    #[schemars(length(min = 1))]
-    pub(super) username: Option<String>,
-    /// Where the password stands. Needed.
-    pub(super) password: Option<RawSecret>,
-}
-
-/// Where a secret stands. It is read when the service starts.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(rename = "Secret")]
-pub(super) enum RawSecret {
-    /// The name of an environment variable.
-    Env(#[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))] String),
-    /// The path of a file; one newline at its end is not part of the secret.
-    File(#[schemars(length(min = 1))] String),
-    /// The secret itself. Only for tests: it is refused unless every bootstrap server is on this
-    /// machine (`localhost` or a loopback address).
-    ClearTextForTests(#[schemars(length(min = 1))] String),
-}
-
 /// How many rows share a record. What is reached first ends a record.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -206,9 +234,9 @@ pub(super) struct RawPacking {
     /// it.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::PACKING_ROWS))]
     pub(super) rows: Option<u32>,
-    /// The most bytes of a record, before any compression, from 1 KiB to 100 MiB and at most an
-    /// eighth of `memory`. A row that is longer is a record of its own. No record exceeds what the
-    /// topic takes, whatever this says.
+    /// The most bytes of a record, before any compression, from 1 KiB to 100 MiB (for Event Hubs
+    /// up to 1 MB) and at most an eighth of `memory`. A row that is longer is a record of its own.
+    /// No record exceeds what the topic takes, whatever this says.
     #[schemars(extend("default" = default::PACKING_BYTES))]
     pub(super) bytes: Option<RawBytes>,
     /// The longest the first row of a record waits for rows of later batches, up to 1m. With 0ms
@@ -248,7 +276,7 @@ pub(super) struct RawTurn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Compression")]
 pub(super) struct RawCompression {
-    /// The codec.
+    /// The codec. Event Hubs takes `None` and `Gzip` alone.
     #[serde(rename = "type")]
     #[schemars(extend("default" = "None"))]
     pub(super) kind: Option<RawCodec>,
@@ -270,8 +298,8 @@ pub(super) struct RawBatching {
     /// The most rows in one Kafka batch.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = default::BATCHING_ROWS))]
     pub(super) rows: Option<u32>,
-    /// The largest Kafka batch, from 1 KiB to 100 MiB. A larger row is refused. The topic's
-    /// `max.message.bytes` must allow it.
+    /// The largest Kafka batch, from 1 KiB to 100 MiB, for Event Hubs up to 1 MB. A larger row is
+    /// refused. The topic's `max.message.bytes` must allow it.
     #[schemars(extend("default" = default::BATCHING_BYTES))]
     pub(super) bytes: Option<RawBytes>,
 }

@@ -4,26 +4,6 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How the connection to the brokers is secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[schemars(rename = "SecurityProtocol")]
-pub(super) enum RawProtocol {
-    /// Plaintext, without a login.
-    None,
-    /// Plaintext, with a login as `sasl` says.
-    #[serde(rename = "SASL_PLAINTEXT")]
-    SaslPlaintext,
-}
-
-/// How the service proves to the brokers who it is.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "Mechanism")]
-pub(super) enum RawMechanism {
-    /// User name and password as they are.
-    #[serde(rename = "PLAIN")]
-    Plain,
-}
-
 /// How a partition is chosen.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

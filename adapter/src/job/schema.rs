@@ -165,6 +165,11 @@ impl Shape {
         properties
     }
 
+    /// The shape of the keys of a map that it has no names for.
+    pub(super) fn rest(self) -> Option<Self> {
+        self.keyword("additionalProperties").filter(|rest| rest.is_object()).map(Self::of)
+    }
+
     /// The shape of a key of a map.
     pub(super) fn property(self, key: &str) -> Option<Self> {
         self.keyword("properties").and_then(|properties| properties.get(key)).map(Self::of)

@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::tree::Tree;
+use keyvault::REDACTED;
 
-/// What is shown in place of a secret.
-pub(super) const REDACTED: &str = "****";
+use super::tree::Tree;
 
 /// The most characters of a key that a message repeats.
 const KEY_CHARS_MAX: usize = 60;
@@ -17,12 +16,41 @@ const KEY_CHARS_MAX: usize = 60;
 const REFERENCE_KEYS: [&str; 7] =
     ["env", "file", "clearTextForTests", "secret", "certificate", "vault", "version"];
 
+/// Keys of settings that are named like secrets: what stands directly at them is none.
+const SETTINGS: [&str; 2] = ["secretRefresh", "trustAnyServerCertificate"];
+
+/// Maps of settings that are named like secrets, with their keys: another one could be the secret.
+const SETTINGS_MAPS: [(&str, &[&str]); 2] = [
+    ("token", &["scope", "endpoint", "clientId", "clientSecret", "truststore", "extensions"]),
+    (
+        "tokens",
+        &[
+            "tenant",
+            "issuer",
+            "keysUrl",
+            "truststore",
+            "audiences",
+            "applications",
+            "roles",
+            "clockSkew",
+        ],
+    ),
+];
+
+/// Words of the file, and so no secrets, by their key.
+const WORDS: [(&str, &[&str]); 2] =
+    [("clientCertificate", &["Required", "Optional"]), ("username", &["$ConnectionString"])];
+
+/// Keys of addresses, which may name what is to be had there.
+const ADDRESSES: [&str; 1] = ["endpoint"];
+
 /// A key or a text that contains one of these, in any case and spelling, has to do with secrets.
-const SECRET_WORDS: [&str; 16] = [
+const SECRET_WORDS: [&str; 17] = [
     "accesskey",
     "apikey",
     "certificate",
     "cleartext",
+    "clientkey",
     "connectionstring",
     "credential",
     "jaas",
@@ -55,7 +83,17 @@ pub(super) fn line_names_secret(line: &str) -> bool {
     let mut words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '-')));
     names_secret(line)
         || SECRET_MARKS.iter().any(|mark| lower.contains(mark))
-        || words.any(hides_all_below)
+        // A private key goes by that name alone, too.
+        || words.any(|word| word == "key" || hides_all_below(word))
+}
+
+/// Whether a key inside this one, and what stands there, may be a secret for being there.
+pub(super) fn hides_inside(key: &str, inside: &str) -> bool {
+    match settings_of(key) {
+        Some(known) => !known.contains(&inside),
+        // A private key; a list there names columns.
+        None => key == "key" || hides_all_below(key),
+    }
 }
 
 /// Whether everything below this key may be a secret.
@@ -72,21 +110,28 @@ pub(super) fn hides_all_below(key: &str) -> bool {
 
 /// Whether this value may be a secret.
 pub(super) fn hides(key: Option<&str>, value: &Tree) -> bool {
-    let key_hides = key.is_some_and(hides_all_below);
+    let key = key.unwrap_or_default();
+    // What belongs below `sasl` is a map with a user name and a password.
+    let scalar = || key == "sasl" || (hides_all_below(key) && !SETTINGS.contains(&key));
     match value {
         Tree::Text(text) => {
             let lower = text.to_lowercase();
-            key_hides
-                // What belongs there is a map with a user name and a password.
-                || key == Some("sasl")
-                || names_secret(text)
-                || SECRET_MARKS.iter().any(|mark| lower.contains(mark))
+            let is_word = WORDS.iter().any(|(of, words)| *of == key && words.contains(&&**text));
+            let names_secret = names_secret(text) && !ADDRESSES.contains(&key);
+            !is_word
+                && (scalar()
+                    || names_secret
+                    || SECRET_MARKS.iter().any(|mark| lower.contains(mark)))
         }
-        Tree::List(_) | Tree::Map(_) => key_hides,
-        Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => {
-            key_hides || key == Some("sasl")
-        }
+        Tree::List(_) => hides_all_below(key),
+        Tree::Map(_) => hides_all_below(key) && settings_of(key).is_none(),
+        Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => scalar(),
     }
+}
+
+/// The keys of a map of settings that is named like a secret.
+fn settings_of(key: &str) -> Option<&'static [&'static str]> {
+    SETTINGS_MAPS.iter().find(|(name, _)| *name == key).map(|(_, keys)| *keys)
 }
 
 /// A key as messages may repeat it: short, without control characters, and no secret.
@@ -146,5 +191,37 @@ mod tests {
         assert!(hidden("-----BEGIN PRIVATE KEY-----"));
         assert!(hidden("user:word@kafka:9092"));
         assert!(!hidden("flight-delays"));
+    }
+
+    #[test]
+    fn settings_that_are_named_like_secrets_are_shown() {
+        let hidden = |key: &str, text: &str| hides(Some(key), &Tree::Text(text.to_owned()));
+        assert!(!hidden("secretRefresh", "1h"));
+        assert!(!hidden("clientCertificate", "Optional"));
+        assert!(!hidden("username", "$ConnectionString"));
+        assert!(!hidden("endpoint", "https://login.example.org/token"));
+        assert!(hidden("endpoint", "https://user:word@login.example.org/token"));
+        assert!(hidden("clientCertificate", "MIIB"));
+        assert!(hidden("clientKey", "MIIB"));
+        assert!(hidden("token", "eyJ"));
+        assert!(hidden("secretRefresh", "a password"));
+        assert!(!hides_inside("token", "scope"));
+        assert!(hides_inside("token", "value"));
+        assert!(hides_inside("password", "scope"));
+        assert!(hides_inside("key", "scope"));
+    }
+
+    /// Whoever adds a key to such a map says here that it is a setting.
+    #[test]
+    fn maps_of_settings_have_the_keys_of_the_schema() {
+        let schema = super::super::json_schema();
+        for (name, definition) in [("token", "Token"), ("tokens", "Tokens")] {
+            let properties = schema["$defs"][definition]["properties"].as_object().unwrap();
+            let mut known = settings_of(name).unwrap().to_vec();
+            known.sort_unstable();
+            let mut keys = properties.keys().map(String::as_str).collect::<Vec<_>>();
+            keys.sort_unstable();
+            assert_eq!(known, keys);
+        }
     }
 }

@@ -15,8 +15,13 @@ struct Setting {
 /// What librdkafka takes for a setting.
 enum Kind {
     Bool,
-    Number { min: i64, max: i64 },
+    Number {
+        min: i64,
+        max: i64,
+    },
     Choice(&'static [&'static str]),
+    /// Some of these, with commas.
+    Several(&'static [&'static str]),
     Text,
 }
 
@@ -50,7 +55,11 @@ const ALLOWED: [Setting; 19] = [
         2_147_483_647,
         "Connections idle for longer are closed; 0 keeps them.",
     ),
-    setting("debug", Kind::Text, "Parts of librdkafka that log in detail, such as `broker,msg`."),
+    setting(
+        "debug",
+        Kind::Several(&DEBUG_CONTEXTS),
+        "Parts of librdkafka that log in detail, such as `broker,msg`.",
+    ),
     setting("enable.metrics.push", Kind::Bool, "Whether brokers may collect client metrics."),
     number("metadata.max.age.ms", 1, 86_400_000, "Metadata older than this is not used."),
     number("reconnect.backoff.max.ms", 0, 3_600_000, "The longest wait before reconnecting."),
@@ -64,8 +73,24 @@ const ALLOWED: [Setting; 19] = [
     number("socket.send.buffer.bytes", 0, 100_000_000, "The send buffer; 0 is the system's."),
 ];
 
+/// What may log in detail. Not among them: `security`, which logs parts of logins, `conf`, which
+/// logs settings, and `all`, which is both.
+const DEBUG_CONTEXTS: [&str; 11] = [
+    "generic",
+    "broker",
+    "topic",
+    "metadata",
+    "feature",
+    "queue",
+    "msg",
+    "protocol",
+    "admin",
+    "eos",
+    "telemetry",
+];
+
 /// Raw settings, or the beginnings of their names, and the key of the job file that does the same.
-const TYPED: [(&str, &str); 26] = [
+const TYPED: [(&str, &str); 44] = [
     ("acks", "acks"),
     ("request.required.acks", "acks"),
     ("batch.num.messages", "batching.rows"),
@@ -82,10 +107,28 @@ const TYPED: [(&str, &str); 26] = [
     ("enable.idempotence", "idempotence"),
     ("security.protocol", "securityProtocol"),
     ("sasl.mechanism", "sasl.mechanism"),
+    ("sasl.mechanisms", "sasl.mechanism"),
     ("sasl.username", "sasl.username"),
     ("sasl.password", "sasl.password"),
+    ("sasl.oauthbearer.client.id", "sasl.token.clientId"),
+    ("sasl.oauthbearer.client.secret", "sasl.token.clientSecret"),
+    ("sasl.oauthbearer.extensions", "sasl.token.extensions"),
+    ("sasl.oauthbearer.scope", "sasl.token.scope"),
+    ("sasl.oauthbearer.token.endpoint.url", "sasl.token.endpoint"),
+    ("sasl.oauthbearer.", "sasl.token"),
     ("sasl.", "sasl"),
     ("security.", "securityProtocol"),
+    ("enable.ssl.certificate.verification", "trustAnyServerCertificate"),
+    ("ssl.endpoint.identification.algorithm", "trustAnyHostName"),
+    ("ssl.truststore.password", "truststorePassword"),
+    ("ssl.truststore.", "truststore"),
+    ("ssl.ca.", "truststore"),
+    ("ssl.key.password", "clientKeyPassword"),
+    ("ssl.keystore.password", "clientKeyPassword"),
+    ("ssl.key.", "clientKey"),
+    ("ssl.keystore.key", "clientKey"),
+    ("ssl.keystore.", "clientCertificate"),
+    ("ssl.certificate.", "clientCertificate"),
     ("ssl.", "securityProtocol"),
     ("socket.timeout.ms", "socketTimeout"),
     ("topic.metadata.propagation.max.ms", "topicMissingAfter"),
@@ -116,6 +159,7 @@ pub(super) fn json_schema() -> Schema {
             Kind::Bool => json!(true),
             Kind::Number { max, .. } => json!(max.min(10_000)),
             Kind::Choice(choices) => json!(choices[0]),
+            Kind::Several(choices) => json!(format!("{},{}", choices[1], choices[6])),
             Kind::Text => json!("text"),
         };
         let schema = json!({
@@ -155,6 +199,10 @@ pub(super) fn value(name: &str, value: &Value) -> Result<String, InvalidText> {
         Kind::Choice(choices) => {
             (choices.contains(&text.as_str()), format!("write {}", words::list(choices, "or")))
         }
+        Kind::Several(choices) => (
+            text.split(',').all(|part| choices.contains(&part.trim())),
+            format!("write some of {}, with commas", words::list(choices, "and")),
+        ),
         Kind::Text => (!text.is_empty(), "write some text, or take the setting out".to_owned()),
     };
     match fits {
@@ -199,4 +247,19 @@ fn typed_key(name: &str) -> Option<String> {
 /// Whether a name is exactly this setting, or begins with it where it ends in a dot.
 fn matches(name: &str, setting: &str) -> bool {
     name == setting || (setting.ends_with('.') && name.starts_with(setting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_logs_logins_and_settings_may_not_log_in_detail() {
+        assert_eq!(value("debug", &json!("broker, msg")).unwrap(), "broker, msg");
+        for text in ["all", "security", "conf", "broker,security", "", "broker,"] {
+            let error = value("debug", &json!(text)).unwrap_err();
+            assert_eq!(error.to_string(), "has a value that librdkafka does not take", "{text}");
+            assert!(error.help().starts_with("write some of `generic`, `broker`"), "{text}");
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use keyvault::REDACTED;
+
 use super::{
     collect::Collector,
     schema::Shape,
-    secrecy::{self, REDACTED},
+    secrecy,
     tree::{Mark, Node, Tree},
 };
 
@@ -71,8 +73,8 @@ impl<'a> Source<'a> {
                     // YAML compares whole numbers by value and drops the earlier of two equal
                     // keys, and with it what may have been a secret.
                     self.complete &= !key.starts_with(|c: char| c.is_ascii_digit() || c == '-');
-                    let hidden = secrecy::show_key(key, node.hidden) == REDACTED;
-                    self.add_scalar(child.key.unwrap_or_default(), hidden);
+                    let mark = child.key.unwrap_or_default();
+                    self.add_scalar(mark, child.name == REDACTED || faults.hides(mark));
                 }
             }
             Tree::Null | Tree::Text(_) | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => {
@@ -83,8 +85,12 @@ impl<'a> Source<'a> {
     }
 
     fn add_scalar(&mut self, mark: Mark, hidden: bool) {
-        if mark.len > 0 {
-            self.scalars.push(Scalar { range: mark.start..mark.start + mark.len, hidden });
+        let end = mark.start + mark.len;
+        // A text in several lines goes on to the beginning of the next value.
+        let text = self.text.get(mark.start..end);
+        let end = text.map_or(end, |text| mark.start + text.trim_end().len());
+        if mark.start < end {
+            self.scalars.push(Scalar { range: mark.start..end, hidden });
         }
     }
 

@@ -109,6 +109,15 @@ impl Node {
         }
     }
 
+    /// The keys of a map and their values, in the order of the file.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
+        let entries = match &self.value {
+            Tree::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|(key, node)| (key.as_str(), node))
+    }
+
     /// An item, if this is a list that has so many.
     pub(super) fn item(&self, index: usize) -> Option<&Node> {
         match &self.value {
@@ -152,9 +161,9 @@ impl Node {
         self.hidden = inside_hidden
             || secrecy::hides(key, &self.value)
             || (self.is_scalar() && places.contains(&self.mark.start));
-        let hidden = inside_hidden || key.is_some_and(secrecy::hides_all_below);
         match &mut self.value {
             Tree::List(items) => {
+                let hidden = inside_hidden || key.is_some_and(secrecy::hides_all_below);
                 for (index, item) in items.iter_mut().enumerate() {
                     item.path = format!("{}[{index}]", self.path);
                     item.name = format!("{}[{index}]", self.name);
@@ -162,11 +171,13 @@ impl Node {
                 }
             }
             Tree::Map(entries) => {
-                for (key, node) in entries {
+                for (inside, node) in entries {
+                    let hidden =
+                        inside_hidden || key.is_some_and(|key| secrecy::hides_inside(key, inside));
                     let foreign = node.key.is_some_and(|mark| places.contains(&mark.start));
-                    node.name = secrecy::show_key(key, hidden || foreign).into_owned();
+                    node.name = secrecy::show_key(inside, hidden || foreign).into_owned();
                     node.path = join(&self.path, &node.name);
-                    node.settle_in(Some(key.as_str()), hidden, places);
+                    node.settle_in(Some(inside.as_str()), hidden, places);
                 }
             }
             Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) | Tree::Text(_) => {}

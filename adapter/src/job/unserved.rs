@@ -2,26 +2,11 @@
 //! name, and the JSON Schema does not offer them.
 
 /// Keys, by the path of their place; `outputs[]` stands for `defaults`, too.
-pub(super) const KEYS: [&str; 13] = [
-    "identity",
-    "vault",
-    "vaults",
-    "listen.admin",
-    "listen.grpc.tls",
-    "outputs[].truststore",
-    "outputs[].clientCertificate",
-    "outputs[].writers",
-    "outputs[].key",
-    "outputs[].headers",
-    "outputs[].timestamp",
-    "outputs[].sasl.password.secret",
-    "outputs[].sasl.password.certificate",
-];
+pub(super) const KEYS: [&str; 4] =
+    ["listen.admin", "outputs[].key", "outputs[].headers", "outputs[].timestamp"];
 
 /// Values, by the path of their key.
-pub(super) const VALUES: [(&str, &[&str]); 5] = [
-    ("outputs[].securityProtocol", &["SASL_SSL", "mTLS"]),
-    ("outputs[].sasl.mechanism", &["SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]),
+pub(super) const VALUES: [(&str, &[&str]); 3] = [
     ("outputs[].partitioning.strategy", &["partitionKey", "static", "column"]),
     ("outputs[].errorPolicy", &["DeadLetter"]),
     ("outputs[].guarantee", &["bestEffort", "exactlyOnce"]),

@@ -3,13 +3,17 @@
 //! What is right comes back as JSON for serde; what is wrong is reported and left out, so that the
 //! rest can still be checked.
 
+mod reference;
+
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+pub(super) use self::reference::hides_wrong;
+use self::reference::is_reference;
 use super::{
     collect::Collector,
-    places,
+    foreign, places,
     schema::Shape,
     settings,
     tree::{Node, Tree, join},
@@ -30,12 +34,13 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn value(&mut self, node: &Node, shape: Shape) -> Option<Value> {
-        if shape.is("Secret") {
-            return self.secret(node, shape);
-        }
         let types = shape.types();
+        let takes_text = types.contains(&"string");
+        if is_reference(shape) && (!takes_text || matches!(node.value, Tree::Map(_))) {
+            return self.reference(node, shape);
+        }
         match &node.value {
-            Tree::Text(text) if types.contains(&"string") => self.text(node, text, shape),
+            Tree::Text(text) if takes_text => self.text(node, text, shape),
             Tree::Bool(value) if types.contains(&"boolean") => Some(Value::Bool(*value)),
             Tree::Integer(value) if types.iter().any(|t| matches!(*t, "integer" | "number")) => {
                 self.integer(node, *value, shape)
@@ -69,6 +74,7 @@ impl Walk<'_> {
 
     fn text(&mut self, node: &Node, text: &str, shape: Shape) -> Option<Value> {
         let Some(choices) = shape.choices() else {
+            let shape = alternative(shape, "string");
             if text.is_empty() && shape.bound("minLength").is_some_and(|min| min > 0) {
                 let message = format!("`{}` is empty", node.name);
                 self.faults.add("INVALID_VALUE", node.mark, &node.path, message, "write some text");
@@ -91,7 +97,9 @@ impl Walk<'_> {
             [only] => format!("the only value is `{only}`"),
             many => format!("the values are {}", words::list(many, "and")),
         };
+        let foreign = foreign::instead(&unserved::place(&node.path), text);
         let help = match words::nearest(text, choices) {
+            _ if foreign.is_some() => format!("{}; {known}", foreign.unwrap_or_default()),
             Some(near) => format!("did you mean `{near}`? {known}").replace("? the", "? The"),
             None => known,
         };
@@ -141,7 +149,10 @@ impl Walk<'_> {
         if shape.bound("minItems").is_some_and(|min| count < min) {
             let message = format!("`{}` is empty", node.name);
             let help = match of_maps {
-                true => "write at least one, such as `- alias: delays` and its other keys below",
+                true if node.path == "outputs" => {
+                    "write at least one, such as `- alias: delays` and its other keys below"
+                }
+                true => "write at least one, or take it out",
                 false => "write at least one item, each on a line of its own after `- `",
             };
             self.faults.add("OUT_OF_RANGE", node.place(), &node.path, message, help);
@@ -188,6 +199,11 @@ impl Walk<'_> {
                         map.insert(key.clone(), value);
                     }
                 }
+                None if shape.rest().is_some() => {
+                    if let Some(value) = shape.rest().and_then(|rest| self.value(child, rest)) {
+                        map.insert(key.clone(), value);
+                    }
+                }
                 None => {
                     let known = properties.iter().map(|(name, _)| *name).collect::<Vec<_>>();
                     self.unknown_key(node, key, child, &known, shape);
@@ -198,7 +214,7 @@ impl Walk<'_> {
             let path = join(&node.path, key);
             if node.get(key).is_none() && !self.faults.is_meant(&path) {
                 let example = shape_of(key).and_then(|(_, shape)| shape.example());
-                let example = example.and_then(Value::as_str).unwrap_or("…");
+                let example = example.map_or("…".to_owned(), plain);
                 let message = format!("{} has no `{key}`", whole(node));
                 let help = match key {
                     "outputs" => "add `outputs:` and below it at least one output".to_owned(),
@@ -228,6 +244,9 @@ impl Walk<'_> {
     ) {
         let mark = node.key.unwrap_or(node.mark);
         if unserved::key(&node.path) {
+            if places::of(key).is_some_and(|places| places.hold_references) {
+                self.faults.hide(node);
+            }
             let message = format!("`{}` is not served by this version", node.name);
             let help = "take it out: a key without effect is refused rather than ignored";
             self.faults.add("NOT_SERVED_YET", mark, &node.path, message, help);
@@ -244,7 +263,8 @@ impl Walk<'_> {
             true => format!("`{}` is not a key of {}", node.name, whole(map)),
             false => format!("this is not a key of {}", whole(map)),
         };
-        let help = self.help_for_unknown_key(map, key, known).unwrap_or_else(|| {
+        let help = self.help_for_unknown_key(map, key, node, known, shape);
+        let help = help.unwrap_or_else(|| {
             self.faults.hide(node);
             match known {
                 [only] => format!("the only key here is `{only}`"),
@@ -259,74 +279,24 @@ impl Walk<'_> {
         &mut self,
         map: &Node,
         key: &str,
+        node: &Node,
         known: &[&'static str],
+        shape: Shape,
     ) -> Option<String> {
-        if let Some(place) = places::place_of(key) {
-            return Some(format!("its place is {place}"));
+        if let Some(places) = places::of(key) {
+            if places.hold_references {
+                self.faults.hide(node);
+            }
+            return Some(format!("its place is {}", places.words));
         }
         if let Some(near) = words::nearest(key, known.iter().copied()) {
+            if shape.property(near).is_some_and(hides_wrong) {
+                self.faults.hide(node);
+            }
             self.faults.meant(join(&map.path, near));
             return Some(format!("did you mean `{near}`?"));
         }
         settings::misplaced(key)
-    }
-
-    /// A reference to a secret: a map with exactly one key. Nothing of it is ever repeated.
-    fn secret(&mut self, node: &Node, shape: Shape) -> Option<Value> {
-        const HELP: &str = "write `{ env: NAME }` for an environment variable or `{ file: PATH }` \
-            for a file; `{ clearTextForTests: VALUE }` works only if every bootstrap server is on \
-            this machine";
-        let entries = match &node.value {
-            Tree::Map(entries) => entries,
-            Tree::Null | Tree::List(_) => {
-                let message = format!("`{}` does not say where the secret stands", node.name);
-                self.faults.add("WRONG_TYPE", node.place(), &node.path, message, HELP);
-                return None;
-            }
-            Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) | Tree::Text(_) => {
-                let message = format!("`{}` holds a secret in clear text", node.name);
-                self.faults.add("SECRET_IN_CLEAR", node.mark, &node.path, message, HELP);
-                return None;
-            }
-        };
-        let ways = shape.alternatives().into_iter().flat_map(Shape::properties).collect::<Vec<_>>();
-        let known = ways.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        if let Some((_, child)) = entries.iter().find(|(_, child)| unserved::key(&child.path)) {
-            // Such a reference has more keys, like `version`, and none of them is served either.
-            let message = format!("`{}` is not served by this version", child.name);
-            let mark = child.key.unwrap_or(child.mark);
-            self.faults.add("NOT_SERVED_YET", mark, &child.path, message, HELP);
-            return None;
-        }
-        let mut found: Option<(&str, &Node, Shape)> = None;
-        let before = self.faults.len();
-        for (key, child) in entries {
-            match (ways.iter().find(|(name, _)| name == key), found) {
-                (Some((name, way)), None) => found = Some((*name, child, *way)),
-                (Some(_), Some((first, ..))) if first == key.as_str() => {
-                    self.duplicate(child, node.get(key).unwrap_or(child));
-                }
-                (Some(_), Some((first, ..))) => {
-                    let message = format!("`{}` has both `{first}` and `{key}`", node.name);
-                    let mark = child.key.unwrap_or(child.mark);
-                    self.faults.add("CONFLICT", mark, &child.path, message, "keep one of the two");
-                }
-                (None, _) => self.unknown_key(node, key, child, &known, shape),
-            }
-        }
-        match found {
-            Some((name, child, way)) => {
-                let value = self.value(child, way)?;
-                Some(Value::Object(Map::from_iter([(name.to_owned(), value)])))
-            }
-            None => {
-                if self.faults.len() == before {
-                    let message = format!("`{}` does not say where the secret stands", node.name);
-                    self.faults.add("MISSING_KEY", node.place(), &node.path, message, HELP);
-                }
-                None
-            }
-        }
     }
 
     fn nothing(&mut self, node: &Node, shape: Shape) {
@@ -399,6 +369,10 @@ fn found(node: &Node) -> String {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| format!("{key}: {}", plain(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     }
 }

@@ -30,6 +30,14 @@ pub(super) fn list(names: &[&str], and: &str) -> String {
     }
 }
 
+/// Phrases as prose: `one, two or three`.
+pub(super) fn either(phrases: &[&str]) -> String {
+    match phrases {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        few => few.concat(),
+    }
+}
+
 /// The most characters of a value that a message repeats.
 const VALUE_CHARS_MAX: usize = 40;
 
@@ -66,6 +74,8 @@ mod tests {
     fn names_read_as_prose() {
         assert_eq!(list(&["a"], "and"), "`a`");
         assert_eq!(list(&["a", "b", "c"], "or"), "`a`, `b` or `c`");
+        assert_eq!(either(&["one"]), "one");
+        assert_eq!(either(&["one", "two", "three"]), "one, two or three");
         assert_eq!(excerpt("a\u{1b}[31m"), "a\\u{1b}[31m");
         assert_eq!(excerpt(&"x".repeat(50)), format!("{}…", "x".repeat(40)));
     }

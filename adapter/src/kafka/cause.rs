@@ -96,6 +96,26 @@ pub fn is_connection(code: Code) -> bool {
     .any(|known| *known as Code == code)
 }
 
+/// Whether a right is missing.
+pub fn is_denied(code: Code) -> bool {
+    [
+        Native::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Native::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+    ]
+    .iter()
+    .any(|known| *known as Code == code)
+}
+
+/// Whether a broker refuses the credentials, or shows some that are refused here. A client
+/// certificate is refused by an alert, which with TLS 1.3 comes behind the handshake, as a fault of
+/// the transport.
+pub fn is_refusal(fault: &Fault) -> bool {
+    let is = |native: Native| fault.code == native as Code;
+    is(Native::RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        || is(Native::RD_KAFKA_RESP_ERR__SSL)
+        || is(Native::RD_KAFKA_RESP_ERR__TRANSPORT) && fault.text.contains("SSL alert number")
+}
+
 /// Whether a fault is librdkafka's word that no broker is connected, which it says after every
 /// fault of the last one.
 pub fn is_all_down(code: Code) -> bool {
@@ -124,10 +144,7 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
             "TOPIC_NOT_FOUND",
             "Create the topic, or correct `topic` in the job file; rows go on by themselves.",
         )
-    } else if is(&[
-        N::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-        N::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-    ]) {
+    } else if is_denied(code) {
         (
             Fate::Again,
             "TOPIC_NOT_AUTHORIZED",

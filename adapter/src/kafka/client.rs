@@ -12,16 +12,22 @@
 //! - A panic inside a callback cannot unwind through C: it aborts the process, which is right,
 //!   since a poller that died in silence would leave every batch without an answer.
 use std::{
+    borrow::Cow,
     ffi::{CStr, CString, c_char, c_int, c_void},
     ptr,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
+use keyvault::Secret;
 use rdkafka::bindings as sys;
+use zeroize::Zeroizing;
 
-use super::receipt::{Flight, Receipt, Settled};
+use super::{
+    credentials::Token,
+    receipt::{Flight, Receipt, Settled},
+};
 
 /// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
 pub type Code = i32;
@@ -59,6 +65,8 @@ pub struct Reports {
     pub failed: Vec<Failed>,
     /// Faults of connections, logins and the client as a whole: the causes behind waiting.
     pub errors: Vec<Fault>,
+    /// librdkafka wants a fresh access token.
+    pub wants_token: bool,
 }
 
 /// A record that failed.
@@ -138,8 +146,8 @@ impl Client {
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
-    pub fn new<'a>(
-        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    pub fn new(
+        settings: &[(Cow<'_, str>, Secret)],
         topic: &str,
         bell: &Arc<Bell>,
     ) -> Result<(Arc<Self>, Poller), String> {
@@ -153,7 +161,7 @@ impl Client {
                 let result = sys::rd_kafka_conf_set(
                     conf,
                     c_string(key).as_ptr(),
-                    c_string(value).as_ptr(),
+                    c_secret(value).as_ptr().cast(),
                     text.as_mut_ptr(),
                     text.len(),
                 );
@@ -167,12 +175,14 @@ impl Client {
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
             sys::rd_kafka_conf_set_error_cb(conf, Some(on_error));
             sys::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            sys::rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, Some(on_token_wanted));
             let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
             let handle = sys::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len());
             if handle.is_null() {
                 sys::rd_kafka_conf_destroy(conf);
                 drop(Box::from_raw(reports));
-                // This text is about files, threads and libraries, not about values.
+                // This text is about keys that do not fit, files, threads and libraries. It repeats
+                // no value: those were all taken by then.
                 return Err(string(text.as_ptr()));
             }
             let topic = sys::rd_kafka_topic_new(handle, c_string(topic).as_ptr(), ptr::null_mut());
@@ -217,6 +227,11 @@ impl Client {
         }
         messages.clear();
         failed
+    }
+
+    /// librdkafka's own handle, valid as long as the client.
+    pub(super) fn handle(&self) -> *mut sys::rd_kafka_t {
+        self.handle
     }
 
     /// Asks the brokers for the topic's partitions.
@@ -296,6 +311,62 @@ impl Client {
             sys::rd_kafka_AdminOptions_destroy(options);
             found
         }
+    }
+
+    /// Another user name and password for logins to come; connections that live go on.
+    ///
+    /// # Errors
+    /// librdkafka's sentence if it does not log in by passwords.
+    pub fn set_password(&self, username: &Secret, password: &Secret) -> Result<(), String> {
+        // SAFETY: the handle is valid and the texts end with a NUL; librdkafka copies them. The
+        // error, if there is one, is ours to destroy.
+        unsafe {
+            let error = sys::rd_kafka_sasl_set_credentials(
+                self.handle,
+                c_secret(username).as_ptr().cast(),
+                c_secret(password).as_ptr().cast(),
+            );
+            if error.is_null() {
+                return Ok(());
+            }
+            let code = sys::rd_kafka_error_code(error) as Code;
+            sys::rd_kafka_error_destroy(error);
+            // Not its own text, which nobody has promised to be free of what it was given.
+            Err(describe(code))
+        }
+    }
+
+    /// An access token for logins to come. Connections that live log in again with it when the
+    /// broker asks them to (KIP-368).
+    ///
+    /// # Errors
+    /// Why librdkafka does not take it.
+    pub fn set_token(&self, token: &Token) -> Result<(), String> {
+        let since_epoch = token.expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let principal = c_string(&token.principal);
+        let extensions: Vec<CString> = token
+            .extensions
+            .iter()
+            .flat_map(|(name, value)| [c_string(name), c_string(value)])
+            .collect();
+        let mut extensions: Vec<*const c_char> =
+            extensions.iter().map(|text| text.as_ptr()).collect();
+        let mut text = [0 as c_char; 512];
+        // SAFETY: every pointer is valid for the call and librdkafka copies what it keeps.
+        let code = unsafe {
+            sys::rd_kafka_oauthbearer_set_token(
+                self.handle,
+                c_secret(&token.value).as_ptr().cast(),
+                since_epoch.as_millis() as i64,
+                principal.as_ptr(),
+                extensions.as_mut_ptr(),
+                extensions.len(),
+                text.as_mut_ptr(),
+                text.len(),
+            )
+        };
+        // Its own text may repeat an extension's value.
+        if code as Code == NO_ERROR { Ok(()) } else { Err(describe(code as Code)) }
     }
 
     /// The error after which this client is of no more use, if there was one.
@@ -456,6 +527,16 @@ unsafe extern "C" fn on_report(
     }
 }
 
+/// The token is renewed by a task of ours and set when there is a new one; this is only noted.
+unsafe extern "C" fn on_token_wanted(
+    _handle: *mut sys::rd_kafka_t,
+    _config: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: called inside `Poller::poll` with the reports as opaque value.
+    unsafe { &mut *opaque.cast::<Reports>() }.wants_token = true;
+}
+
 /// Called from any of librdkafka's threads, with the queue's lock held: it must not call back.
 unsafe extern "C" fn on_event(_handle: *mut sys::rd_kafka_t, bell: *mut c_void) {
     // SAFETY: the client keeps its bell until the producer is destroyed.
@@ -496,6 +577,17 @@ unsafe extern "C" fn on_log(
 /// A C string; settings come from a checked job file, so there is no NUL in them.
 fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "")).expect("NULs are taken out")
+}
+
+/// The same for what may be a secret: wiped when dropped.
+#[expect(clippy::disallowed_methods, reason = "librdkafka takes its settings as text")]
+fn c_secret(secret: &Secret) -> Zeroizing<Vec<u8>> {
+    let bytes = secret.expose();
+    // Reserved whole: a vector that grows would leave a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
+    text.extend(bytes.iter().filter(|byte| **byte != 0));
+    text.push(0);
+    text
 }
 
 unsafe fn string(text: *const c_char) -> String {

@@ -23,13 +23,17 @@ use crate::partition::{Partitions, Routes};
 
 pub mod budget;
 pub mod cause;
+pub mod check;
 mod client;
+pub mod credentials;
+mod diagnosis;
 mod lane;
 pub mod mock;
 mod poll;
 mod producers;
 pub mod reader;
 pub mod receipt;
+mod renewal;
 mod round_trip;
 mod settings;
 mod sink;
@@ -39,7 +43,10 @@ mod topic;
 pub use self::{
     budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
+    credentials::Credentials,
+    diagnosis::target,
     receipt::{Encoded, Outcome, RejectedRows, Rows, Ticket},
+    renewal::NotRenewed,
     settings::Settings as SinkSettings,
     sink::Sink,
     status::{Health, State},

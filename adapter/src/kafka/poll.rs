@@ -1,7 +1,7 @@
 //! The poll thread of a sink: serves librdkafka's reports, hands over what has become due, builds a
 //! broken producer anew, and gives up what is left when the service stops.
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +45,7 @@ impl Inner {
                     return self.give_up(&mut pollers);
                 }
             }
+            pollers = self.take_over(pollers);
             let due = self.drive_all();
             let wait = due.saturating_duration_since(Instant::now());
             let until = self.start.elapsed() + wait;
@@ -57,7 +58,7 @@ impl Inner {
     }
 
     /// Serves librdkafka once. True if the producers must be built anew.
-    fn serve(&self, pollers: &mut Pollers) -> bool {
+    pub(super) fn serve(&self, pollers: &mut Pollers) -> bool {
         let mut rebuild = false;
         pollers.poll(|reports| rebuild |= self.take_reports(reports));
         rebuild
@@ -122,7 +123,8 @@ impl Inner {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
-            match Producers::new(&self.settings.recipe, &self.bell) {
+            let credentials = self.renewal.credentials();
+            match Producers::new(&self.settings.recipe, &credentials, &self.bell) {
                 Ok(made) => break made,
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
@@ -130,13 +132,18 @@ impl Inner {
                 }
             }
         };
-        *self.producers.write().expect("nothing panics in it") = producers;
+        self.put_in_place(producers, pollers);
+        fresh
+    }
+
+    /// Hands over to these producers from now on, and ends the old ones, which hold nothing.
+    pub(super) fn put_in_place(&self, producers: Arc<Producers>, old: Pollers) {
+        let before = self.producers.write().expect("nothing panics in it").replace(producers);
         self.halted.store(false, Ordering::SeqCst);
         self.kick();
         // Destroying a producer waits for its threads, which may be resolving a name.
-        let old = thread::Builder::new().name("kafka-old".into()).spawn(move || drop(pollers));
-        drop(old);
-        fresh
+        let ends = thread::Builder::new().name("kafka-old".into());
+        drop(ends.spawn(move || drop((before, old))));
     }
 
     /// Notes that the producer broke. Returns the pause before the next: a fault that lasts (a
@@ -177,7 +184,7 @@ impl Inner {
     }
 
     /// Fails everything that librdkafka has and takes the reports. False if some did not come.
-    fn drain_purged(&self, pollers: &mut Pollers) -> bool {
+    pub(super) fn drain_purged(&self, pollers: &mut Pollers) -> bool {
         // Whoever was handing over when the halt began is through when its lane is free.
         for lane in self.lanes().iter() {
             drop(lane.lock());

@@ -9,9 +9,14 @@
 //!
 //! Ending this pause by flushing, from the thread that polls, was tried instead: it costs two more
 //! switches between threads, 0.2 ms of the millisecond that is to be gained.
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use super::client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits};
+use keyvault::Secret;
+
+use super::{
+    client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits},
+    credentials::{Credentials, Login},
+};
 
 /// How long librdkafka waits for a batch that is being handed over to be complete: without this
 /// pause it would send what is there when it wakes and leave the rest behind a request in flight,
@@ -20,13 +25,42 @@ use super::client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimit
 const HAND_OVER_MAX: Duration = Duration::from_micros(500);
 
 /// What the producers are made of.
+#[derive(Clone)]
 pub struct Recipe {
-    /// Names and values for librdkafka, but for the linger. May hold a password: never shown.
+    /// Names and values for librdkafka, but for the linger and the credentials.
     pub settings: Vec<(String, String)>,
     /// The topic.
     pub topic: String,
     /// Brokers answer for what they are sent.
     pub answered: bool,
+}
+
+impl Recipe {
+    /// A producer of it that waits so long for a hand-over to be complete.
+    ///
+    /// # Errors
+    /// Names the setting that librdkafka refuses, never its value.
+    pub fn client(
+        &self,
+        credentials: &Credentials,
+        linger: Duration,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Client>, Poller), String> {
+        let linger_ms = (linger.as_micros() as f64 / 1000.0).to_string();
+        let of_text = |text: &str| Secret::from(text.to_owned());
+        let mut settings = credentials.settings();
+        settings.extend(
+            self.settings
+                .iter()
+                .map(|(name, value)| (Cow::Owned(name.clone()), of_text(value)))
+                .chain([(Cow::Borrowed("linger.ms"), of_text(&linger_ms))]),
+        );
+        let (client, poller) = Client::new(&settings, &self.topic, bell)?;
+        if let Some(token) = credentials.token() {
+            client.set_token(token)?;
+        }
+        Ok((client, poller))
+    }
 }
 
 /// The producers; to be used from any thread.
@@ -35,7 +69,8 @@ pub struct Producers {
     single: Option<Arc<Client>>,
 }
 
-/// The right to poll them.
+/// The right to poll them. Of no producers at all as long as there are no credentials.
+#[derive(Default)]
 pub struct Pollers(Vec<Poller>);
 
 impl Producers {
@@ -43,13 +78,12 @@ impl Producers {
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
-    pub fn new(recipe: &Recipe, bell: &Arc<Bell>) -> Result<(Arc<Self>, Pollers), String> {
-        let make = |linger: Duration| {
-            let linger_ms = (linger.as_micros() as f64 / 1000.0).to_string();
-            let settings = recipe.settings.iter().map(|(name, value)| (&**name, &**value));
-            let settings = settings.chain([("linger.ms", &*linger_ms)]);
-            Client::new(settings, &recipe.topic, bell)
-        };
+    pub fn new(
+        recipe: &Recipe,
+        credentials: &Credentials,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Self>, Pollers), String> {
+        let make = |linger| recipe.client(credentials, linger, bell);
         let (many, poller) = make(HAND_OVER_MAX)?;
         let mut pollers = vec![poller];
         let mut single = None;
@@ -59,6 +93,19 @@ impl Producers {
             single = Some(client);
         }
         Ok((Arc::new(Self { many, single }), Pollers(pollers)))
+    }
+
+    /// Another password or token for logins to come.
+    ///
+    /// # Errors
+    /// librdkafka's sentence.
+    pub fn set_login(&self, login: &Login) -> Result<(), String> {
+        let set = |client: &Client| match login {
+            Login::Password { username, password, .. } => client.set_password(username, password),
+            Login::Token(token) => client.set_token(token),
+        };
+        set(&self.many)?;
+        self.single.as_deref().map_or(Ok(()), set)
     }
 
     /// The producer for a hand-over of so many records.

@@ -2,7 +2,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{lane::Pace, producers::Recipe};
-use crate::job::{Acks, Compression, ErrorPolicy, Output, Secret, SecretError, Security};
+use crate::job::{Acks, Compression, ErrorPolicy, HostPort, Output, Profile};
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does not fit makes the
 /// next one: a hand-over that left in two requests would busy-wait on the first, and a verdict on
@@ -20,6 +20,8 @@ pub const MESSAGE_BYTES_MAX: u32 = 104_857_600;
 pub struct Settings {
     /// The output's alias, for logs.
     pub alias: String,
+    /// The brokers to ask first.
+    pub(super) servers: Vec<HostPort>,
     /// How batches are made.
     pub pace: Pace,
     /// Rows that the broker refuses for good are set aside instead of waiting.
@@ -33,11 +35,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of an output.
-    ///
-    /// # Errors
-    /// If a secret cannot be read.
-    pub fn of(output: &Output) -> Result<Self, SecretError> {
+    /// The settings of an output; its credentials come later.
+    pub fn of(output: &Output) -> Self {
         let mut map = BTreeMap::new();
         let mut set = |name: &str, value: &dyn std::fmt::Display| {
             map.insert(name.to_owned(), value.to_string());
@@ -76,18 +75,15 @@ impl Settings {
         set("socket.keepalive.enable", &true);
         set("connections.max.idle.ms", &180_000);
         set("log_level", &6);
+        if output.profile == Profile::EventHubs {
+            event_hubs(&mut set);
+        }
         for (name, value) in &output.librdkafka {
             set(name, value);
         }
-        if let Security::SaslPlain { username, password } = &output.security {
-            set("security.protocol", &"sasl_plaintext");
-            set("sasl.mechanism", &"PLAIN");
-            set("sasl.username", username);
-            let password = password.resolve()?;
-            set("sasl.password", &reveal(&password));
-        }
-        Ok(Self {
+        Self {
             alias: output.alias.to_string(),
+            servers: output.bootstrap_servers.clone(),
             pace: Pace {
                 linger: output.batching.linger,
                 records_max,
@@ -101,14 +97,17 @@ impl Settings {
                 topic: output.topic.to_string(),
                 answered: output.acks != Acks::Zero,
             },
-        })
+        }
     }
 }
 
-/// The one door.
-#[expect(clippy::disallowed_methods, reason = "librdkafka takes its password as text")]
-fn reveal(password: &Secret) -> &str {
-    password.expose()
+/// What Event Hubs demands of a client of Kafka's protocol
+/// (<https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations>).
+fn event_hubs(set: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
+    // Below the four minutes after which idle connections are dropped, and nobody told.
+    set("metadata.max.age.ms", &180_000);
+    // The service answers within 20 s at the earliest it gives up itself.
+    set("request.timeout.ms", &60_000);
 }
 
 fn acks(acks: Acks) -> &'static str {
@@ -146,8 +145,7 @@ mod tests {
         let yaml =
             "name: t\noutputs: [{ alias: a, bootstrapServers: 'localhost:9092', topic: t }]\n";
         let job = job::parse("job.yaml", yaml).expect("a job of the fewest keys is right");
-        let settings =
-            Settings::of(&job.outputs[0]).expect("there is no secret in it").recipe.settings;
+        let settings = Settings::of(&job.outputs[0]).recipe.settings;
         let of = |name: &str| {
             let mut found = settings.iter().filter(|(key, _)| key == name);
             found.next().map(|(_, value)| value.as_str())

@@ -19,9 +19,11 @@ use super::{
     budget::{Permit, Share},
     cause::{Cause, Fate, is_missing_topic},
     client::{Bell, Failed, Fault},
+    diagnosis::Diagnosis,
     lane::{Lane, Load, Next, Pace, Run},
-    producers::Producers,
+    producers::{Pollers, Producers},
     receipt::{Encoded, Flight, Ticket},
+    renewal::Renewal,
     round_trip::RoundTrip,
     settings::Settings,
     status::{Health, Status},
@@ -31,7 +33,7 @@ use crate::partition::{Partitions, Routes};
 
 /// One output's Kafka. Made by [`Sink::start`], ended by [`Sink::close`].
 pub struct Sink {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     stopped: Mutex<Option<oneshot::Receiver<u64>>>,
 }
 
@@ -39,8 +41,8 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) share: Share,
     // Before the lanes: fields are dropped in this order, and librdkafka may read the flights
-    // that the lanes hold until it is destroyed.
-    pub(super) producers: RwLock<Arc<Producers>>,
+    // that the lanes hold until it is destroyed. None as long as there are no credentials.
+    pub(super) producers: RwLock<Option<Arc<Producers>>>,
     pub(super) lanes: RwLock<Arc<[Arc<Lane>]>>,
     /// The largest Kafka batch, as the output and the topic allow.
     pub(super) batch_bytes_max: AtomicU64,
@@ -53,7 +55,10 @@ pub(super) struct Inner {
     pub(super) partitions: watch::Sender<Option<Arc<Partitions>>>,
     pub(super) status: Status,
     pub(super) round_trip: RoundTrip,
-    /// Nothing is handed over: the producer is being built anew, or the sink stops.
+    pub(super) renewal: Renewal,
+    pub(super) diagnosis: Diagnosis,
+    /// Nothing is handed over: there are no producers yet, they are being built anew or replaced,
+    /// or the sink stops.
     pub(super) halted: AtomicBool,
     pub(super) stopping: AtomicBool,
     /// Nobody serves the lanes any more.
@@ -97,16 +102,16 @@ pub(super) fn stopped() -> Cause {
 }
 
 impl Sink {
-    /// Starts the producer of an output and its threads. Brokers need not be there yet.
+    /// Starts the threads of an output. It has no producers before [`Sink::renew`] gave it
+    /// credentials; brokers need not be there yet.
     ///
     /// # Errors
-    /// If librdkafka refuses a setting or cannot start.
+    /// If the system has no thread to give.
     pub fn start(settings: Settings, share: Share) -> Result<Self, String> {
         let bell = Arc::<Bell>::default();
-        let (producers, pollers) = Producers::new(&settings.recipe, &bell)?;
         let inner = Arc::new(Inner {
             share,
-            producers: RwLock::new(producers),
+            producers: RwLock::new(None),
             lanes: RwLock::new(Arc::new([])),
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
@@ -115,7 +120,9 @@ impl Sink {
             partitions: watch::Sender::new(None),
             status: Status::new(),
             round_trip: RoundTrip::new(),
-            halted: AtomicBool::new(false),
+            renewal: Renewal::default(),
+            diagnosis: Diagnosis::new(&settings.servers),
+            halted: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             gave_up: AtomicBool::new(false),
             poll_until_us: AtomicU64::new(0),
@@ -136,7 +143,7 @@ impl Sink {
             format!("kafka-{alias}"),
             Box::new(move || {
                 let _guard = AbortOnPanic;
-                let unsettled = polling.poll_loop(pollers);
+                let unsettled = polling.poll_loop(Pollers::default());
                 let _ = stopped.send(unsettled);
             }),
         )?;
@@ -242,7 +249,8 @@ impl Delivery for Sink {
 }
 
 impl Inner {
-    pub(super) fn producers(&self) -> Arc<Producers> {
+    /// The producers, if there are credentials.
+    pub(super) fn producers(&self) -> Option<Arc<Producers>> {
         self.producers.read().expect("nothing panics in it").clone()
     }
 
@@ -279,7 +287,8 @@ impl Inner {
                 Err(Next::At(time)) => return Some(time),
                 Err(Next::Event) => return None,
             };
-            let refused = lane.hand_over(queue, self.producers().of(handed));
+            let producers = self.producers().expect("halted as long as there are none");
+            let refused = lane.hand_over(queue, producers.of(handed));
             // In this order the sum never misses a record: `close` waits for it to be zero.
             self.status.flying.fetch_add(u64::from(handed), Ordering::AcqRel);
             self.status.waiting.fetch_sub(u64::from(handed), Ordering::AcqRel);

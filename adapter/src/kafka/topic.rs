@@ -7,9 +7,10 @@ use std::{
 
 use super::{
     budget::RECORD_OVERHEAD_BYTES,
-    cause::{Cause, is_all_down, is_connection, is_missing_topic},
+    cause::{Cause, is_all_down, is_connection, is_missing_topic, is_refusal},
     client::{Fault, Partition},
     lane::Lane,
+    producers::Producers,
     settings::MESSAGE_BYTES_MAX,
     sink::Inner,
     status::State,
@@ -54,6 +55,12 @@ pub fn record_bytes_max(message_bytes_max: u64) -> u64 {
 impl Inner {
     /// Keeps a fault as the likely cause of what the next metadata request meets.
     pub(super) fn note(&self, fault: Fault) {
+        if is_refusal(&fault) {
+            self.renewal.refused();
+        }
+        if is_refusal(&fault) || is_connection(fault.code) {
+            self.diagnose();
+        }
         let mut last = self.last_fault.lock().expect("nothing panics in it");
         let known = last.as_ref().is_some_and(|(_, at)| at.elapsed() < FAULT_FRESH);
         // That all brokers are down follows every other fault and says less than it.
@@ -110,17 +117,24 @@ impl Inner {
     /// ready.
     fn refresh_topic(&self, ask_limit: bool, missed: &mut bool) -> bool {
         let was_missed = std::mem::take(missed);
-        let partitions = self.producers().partitions(METADATA_TIMEOUT);
+        let Some(producers) = self.producers() else {
+            // Whoever reads them says why they are not there.
+            let (cause, pending) = self.renewal.missing();
+            self.status.unavailable(cause, pending);
+            return false;
+        };
+        let partitions = producers.partitions(METADATA_TIMEOUT);
         let leaders = |partitions: &[Partition]| partitions.iter().map(|p| p.has_leader).collect();
         // Before the first rows pass: a row beyond the limit is refused by name and not left to the
         // broker's verdict. Later it must not hold up what was away.
         let limit_first = ask_limit && self.knows_no_limit();
         if limit_first && partitions.is_ok() {
-            self.refresh_limit();
+            self.refresh_limit(&producers);
         }
         match partitions {
             Ok(partitions) if partitions.iter().any(|partition| partition.has_leader) => {
                 *self.last_fault.lock().expect("nothing panics in it") = None;
+                self.diagnosis.clear();
                 if let Some(cause) = self.still_broken().or(self.scarcity(&partitions)) {
                     self.publish(leaders(&partitions));
                     self.trouble(cause, false);
@@ -132,7 +146,7 @@ impl Inner {
                 }
                 self.publish(leaders(&partitions));
                 if ask_limit && !limit_first {
-                    self.refresh_limit();
+                    self.refresh_limit(&producers);
                 }
                 true
             }
@@ -153,10 +167,22 @@ impl Inner {
                     *missed = true;
                     return false;
                 }
-                let cause = if nobody_answers { self.likely_cause(fault) } else { fault };
-                self.trouble(Cause::of_fault(&cause, &self.settings.recipe.topic), nobody_answers);
+                let fault = if nobody_answers { self.likely_cause(fault) } else { fault };
+                let mut cause = Cause::of_fault(&fault, &self.settings.recipe.topic);
+                if nobody_answers {
+                    self.diagnose();
+                    cause = self.diagnosis.cause().unwrap_or(cause);
+                }
+                self.trouble(cause, nobody_answers);
                 false
             }
+        }
+    }
+
+    /// Looks for the cause behind librdkafka's text.
+    fn diagnose(&self) {
+        if let Some(credentials) = self.renewal.in_place() {
+            self.diagnosis.begin(&credentials);
         }
     }
 
@@ -244,8 +270,8 @@ impl Inner {
     }
 
     /// Learns what the topic's settings demand.
-    fn refresh_limit(&self) {
-        let (producers, topic) = (self.producers(), &self.settings.recipe.topic);
+    fn refresh_limit(&self, producers: &Producers) {
+        let topic = &self.settings.recipe.topic;
         let limits = producers.limits(topic, LIMIT_TIMEOUT);
         if let Some(in_sync_min) = limits.in_sync_min.filter(|_| self.settings.waits_for_replicas) {
             self.in_sync_min.store(in_sync_min, Ordering::Relaxed);
@@ -265,7 +291,7 @@ fn is_scarce(partition: &Partition, in_sync_min: u32) -> bool {
 }
 
 /// Why partitions take no rows, if some do not.
-fn scarce(partitions: &[Partition], in_sync_min: u32, topic: &str) -> Option<Cause> {
+pub(super) fn scarce(partitions: &[Partition], in_sync_min: u32, topic: &str) -> Option<Cause> {
     let scarce = || partitions.iter().enumerate().filter(|(_, p)| is_scarce(p, in_sync_min));
     let (first, Partition { in_sync, replicas, .. }) = scarce().next()?;
     let (count, all) = (scarce().count(), partitions.len());

@@ -3,7 +3,7 @@ use std::{ffi::OsStr, num::NonZeroU32, time::Duration};
 
 use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 
-use super::file_args::FileArgs;
+use super::{file_args::FileArgs, security_args::SecurityArgs};
 use crate::client::check_endpoint;
 
 const EXAMPLES: &str = "\
@@ -16,6 +16,9 @@ Examples:
     kafka-output send trips.parquet --into trips --rate 500
   Send a file once more, although it is there already:
     kafka-output send flights.csv --into delays --writer again-1
+  Send over TLS, and show who you are:
+    kafka-output send flights.csv --into delays --to https://rows.example:7070 \
+      --ca ca.pem --certificate engine.pem --key engine.key
 
 Going on:
   As long as it runs, the service knows how many of the rows are durable. The same command goes on
@@ -47,7 +50,7 @@ pub struct SendArgs {
     #[command(flatten)]
     pub(super) input: FileArgs,
 
-    /// The address of the service.
+    /// The address of the service; with TLS it begins with https.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7070",
           value_parser = Address)]
     pub to: String,
@@ -72,6 +75,9 @@ pub struct SendArgs {
     /// Whether to draw a progress bar: on a terminal, or never.
     #[arg(long, default_value = "auto")]
     pub progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(super) security: SecurityArgs,
 }
 
 /// Whether a progress bar is drawn.

@@ -7,7 +7,7 @@ use super::{
     outcome::{Ended, Outcome},
     sender::Sender,
 };
-use crate::client::{Error, Progress};
+use crate::client::{Error, Progress, TlsFault};
 
 /// Why sending ended before everything was durable.
 pub enum Stop {
@@ -93,10 +93,12 @@ fn ended_by(error: &Error, unsettled: bool) -> Ended {
     match error {
         Error::Refused(_) => Ended::Refused,
         _ if unsettled && error.may_be_written() => Ended::Unsettled,
-        Error::Unreachable { .. } => Ended::Unreachable,
+        Error::Unreachable { .. } | Error::Tls { .. } => Ended::Unreachable,
         Error::Service(service) if service.retry => Ended::Unreachable,
         Error::Service(_) => Ended::Refused,
-        Error::Endpoint { .. } | Error::Encode(_) => Ended::BadInput,
+        Error::Endpoint { .. } | Error::Credentials(_) | Error::Token(_) | Error::Encode(_) => {
+            Ended::BadInput
+        }
         Error::BatchTooLarge { .. }
         | Error::TooManyRows { .. }
         | Error::PositionTooLong { .. }
@@ -114,6 +116,13 @@ fn error_text(error: &Error, args: &SendArgs) -> String {
             "{error}\ncheck that the service runs there (kafka-output serve), that --to is its \
              address, and that nothing between blocks the port; --wait 5m tries longer"
         ),
+        Error::Tls { fault, .. } => match hint(fault) {
+            Some(hint) => format!("{error}\n{hint}"),
+            None => error.to_string(),
+        },
+        Error::Service(service) if service.reason == "TOKEN_MISSING" => {
+            format!("{error}\nshow one with --token-file or --token-env")
+        }
         Error::Refused(refused) => {
             let nothing = "nothing of this batch is written, and nothing behind it";
             let (rows, total) = match refused.rows_total {
@@ -137,4 +146,16 @@ fn error_text(error: &Error, args: &SendArgs) -> String {
         ),
         _ => error.to_string(),
     }
+}
+
+/// What to do about TLS that cannot be agreed on.
+fn hint(fault: &TlsFault) -> Option<&'static str> {
+    Some(match fault {
+        TlsFault::UnknownAuthority => "name the authority that signed it: --ca FILE",
+        TlsFault::WrongName(_) => "use a host name of the certificate in --to",
+        TlsFault::Expired | TlsFault::NotYetValid => "let it be replaced where the service runs",
+        TlsFault::CertificateWanted => "show one: --certificate FILE --key FILE",
+        TlsFault::CertificateRefused(_) => "show another: --certificate FILE --key FILE",
+        TlsFault::Plaintext | TlsFault::TlsWanted | TlsFault::Other(_) => return None,
+    })
 }

@@ -12,6 +12,7 @@ mod identity;
 mod outcome;
 mod parts;
 mod report;
+mod security_args;
 mod sender;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,11 @@ async fn send(
         error: Some(error),
         ..Outcome::new(ended, &args.into)
     };
+    // Told before the files are looked through, which may take long.
+    let security = match args.security.read() {
+        Ok(security) => security,
+        Err(error) => return ended(Ended::BadInput, error.to_string()),
+    };
     let looking = args.clone();
     let survey = tokio::task::spawn_blocking(move || look_through(&looking)).await;
     let (files, identity) = match survey {
@@ -85,7 +91,7 @@ async fn send(
         Ok(interrupted) => interrupted,
         Err(error) => return ended(Ended::Failed, format!("signals cannot be watched: {error}")),
     };
-    let mut outcome = Sender::new(args, files, identity, report, interrupted).run().await;
+    let mut outcome = Sender::new(args, files, identity, report, interrupted).run(security).await;
     outcome.took(start.elapsed());
     outcome
 }

@@ -19,7 +19,8 @@ use super::{
     report::{Report, RowFault},
 };
 use crate::client::{
-    Error, Event, Opened, Progress, Refused, RejectedRow, Rows, SchemaId, Writer, WriterOptions,
+    Error, Event, Opened, Progress, Refused, RejectedRow, Rows, SchemaId, Security, Writer,
+    WriterOptions,
 };
 
 /// Between looks at what the service says.
@@ -88,9 +89,10 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends, and tells how that ended.
-    pub async fn run(mut self) -> Outcome {
+    pub async fn run(mut self, security: Security) -> Outcome {
         let options = WriterOptions {
             reconnect_for: self.args.wait,
+            security,
             ..WriterOptions::new(&self.args.into, &self.writer_id)
         };
         let mut writer = match Writer::start(&self.args.to, options) {

@@ -51,9 +51,17 @@ impl Engine {
         Self::over(endpoint.initial_connection_window_size(1 << 20)).await
     }
 
-    async fn over(endpoint: Endpoint) -> Self {
+    /// Connects as an endpoint says.
+    ///
+    /// # Errors
+    /// If there is no connection.
+    pub async fn try_over(endpoint: Endpoint) -> Result<Self, tonic::transport::Error> {
         let channel = in_time(PATIENCE, endpoint.connect()).await.expect("it connects in time");
-        Self { calls: KafkaOutputServiceClient::new(channel.unwrap()) }
+        Ok(Self { calls: KafkaOutputServiceClient::new(channel?) })
+    }
+
+    async fn over(endpoint: Endpoint) -> Self {
+        Self::try_over(endpoint).await.unwrap()
     }
 
     /// A stream on which nothing is said yet.
@@ -128,6 +136,11 @@ impl Engine {
 }
 
 impl Stream {
+    /// A stream by its two ends.
+    pub fn new(to: mpsc::Sender<WriteRequest>, from: Streaming<WriteResponse>) -> Self {
+        Self { to: Some(to), from }
+    }
+
     /// Sends a message; a stream that the service has ended takes none.
     pub async fn say(&self, message: In) {
         self.request(WriteRequest { message: Some(message) }).await;

@@ -1,7 +1,9 @@
 //! A service whose Kafka is a model, and an engine that talks to it: the real server, the real
 //! wire, and every record settled by hand.
+pub mod certificates;
 pub mod engine;
 pub mod kafka;
+pub mod log;
 pub mod rows;
 
 use std::{
@@ -13,11 +15,12 @@ use std::{
 
 use kafka_output::{
     credit::Pool,
-    grpc::{Bound, Served, Server, Shared},
-    job::{self, ErrorPolicy, Packing},
+    grpc::{Bound, Entrance, Served, Server, Shared, callers::Rules},
+    job::{self, ErrorPolicy, Packing, WriterRule},
     kafka::share_out,
     output::Output,
     partition::{Rotor, Turn},
+    secrets::Reporter,
     writers::Writers,
 };
 use tokio::{
@@ -55,6 +58,10 @@ pub struct Setup {
     pub error_policy: ErrorPolicy,
     /// Outputs that set bad rows aside in any case.
     pub dropping: &'static [&'static str],
+    /// Who may write into which output; the others are anyone's.
+    pub rules: Vec<(&'static str, Vec<WriterRule>)>,
+    /// Who may call.
+    pub entrance: Entrance,
 }
 
 impl Default for Setup {
@@ -70,6 +77,8 @@ impl Default for Setup {
             packing: None,
             error_policy: ErrorPolicy::Stop,
             dropping: &[],
+            rules: Vec::new(),
+            entrance: Entrance::new(None, None, true),
         }
     }
 }
@@ -120,7 +129,11 @@ impl Bench {
                 acknowledged_by_all: true,
                 rejected: AtomicU64::new(0),
             };
-            Served { output: Arc::new(seen), job: output.clone(), writers: Writers::new(100) }
+            let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
+            let rules = rules.map(|(_, rules)| Rules::new(rules));
+            let writers = Writers::new(100);
+            let credentials = Reporter::default();
+            Served { output: Arc::new(seen), job: output.clone(), writers, rules, credentials }
         });
         let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;
         let shared = Arc::new(Shared {
@@ -132,7 +145,7 @@ impl Bench {
         });
         let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = bound.address;
-        Self { kafka, address, server: bound.serve(shared.clone(), true), shared }
+        Self { kafka, address, server: bound.serve(shared.clone(), setup.entrance), shared }
     }
 
     /// The model behind the first output.

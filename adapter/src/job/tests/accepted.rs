@@ -7,19 +7,23 @@ use serializers::{Format, JsonOptions};
 
 use super::{
     super::{
-        Acks, Batching, Compression, ErrorPolicy, Guarantee, RoundRobin, Security, Serialization,
-        json_schema, load, parse, unserved,
+        Acks, Batching, Compression, ErrorPolicy, Guarantee, Login, Profile, Protocol, RoundRobin,
+        Security, Serialization, Username, json_schema, load, parse, unserved,
     },
     FULL, FULL_FILE, faults, job, read_back, with_output,
 };
 
 const SMALL: &str = include_str!("../../../../examples/job.yaml");
+/// The security of an output that says nothing of it.
+const PLAINTEXT: Security = Security { protocol: Protocol::None, tls: None, login: None };
 
 #[test]
 fn the_small_example_is_filled_with_defaults() {
     let job = job(SMALL);
     assert_eq!(job.name, "flights");
     assert_eq!(job.grpc.address.to_string(), "127.0.0.1:7070");
+    assert_eq!((&job.identity, &job.grpc.tls, &job.grpc.tokens), (&None, &None, &None));
+    assert_eq!(job.secret_refresh, Duration::from_secs(3600));
     assert!(!job.grpc.reflection);
     assert_eq!((job.grpc.max_writers, job.grpc.max_idle_writers), (200, 100_000));
     assert_eq!((job.memory_bytes, job.batch_bytes_max), (512 << 20, 4 << 20));
@@ -28,7 +32,9 @@ fn the_small_example_is_filled_with_defaults() {
     assert_eq!(output.alias.as_str(), "delays");
     assert_eq!(output.topic.as_str(), "flight-delays");
     assert_eq!(output.bootstrap_servers[0].to_string(), "localhost:9092");
-    assert_eq!(output.security, Security::None);
+    assert_eq!(output.profile, Profile::Kafka);
+    assert_eq!(output.security, PLAINTEXT);
+    assert_eq!(output.writers, None);
     let format = Format::Json(JsonOptions::default());
     assert_eq!(output.serialization, Serialization { format, schema_file: None });
     assert_eq!(output.packing, None);
@@ -54,7 +60,7 @@ fn the_full_example_shows_every_key() {
     schema["$defs"]["Librdkafka"] = Value::Null;
     let mut keys = Vec::new();
     gather_keys(&schema, &mut keys);
-    assert!(keys.len() > 55, "{keys:?}");
+    assert!(keys.len() > 100, "{keys:?}");
     for key in keys {
         assert!(FULL.contains(&format!("{key}:")), "`{key}` is not in job-full.yaml");
     }
@@ -87,19 +93,22 @@ fn the_effective_configuration_is_a_job_file_with_the_same_meaning() {
 fn the_schema_tells_the_defaults_that_hold() {
     let schema = json_schema();
     let (mut told, mut all) = (BTreeSet::new(), BTreeSet::new());
+    let listen = "listen: { grpc: { tls: { certificate: { file: s }, clientCa: { file: c } }, \
+        tokens: { tenant: 11111111-2222-3333-4444-555555555555, audiences: a, roles: [r] } } }\n";
     for keys in [
         "compression: { type: None }",
         "serialization: { type: Csv }\npacking: {}",
         "serialization: { type: Avro }",
+        "securityProtocol: mTLS\nclientCertificate: { file: c }",
     ] {
-        let effective = job(&with_output(keys)).to_json();
+        let effective = job(&format!("{listen}{}", with_output(keys))).to_json();
         let output = (&schema["$defs"]["Output"], &effective["outputs"][0]);
         for (schema_of, effective) in [(&schema, &effective), output] {
             compare_defaults(&schema, schema_of, effective, "", &mut told, &mut all);
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 39);
+    assert_eq!(told.len(), 44);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format
@@ -121,8 +130,10 @@ fn compare_defaults(
             all.insert(path.clone());
             match effective.get(key) {
                 Some(effective) if effective == default => _ = told.insert(path.clone()),
-                // The tests choose a type each.
-                Some(effective) => assert_eq!(key, "type", "{path} is {effective}"),
+                // The tests choose a type or protocol each.
+                Some(effective) => {
+                    assert!(key == "type" || key == "securityProtocol", "{path} is {effective}");
+                }
                 None => {}
             }
         }
@@ -140,9 +151,11 @@ fn the_schema_offers_what_is_served_and_nothing_else() {
     let schema = json_schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let text = schema.to_string();
-    for key in unserved::KEYS {
-        let key = key.rsplit('.').next().unwrap();
-        assert!(!text.contains(&format!("\"{key}\":")), "{key}");
+    for path in unserved::KEYS {
+        let (of, key) = path.rsplit_once('.').unwrap();
+        let definition = if of == "listen" { "Listen" } else { "Output" };
+        let properties = schema["$defs"][definition]["properties"].as_object().unwrap();
+        assert!(!properties.contains_key(key), "{path}");
     }
     for value in unserved::VALUES.iter().flat_map(|(_, values)| *values) {
         assert!(!text.contains(&format!("\"{value}\"")), "{value}");
@@ -222,9 +235,10 @@ outputs:
   - { alias: a, topic: t, securityProtocol: SASL_PLAINTEXT, sasl: { username: v } }
   - { alias: b, topic: t }
 ");
-    let Security::SaslPlain { username, .. } = &job.outputs[0].security else { panic!("a login") };
-    assert_eq!(username, "v");
-    assert_eq!(job.outputs[1].security, Security::None);
+    let login = job.outputs[0].security.login.as_ref();
+    let Some(Login::Password { username, .. }) = login else { panic!("a login") };
+    assert_eq!(*username, Username::Text("v".to_owned()));
+    assert_eq!(job.outputs[1].security, PLAINTEXT);
 }
 
 #[test]

@@ -169,7 +169,7 @@ outputs:
 job.yaml:6:5: error[UNKNOWN_KEY]: `name` is not a key of `outputs[0]`
  6 |     name: x
    |     ^^^^
-   = help: its place is at the top of the file or `outputs[].serialization.name`
+   = help: its place is at the top of the file, `outputs[].serialization.name` or `outputs[].writers[].name`
 ",
     );
 }
@@ -715,7 +715,7 @@ outputs:
 job.yaml:4:14: error[PLAINTEXT_NOT_ALLOWED]: 0.0.0.0:7070 can be reached by other machines, without encryption
  4 |     address: 0.0.0.0:7070
    |              ^^^^^^^^^^^^
-   = help: listen on 127.0.0.1 or [::1], or set `allowPlaintext: true` beside it if the network is closed
+   = help: add `tls`, or listen on 127.0.0.1 or [::1], or set `allowPlaintext: true` beside it if the network is closed
 ",
     );
 }
@@ -860,7 +860,7 @@ outputs:
 job.yaml:6:5: error[CONFLICT]: `sasl` is given, but `securityProtocol` is `None`
  6 |     sasl:
    |     ^^^^
-   = help: write `securityProtocol: SASL_PLAINTEXT`, or take `sasl` out
+   = help: write `securityProtocol: SASL_SSL`, or `securityProtocol: SASL_PLAINTEXT` where the network is closed; or take `sasl` out
 ",
     );
 }
@@ -881,7 +881,7 @@ outputs:
 job.yaml:3:3: error[CONFLICT]: `sasl` is given, but no output has a `securityProtocol` that uses it
  3 |   sasl: { mechanism: PLAIN, username: u, password: { env: **** } }
    |   ^^^^
-   = help: add `securityProtocol: SASL_PLAINTEXT` beside it, or take it out
+   = help: add a `securityProtocol` that uses it, such as `SASL_SSL`, or take it out
 ",
     );
 }
@@ -901,7 +901,7 @@ outputs:
 job.yaml:6:23: error[MISSING_KEY]: `SASL_PLAINTEXT` needs `sasl`, which is not there
  6 |     securityProtocol: SASL_PLAINTEXT
    |                       ^^^^^^^^^^^^^^
-   = help: add `sasl: { mechanism: PLAIN, username: NAME, password: { env: NAME } }`
+   = help: add `sasl: { mechanism: PLAIN, username: NAME, password: { secret: NAME } }`
 ",
     );
 }
@@ -916,22 +916,18 @@ outputs:
     topic: t
     bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
-    sasl: {}
+    sasl: { mechanism: PLAIN }
 ",
         "
-job.yaml:7:5: error[MISSING_KEY]: `sasl` has no `mechanism`
- 7 |     sasl: {}
-   |     ^^^^
-   = help: add `mechanism: PLAIN`
 job.yaml:7:5: error[MISSING_KEY]: `sasl` has no `username`
- 7 |     sasl: {}
+ 7 |     sasl: { mechanism: PLAIN }
    |     ^^^^
    = help: add `username: NAME`
 job.yaml:7:5: error[MISSING_KEY]: `sasl` has no `password`
- 7 |     sasl: {}
+ 7 |     sasl: { mechanism: PLAIN }
    |     ^^^^
-   = help: add `password: { env: NAME }`
-3 faults in job.yaml
+   = help: add `password: { secret: NAME }`
+2 faults in job.yaml
 ",
     );
 }
@@ -955,7 +951,7 @@ outputs:
 job.yaml:10:17: error[SECRET_IN_CLEAR]: `password` holds a secret in clear text
  10 |       password: ****
     |                 ^^^^
-    = help: write `{ env: NAME }` for an environment variable or `{ file: PATH }` for a file; `{ clearTextForTests: VALUE }` works only if every bootstrap server is on this machine
+    = help: write `{ secret: NAME }` for a secret in Key Vault, `{ file: PATH }` for a file or `{ env: NAME }` for an environment variable; `{ clearTextForTests: VALUE }` is for tests on this machine alone
 ",
     );
 }
@@ -1003,7 +999,7 @@ outputs:
 job.yaml:10:7: error[MISSING_KEY]: `password` does not say where the secret stands
  10 |       password: {}
     |       ^^^^^^^^
-    = help: write `{ env: NAME }` for an environment variable or `{ file: PATH }` for a file; `{ clearTextForTests: VALUE }` works only if every bootstrap server is on this machine
+    = help: write `{ secret: NAME }` for a secret in Key Vault, `{ file: PATH }` for a file or `{ env: NAME }` for an environment variable; `{ clearTextForTests: VALUE }` is for tests on this machine alone
 ",
     );
 }
@@ -1051,7 +1047,7 @@ outputs:
 job.yaml:10:7: error[CLEAR_TEXT_NOT_ALLOWED]: `clearTextForTests` is not allowed with the broker `kafka:9092`
  10 |       password: { clearTextForTests: **** }
     |       ^^^^^^^^
-    = help: it is for brokers on this machine alone; write `{ env: NAME }` or `{ file: PATH }`
+    = help: it is for this machine alone; write `{ secret: NAME }`, `{ file: PATH }` or `{ env: NAME }`
 ",
     );
 }
@@ -1088,7 +1084,7 @@ job.yaml:9:7: error[SETTING_NOT_ALLOWED]: `message.timeout.ms` may not be set un
 job.yaml:10:7: error[SETTING_NOT_ALLOWED]: `ssl.ca.location` may not be set under `librdkafka`
  10 |       ssl.ca.location: ****
     |       ^^^^^^^^^^^^^^^
-    = help: use the key `securityProtocol` of the output instead
+    = help: use the key `truststore` of the output instead
 job.yaml:11:7: error[SETTING_NOT_ALLOWED]: `client.idd` may not be set under `librdkafka`
  11 |       client.idd: ****
     |       ^^^^^^^^^^
@@ -1149,40 +1145,30 @@ job.yaml:6:19: error[SETTING_NOT_ALLOWED]: `topic.blacklist` may not be set unde
 fn keys_not_served_yet_are_named() {
     check(
         "
-identity: {}
 name: j
 listen:
   admin: {}
-  grpc: { tls: {} }
 outputs:
   - alias: a
     topic: t
     bootstrapServers: kafka:9092
-    truststore: { secret: ca }
     key: [id]
+    headers: {}
 ",
         "
-job.yaml:1:1: error[NOT_SERVED_YET]: `identity` is not served by this version
- 1 | identity: {}
-   | ^^^^^^^^
-   = help: take it out: a key without effect is refused rather than ignored
-job.yaml:4:3: error[NOT_SERVED_YET]: `admin` is not served by this version
- 4 |   admin: {}
+job.yaml:3:3: error[NOT_SERVED_YET]: `admin` is not served by this version
+ 3 |   admin: {}
    |   ^^^^^
    = help: take it out: a key without effect is refused rather than ignored
-job.yaml:5:11: error[NOT_SERVED_YET]: `tls` is not served by this version
- 5 |   grpc: { tls: {} }
-   |           ^^^
+job.yaml:8:5: error[NOT_SERVED_YET]: `key` is not served by this version
+ 8 |     key: [****]
+   |     ^^^
    = help: take it out: a key without effect is refused rather than ignored
-job.yaml:10:5: error[NOT_SERVED_YET]: `truststore` is not served by this version
- 10 |     truststore: { secret: **** }
-    |     ^^^^^^^^^^
-    = help: take it out: a key without effect is refused rather than ignored
-job.yaml:11:5: error[NOT_SERVED_YET]: `key` is not served by this version
- 11 |     key: [id]
-    |     ^^^
-    = help: take it out: a key without effect is refused rather than ignored
-5 faults in job.yaml
+job.yaml:9:5: error[NOT_SERVED_YET]: `headers` is not served by this version
+ 9 |     headers: {}
+   |     ^^^^^^^
+   = help: take it out: a key without effect is refused rather than ignored
+3 faults in job.yaml
 ",
     );
 }
@@ -1196,54 +1182,25 @@ outputs:
   - alias: a
     topic: t
     bootstrapServers: kafka:9092
-    securityProtocol: SASL_SSL
     partitioning: { strategy: static, partition: 3 }
     errorPolicy: DeadLetter
     guarantee: exactlyOnce
 "#,
         r#"
-job.yaml:6:23: error[NOT_SERVED_YET]: `securityProtocol: SASL_SSL` is not served by this version
- 6 |     securityProtocol: SASL_SSL
-   |                       ^^^^^^^^
-   = help: the values served are `None` and `SASL_PLAINTEXT`
-job.yaml:7:31: error[NOT_SERVED_YET]: `strategy: static` is not served by this version
- 7 |     partitioning: { strategy: static, partition: 3 }
+job.yaml:6:31: error[NOT_SERVED_YET]: `strategy: static` is not served by this version
+ 6 |     partitioning: { strategy: static, partition: 3 }
    |                               ^^^^^^
    = help: the only value served is `roundRobin`
-job.yaml:8:18: error[NOT_SERVED_YET]: `errorPolicy: DeadLetter` is not served by this version
- 8 |     errorPolicy: DeadLetter
+job.yaml:7:18: error[NOT_SERVED_YET]: `errorPolicy: DeadLetter` is not served by this version
+ 7 |     errorPolicy: DeadLetter
    |                  ^^^^^^^^^^
    = help: the values served are `Stop` and `Drop`
-job.yaml:9:16: error[NOT_SERVED_YET]: `guarantee: exactlyOnce` is not served by this version
- 9 |     guarantee: exactlyOnce
+job.yaml:8:16: error[NOT_SERVED_YET]: `guarantee: exactlyOnce` is not served by this version
+ 8 |     guarantee: exactlyOnce
    |                ^^^^^^^^^^^
    = help: the only value served is `atLeastOnce`
-4 faults in job.yaml
+3 faults in job.yaml
 "#,
-    );
-}
-
-#[test]
-fn a_key_vault_secret_is_not_served_yet() {
-    check(
-        "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
-    securityProtocol: SASL_PLAINTEXT
-    sasl:
-      mechanism: PLAIN
-      username: u
-      password: { secret: kafka-password, version: 3 }
-",
-        "
-job.yaml:10:19: error[NOT_SERVED_YET]: `secret` is not served by this version
- 10 |       password: { secret: ****, version: **** }
-    |                   ^^^^^^
-    = help: write `{ env: NAME }` for an environment variable or `{ file: PATH }` for a file; `{ clearTextForTests: VALUE }` works only if every bootstrap server is on this machine
-",
     );
 }
 

@@ -6,6 +6,11 @@ mod formats;
 mod formats_refused;
 mod robust;
 mod secrecy;
+mod security;
+mod security_callers;
+mod security_event_hubs;
+mod security_identity;
+mod security_refused;
 
 use super::{Job, parse};
 

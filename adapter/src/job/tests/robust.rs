@@ -45,6 +45,10 @@ fn any_value_in_any_place_is_a_job_or_a_fault() {
         "{ a: 1 }",
         "{ type: Zstd }",
         "{ env: X }",
+        "{ secret: x, version: 5 }",
+        "{ certificate: x, vault: shared }",
+        "{ type: workload }",
+        "[{ role: x }, { subject: x, prefix: 5 }]",
         "5s",
         "5 MiB",
         "Null",
@@ -64,7 +68,7 @@ fn any_value_in_any_place_is_a_job_or_a_fault() {
             read(&changed.join("\n"));
         }
     }
-    assert!(keys > 40);
+    assert!(keys > 90, "{keys}");
 }
 
 #[test]

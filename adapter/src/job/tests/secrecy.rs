@@ -75,6 +75,64 @@ fn a_misplaced_secret_is_never_shown() {
     }
 }
 
+/// A reference that is written wrong in each of these ways may hold the secret itself.
+const WRONG_REFERENCES: [&str; 12] = [
+    "canary",
+    "'canary' # and canary",
+    "[canary, { canary: canary }]",
+    "{ canary }",
+    "{ canary: canary }",
+    "{ env: canary-of-a-kind }",
+    "{ envv: canary, fil: canary }",
+    "{ secret: canary of a kind, version: canary }",
+    "{ secret: s, vault: canary, version: canary }",
+    "{ clearTextForTests: canary, extra: canary }",
+    "{ clearTextForTests: [canary] }",
+    ">-\n  several canary\n  lines canary",
+];
+
+#[test]
+fn a_wrong_reference_is_never_shown() {
+    let indented = |spaces: usize, text: &str| text.replace('\n', &format!("\n{:spaces$}", ""));
+    for reference in WRONG_REFERENCES {
+        for key in ["truststorePassword", "clientCertificate", "clientKey", "clientKeyPassword"] {
+            let keys = format!("securityProtocol: mTLS\n{key}: {reference}\nkeyy: [canary]");
+            expect_hidden(&with_output(&keys));
+        }
+        for key in ["password", "token", "token: { scope: s }\n  clientSecret", "passwort"] {
+            let reference = indented(2, reference);
+            let keys =
+                format!("securityProtocol: SASL_SSL\nsasl:\n  mechanism: X\n  {key}: {reference}");
+            expect_hidden(&with_output(&keys));
+        }
+        let reference = indented(4, reference);
+        let token = format!("sasl:\n  token:\n    clientSecret: {reference}\n    value: canary");
+        expect_hidden(&with_output(&token));
+        for key in ["certificate", "key", "password", "clientCaPassword", "keyy"] {
+            let reference = indented(2, &reference);
+            let listen = format!("listen:\n  grpc:\n    tls:\n      {key}: {reference}\n");
+            expect_hidden(&format!("{listen}{}", with_output("")));
+        }
+        for key in ["tokens", "clientSecret", "identity: { type: workload, tokenFile"] {
+            let reference = if key.contains('{') { "canary }" } else { reference.as_str() };
+            expect_hidden(&format!("{key}: {reference}\n{}", with_output("acks: Two")));
+        }
+    }
+}
+
+/// What is named like a secret and is none stays readable.
+#[test]
+fn settings_that_are_named_like_secrets_are_shown() {
+    let listen = "listen: { grpc: { tokens: { tenant: contoso, audiences: a, roles: [r] } } }\n";
+    let yaml = format!("secretRefresh: 5d\n{listen}{}", with_output("trustAnyHostName: x"));
+    let shown = parse("job.yaml", &yaml).unwrap_err().to_string();
+    for line in ["secretRefresh: 5d", "tenant: contoso, audiences: a, roles: [r]"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(shown.contains("`secretRefresh` is a duration in a unit"), "{shown}");
+    assert!(shown.contains("`tenant` is not a GUID"), "{shown}");
+}
+
 /// A file whose YAML breaks has no tree to tell where its secrets are.
 #[test]
 fn a_secret_in_broken_yaml_is_never_shown() {
@@ -94,8 +152,12 @@ fn a_secret_in_broken_yaml_is_never_shown() {
         "  password: >\n canary canary\n  x: canary",
         "  password: canary\n   canary: x",
         "\tpassword: canary",
+        "  token: { scope: s, value: \"canary\\q\" }",
     ] {
         expect_hidden(&with_login(password));
+    }
+    for key in ["clientKey: \"canary\\q\"", "key: \"canary\\q\"", "clientCertificate: {[canary"] {
+        expect_hidden(&with_output(key));
     }
 }
 
@@ -133,6 +195,8 @@ fn a_slip_of_the_hand_shows_no_secret() {
         "  password: canary\n",
         "  password: { clearTextForTests: canary }\n",
         "  password:\n    clearTextForTests: \"canary\"\n",
+        "  token: { clientSecret: { clearTextForTests: canary } }\n",
+        "clientKey: { clearTextForTests: canary }\n",
     ] {
         let yaml = with_login(password);
         let secret = yaml.find(CANARY).unwrap();

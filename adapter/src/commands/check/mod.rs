@@ -1,16 +1,29 @@
-//! `check`: everything that is wrong with a job file, in one go.
+//! `check`: everything that is wrong with a job file, in one go; and everything else that can fail
+//! before the first row.
+//!
+//! [`connect`] looks at it in the order in which it has to work: [`secrets`], then each output
+//! ([`output`]), down to its topic ([`topic`]). [`finding`] is what is found, [`show`] how it is
+//! told.
+mod connect;
+mod finding;
+mod output;
+mod secrets;
+mod show;
+mod topic;
+
 use std::{io::IsTerminal as _, path::Path};
 
 use serde_json::json;
 
+pub use self::connect::run as connect;
 use crate::{
     exit::Exit,
     job::{self, Faults, Job},
     output_format::OutputFormat,
 };
 
-/// Checks a file.
-pub fn run(path: &Path, format: OutputFormat) -> Exit {
+/// Checks a file alone.
+pub fn offline(path: &Path, format: OutputFormat) -> Exit {
     let Some(job) = load(path, format) else { return Exit::BadInput };
     match format {
         OutputFormat::Json => println!("{}", json!({ "valid": true, "job": job.to_json() })),
@@ -24,7 +37,10 @@ pub fn run(path: &Path, format: OutputFormat) -> Exit {
             for output in &job.outputs {
                 println!("  output `{}` writes topic `{}`", output.alias, output.topic);
             }
-            println!("Nothing was connected to: topics and brokers are not checked.");
+            println!(
+                "Nothing was connected to: secrets, brokers and topics are not checked; without \
+                 --offline they are."
+            );
         }
     }
     Exit::Done

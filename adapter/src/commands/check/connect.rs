@@ -1,0 +1,140 @@
+//! `check --connect`: looks at everything, all outputs at once, and tells it in order.
+
+use std::{path::Path, time::Duration};
+
+use keyvault::Store;
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    finding::{Line, Section},
+    load, output, secrets,
+    show::Paint,
+};
+use crate::{
+    diagnose::{Facts, Finding, Outcome},
+    exit::Exit,
+    job::Job,
+    output_format::OutputFormat,
+};
+
+/// How long a check takes at most.
+const CHECK_MAX: Duration = Duration::from_secs(30);
+
+/// How long an identity's endpoint may say that it is being updated: Azure asks for 70 seconds.
+const UPDATING_MAX: Duration = Duration::from_secs(72);
+
+/// What is left for the outputs after that.
+const OUTPUTS_MIN: Duration = Duration::from_secs(8);
+
+/// What a check cannot know without writing.
+const NOT_CHECKED: [&str; 2] = [
+    "that brokers take a record: nothing was written, and nothing was made",
+    "how much they take: quotas and throttling show under load",
+];
+
+/// Checks a job and all that it needs.
+pub async fn run(path: &Path, format: OutputFormat) -> Exit {
+    let Some(job) = load(path, format) else { return Exit::BadInput };
+    let mut told = Told { format, paint: Paint::of_stdout(), sections: Vec::new() };
+    if format == OutputFormat::Text {
+        println!("{} is valid: job `{}`", path.display(), job.name);
+    }
+    look(&job, &mut told).await;
+    told.finish(&job)
+}
+
+async fn look(job: &Job, told: &mut Told) {
+    let start = Instant::now();
+    let mut section = Section::new("Identity and secrets", &[("about", "secrets")]);
+    let store = match Store::new(job.identity.clone()) {
+        Ok(store) => store,
+        Err(error) => {
+            section.lines.push(Line::secret("IDENTITY", "identity", error));
+            return told.section(section);
+        }
+    };
+    section.lines.extend(secrets::identity(job, &store, start + UPDATING_MAX).await);
+    let references = secrets::references(job, &store, &section.lines).await;
+    section.lines.extend(references);
+    if section.lines.is_empty() {
+        let facts = Facts::new("the job file refers to none");
+        section.lines.push(Line::passed("SECRET", "secrets", facts));
+    }
+    told.section(section);
+    let end = (start + CHECK_MAX).max(Instant::now() + OUTPUTS_MIN);
+    // All at once, told in the order of the file.
+    let outputs = job.outputs.iter().map(|output| {
+        let (output, store) = (output.clone(), store.clone());
+        let running = tokio::spawn(output::check(output.clone(), store));
+        (output, running)
+    });
+    let outputs: Vec<_> = outputs.collect();
+    if let Some(mut section) = secrets::listener_section(job) {
+        match timeout_at(end, secrets::listener(job, &store)).await {
+            Ok(lines) => section.lines = lines,
+            Err(_) => section.lines.push(unfinished("it took too long")),
+        }
+        told.section(section);
+    }
+    for (output, running) in outputs {
+        let unfinished = |why: &str| {
+            let mut section = output::empty(&output);
+            section.lines.push(unfinished(why));
+            section
+        };
+        told.section(match timeout_at(end, running).await {
+            Ok(Ok(section)) => section,
+            Ok(Err(_)) => unfinished("its check has failed by itself"),
+            Err(_) => unfinished("it took too long"),
+        });
+    }
+}
+
+/// Nothing can be said of a section.
+fn unfinished(why: &str) -> Line {
+    let text = format!("nothing can be said of it: {why}");
+    let finding = Finding::new("CHECK_UNFINISHED", text, "check it again");
+    Line::new("CHECK", "the check", Outcome::Failed(finding))
+}
+
+/// What was told so far.
+struct Told {
+    format: OutputFormat,
+    paint: &'static Paint,
+    sections: Vec<Section>,
+}
+
+impl Told {
+    /// Tells a section: a person at once, a script at the end.
+    fn section(&mut self, section: Section) {
+        if self.format == OutputFormat::Text {
+            print!("{}", self.paint.section(&section));
+        }
+        self.sections.push(section);
+    }
+
+    fn finish(self, job: &Job) -> Exit {
+        let exits = || self.sections.iter().filter_map(Section::exit);
+        let exit = exits().find(|exit| *exit == Exit::BadInput).or_else(|| exits().next());
+        let passed = exit.is_none();
+        match self.format {
+            OutputFormat::Json => {
+                let sections: Vec<_> = self.sections.iter().map(Section::to_json).collect();
+                let told = json!({
+                    "valid": true,
+                    "passed": passed,
+                    "job": job.to_json(),
+                    "sections": sections,
+                    "notChecked": NOT_CHECKED,
+                });
+                println!("{told}");
+            }
+            OutputFormat::Text => {
+                println!("\nNot checked: {}.", NOT_CHECKED.join("; "));
+                println!("{}", if passed { "Everything else works." } else { "See ✗ above." });
+            }
+        }
+        exit.unwrap_or(Exit::Done)
+    }
+}
