@@ -16,7 +16,13 @@ const DOWNLOAD_ATTEMPTS: usize = 3;
 
 /// The program `java`, that of `JAVA_HOME` first.
 pub fn program() -> PathBuf {
-    env::var_os("JAVA_HOME").map_or_else(|| "java".into(), |home| Path::new(&home).join("bin/java"))
+    tool("java")
+}
+
+/// A program that comes with Java, such as `keytool`; that of `JAVA_HOME` first.
+pub fn tool(name: &str) -> PathBuf {
+    let home = env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin").join(name));
+    home.unwrap_or_else(|| name.into())
 }
 
 /// What `java -version` prints.

@@ -3,11 +3,16 @@
 //!
 //! | module | does |
 //! | --- | --- |
+//! | [`certs`] | authorities and certificates, good and faulty, in every format |
+//! | [`azure`] | vaults, identities, Entra ID, an OIDC issuer: a strict stand-in |
 //! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
 //! | [`flights`] | a table of 336,776 real rows |
+//! | [`haproxy`] | HAProxy with faults of its own in front of a vault |
 //! | [`java`] | Java, and jars from Maven |
-//! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]) |
+//! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]), brokers with every kind of security ([`kafka::SecureBrokers`]) |
+//! | [`oidc`] | an issuer of access tokens |
 //! | [`check`] | compares what was sent and acknowledged with what is stored |
+//! | [`mock_issuer`] | an OIDC issuer that others wrote |
 //! | [`proxy`] | a way between two ends of TCP that can be spoiled while it is in use |
 //! | [`reader`] | reads a topic with `confluent-kafka` |
 //! | [`segments`] | reads batch headers from a broker's files: sizes, codecs, transactions |
@@ -21,12 +26,17 @@
 //! ([`process`]); whatever is left on disk by a process that was killed is removed by the next
 //! one ([`cache`]).
 
+pub mod azure;
 pub mod cache;
+pub mod certs;
 pub mod check;
 pub mod engine;
 pub mod flights;
+pub mod haproxy;
 pub mod java;
 pub mod kafka;
+pub mod mock_issuer;
+pub mod oidc;
 pub mod process;
 pub mod proxy;
 pub mod reader;

@@ -16,7 +16,7 @@ use rdkafka::{
 };
 
 use super::{
-    prepare,
+    alter::{self, Entity},
     wire::{self, Partition, Topic},
 };
 use crate::wait::{DEADLINE, wait_for, wait_until};
@@ -98,14 +98,8 @@ impl Admin {
     /// # Panics
     /// When Kafka refuses it.
     pub fn set_topic_property(&self, name: &str, key: &str, value: &str) {
-        // The crate's own call replaces all properties of the topic; this one does not.
-        let property = format!("{key}={value}");
-        let entity = ["--entity-type", "topics", "--entity-name", name];
-        let bootstrap = self.bootstrap();
-        let mut args = vec!["--bootstrap-server", &bootstrap, "--alter"];
-        args.extend(entity);
-        args.extend(["--add-config", &property]);
-        prepare().tool("kafka.admin.ConfigCommand", &args);
+        let set = alter::set_property(self.brokers[0], Entity::Topic(name), key, value);
+        set.unwrap_or_else(|e| panic!("cannot set {key}={value} of {name}: {e}"));
     }
 
     /// A topic as one of the brokers sees it; `None` if none of them knows it.

@@ -20,6 +20,10 @@ pub(super) const PROXIED_PORT: u16 = 19_095;
 pub(crate) const PROXY_PORT: u16 = 19_098;
 /// The controller's port.
 pub(super) const CONTROLLER_PORT: u16 = 19_099;
+/// The first listener of the first broker with every kind of security; the others follow.
+pub(super) const SECURE_PORT: u16 = 19_100;
+/// The last port of three such brokers.
+pub(super) const SECURE_PORT_MAX: u16 = 19_139;
 
 /// An address on which all our ports are free.
 ///
@@ -32,7 +36,7 @@ pub(crate) fn free_host() -> Ipv4Addr {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
         nth_host(process::id().wrapping_mul(64).wrapping_add(counter))
     });
-    let free = candidates.find(|host| (PORT..=CONTROLLER_PORT).all(|port| is_free(*host, port)));
+    let free = candidates.find(|host| (PORT..=SECURE_PORT_MAX).all(|port| is_free(*host, port)));
     free.expect("one of a thousand loopback addresses has no listener on it")
 }
 

@@ -5,7 +5,7 @@
 //! start. The archive comes last, so its presence says that all three are there.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -107,8 +107,23 @@ impl Kafka {
     /// The command that starts a broker or controller from its properties.
     pub(super) fn node_command(&self, properties: &Path, more_flags: &[OsString]) -> Command {
         let mut command = process::command(&self.java);
-        command.args(more_flags).args(self.flags()).arg("kafka.Kafka").arg(properties);
+        // The last one of two equal flags counts.
+        command.args(self.flags()).args(more_flags).arg("kafka.Kafka").arg(properties);
         command
+    }
+
+    /// Kafka's jars, as Java takes them.
+    pub(super) fn class_path(&self) -> &OsStr {
+        &self.class_path
+    }
+
+    /// The same and a folder of classes. It comes last: the archive holds for what it was made
+    /// with and for more behind that.
+    pub(super) fn class_path_with(&self, classes: &Path) -> OsString {
+        let mut paths = self.class_path.clone();
+        paths.push(":");
+        paths.push(classes);
+        paths
     }
 
     /// The file that every data directory starts with: feature levels, so that they are not 0.

@@ -1,4 +1,4 @@
-//! Two questions in Kafka's own protocol: is this broker ready, and what does *it* know?
+//! Kafka's own protocol: is this broker ready, what does *it* know, and requests by hand.
 //!
 //! A client library asks any broker and caches; a test that waits for every broker to know a
 //! topic has to ask each one.
@@ -58,23 +58,74 @@ pub(super) fn is_ready(address: SocketAddr) -> bool {
 
 /// What the broker at `address` knows of the cluster and of one topic.
 pub(super) fn metadata(address: SocketAddr, topic: Option<&str>) -> io::Result<Metadata> {
-    let mut body = Vec::new();
-    body.extend(METADATA.to_be_bytes());
-    body.extend(METADATA_VERSION.to_be_bytes());
-    body.extend(7_i32.to_be_bytes()); // correlation id
-    body.extend((-1_i16).to_be_bytes()); // no client id
-    body.extend(i32::from(topic.is_some()).to_be_bytes());
+    let mut request = Request::new(METADATA, METADATA_VERSION).i32(i32::from(topic.is_some()));
     if let Some(topic) = topic {
-        let size = i16::try_from(topic.len()).expect("a topic name has at most 249 bytes");
-        body.extend(size.to_be_bytes());
-        body.extend(topic.as_bytes());
+        request = request.string(topic);
     }
-    body.push(0); // do not create it
-    let mut request = i32::try_from(body.len()).expect("a request is small").to_be_bytes().to_vec();
-    request.extend(body);
-    let answer = exchange(address, &request)?;
-    read_metadata(&mut Cursor(&answer))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a torn metadata answer"))
+    let answer = request.i8(0).send(address)?; // do not create it
+    read_metadata(&mut Cursor(&answer)).ok_or_else(torn)
+}
+
+pub(super) fn torn() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer ends too early")
+}
+
+/// Writes a request: its header, then what is appended.
+pub(super) struct Request(Vec<u8>);
+
+impl Request {
+    /// One whose strings and arrays have fixed-size lengths.
+    pub(super) fn new(api: i16, version: i16) -> Self {
+        let header = Self(Vec::new()).i16(api).i16(version).i32(7); // any correlation id
+        header.i16(-1) // no client id
+    }
+
+    /// One of a "flexible" version: short lengths, and tagged fields, of which we have none.
+    pub(super) fn flexible(api: i16, version: i16) -> Self {
+        Self::new(api, version).no_tags()
+    }
+
+    pub(super) fn i8(self, value: i8) -> Self {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    pub(super) fn i16(self, value: i16) -> Self {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    pub(super) fn i32(self, value: i32) -> Self {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    pub(super) fn string(self, text: &str) -> Self {
+        let size = i16::try_from(text.len()).expect("a test's texts are short");
+        self.i16(size).bytes(text.as_bytes())
+    }
+
+    pub(super) fn no_tags(self) -> Self {
+        self.i8(0)
+    }
+
+    /// The length of a flexible string, array or run of bytes.
+    pub(super) fn compact_length(self, length: usize) -> Self {
+        let length = i8::try_from(length + 1).expect("one byte holds lengths up to 126");
+        self.i8(length)
+    }
+
+    pub(super) fn compact_bytes(self, bytes: &[u8]) -> Self {
+        self.compact_length(bytes.len()).bytes(bytes)
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Sends it; returns the answer without its size.
+    pub(super) fn send(self, address: SocketAddr) -> io::Result<Vec<u8>> {
+        let size = i32::try_from(self.0.len()).expect("a request is small");
+        exchange(address, &[size.to_be_bytes().as_slice(), &self.0].concat())
+    }
 }
 
 /// Sends a request and returns the answer without its size.
@@ -119,27 +170,42 @@ fn read_metadata(answer: &mut Cursor<'_>) -> Option<Metadata> {
 }
 
 /// Reads Kafka's primitive types; `None` at the end of the bytes.
-struct Cursor<'a>(&'a [u8]);
+pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, size: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, size: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
         Some(head)
     }
 
-    fn i16(&mut self) -> Option<i16> {
+    pub(super) fn i16(&mut self) -> Option<i16> {
         self.take(2)?.try_into().ok().map(i16::from_be_bytes)
     }
 
-    fn i32(&mut self) -> Option<i32> {
+    pub(super) fn i32(&mut self) -> Option<i32> {
         self.take(4)?.try_into().ok().map(i32::from_be_bytes)
     }
 
     /// A string; a null one is empty.
-    fn string(&mut self) -> Option<String> {
+    pub(super) fn string(&mut self) -> Option<String> {
         let size = usize::try_from(self.i16()?).unwrap_or(0);
         Some(String::from_utf8_lossy(self.take(size)?).into_owned())
+    }
+
+    /// A string of a flexible version; a null one is empty.
+    pub(super) fn compact_string(&mut self) -> Option<String> {
+        let mut length = 0;
+        for shift in [0, 7, 14] {
+            let byte = usize::from(self.take(1)?[0]);
+            length |= (byte & 0x7f) << shift;
+            if byte < 0x80 {
+                // 0 is null, 1 is the empty string.
+                let text = self.take(length.saturating_sub(1))?;
+                return Some(String::from_utf8_lossy(text).into_owned());
+            }
+        }
+        None
     }
 
     fn list<T>(&mut self, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
