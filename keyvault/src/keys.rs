@@ -19,6 +19,8 @@ use super::{Error, http};
 
 /// How often the keys are fetched anew: a key that was withdrawn is out after this long.
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
+/// The same after a failure.
+const AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// An unknown key makes nobody fetch more often: random key ids cost an issuer nothing.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
 /// For one answer.
@@ -167,12 +169,14 @@ impl Inner {
 
 /// Fetches the keys now and then, until nobody has the set any more.
 async fn renew(keys: Weak<Inner>) {
+    let mut pause = RENEW_EVERY;
     loop {
         // Many services must not ask in the same minute.
-        sleep(RENEW_EVERY.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
+        sleep(pause.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
         let Some(keys) = keys.upgrade() else { return };
-        // A failure is logged, and the old keys stay.
-        let _ = keys.fetch_unless_fresh().await;
+        // A failure is logged, and the old keys stay until somebody answers.
+        let fetched = keys.fetch_unless_fresh().await;
+        pause = if fetched.is_ok() { RENEW_EVERY } else { AGAIN_EVERY };
     }
 }
 

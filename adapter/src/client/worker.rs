@@ -121,7 +121,12 @@ impl Worker {
 
     /// Opens a stream and serves it to its end. `Ok` only if the caller closed it.
     async fn stream(&mut self) -> Result<(), Error> {
-        let channel = self.unless_closing(self.way.connect()).await??;
+        // A port that takes connections may still never answer the handshake of TLS.
+        let connected = timeout(self.patience(), self.way.connect());
+        let Ok(channel) = self.unless_closing(connected).await? else {
+            return Err(self.no_answer());
+        };
+        let channel = channel?;
         let mut client =
             KafkaOutputServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         let (outbound, requests) = mpsc::channel(OUTBOUND_REQUESTS);

@@ -51,6 +51,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Connections that have greeted and are not served yet.
 const GREETED: usize = 16;
 
+/// The largest question to the health service.
+const PROBE_BYTES_MAX: usize = 1 << 10;
+
 /// Between looks at the outputs' state for the health service.
 const HEALTH_REFRESH: Duration = Duration::from_millis(250);
 
@@ -103,6 +106,8 @@ impl Bound {
     pub fn serve(self, shared: Arc<Shared>, entrance: Entrance) -> Server {
         let Entrance { tls, callers, reflection } = entrance;
         let (reporter, health_service) = tonic_health::server::health_reporter();
+        // Anybody may probe, and a probe names a service.
+        let health_service = health_service.max_decoding_message_size(PROBE_BYTES_MAX);
         let health = tokio::spawn(report_health(shared.clone(), reporter));
         let callers = Arc::new(callers);
         let service = Service { shared: shared.clone(), callers: callers.clone() };

@@ -65,8 +65,6 @@ pub struct Reports {
     pub failed: Vec<Failed>,
     /// Faults of connections, logins and the client as a whole: the causes behind waiting.
     pub errors: Vec<Fault>,
-    /// librdkafka wants a fresh access token.
-    pub wants_token: bool,
 }
 
 /// A record that failed.
@@ -527,14 +525,13 @@ unsafe extern "C" fn on_report(
     }
 }
 
-/// The token is renewed by a task of ours and set when there is a new one; this is only noted.
+/// librdkafka asks for a token, and would refuse to log in by one if nobody listened. A task of ours
+/// renews it ahead of time and sets it when it has come.
 unsafe extern "C" fn on_token_wanted(
     _handle: *mut sys::rd_kafka_t,
     _config: *const c_char,
-    opaque: *mut c_void,
+    _opaque: *mut c_void,
 ) {
-    // SAFETY: called inside `Poller::poll` with the reports as opaque value.
-    unsafe { &mut *opaque.cast::<Reports>() }.wants_token = true;
 }
 
 /// Called from any of librdkafka's threads, with the queue's lock held: it must not call back.

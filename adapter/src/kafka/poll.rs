@@ -115,6 +115,7 @@ impl Inner {
             tracing::error!(output = self.settings.alias, "purged records are not reported yet");
         }
         let end = Instant::now() + pause;
+        let mut again = REBUILD_PAUSE.0;
         let (producers, fresh) = loop {
             if self.stopping.load(Ordering::SeqCst) {
                 return pollers;
@@ -123,16 +124,22 @@ impl Inner {
                 thread::sleep(Duration::from_millis(10));
                 continue;
             }
+            pollers = match self.take_over_broken(pollers) {
+                Ok(fresh) => return fresh,
+                Err(old) => old,
+            };
             let credentials = self.renewal.credentials();
             match Producers::new(&self.settings.recipe, &credentials, &self.bell) {
                 Ok(made) => break made,
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
-                    thread::sleep(REBUILD_PAUSE.0);
+                    thread::sleep(again);
+                    again = (again * 2).min(Duration::from_secs(1));
                 }
             }
         };
         self.put_in_place(producers, pollers);
+        self.show_newest_login();
         fresh
     }
 

@@ -20,8 +20,8 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    cause::{Cause, is_all_down, is_connection, is_denied, is_refusal},
-    client::{Bell, Fault},
+    cause::{Cause, is_all_down, is_denied, is_refusal},
+    client::{Bell, Fault, NO_ERROR},
     credentials::{Change, Credentials},
     producers::{Pollers, Producers, Recipe},
     sink::{Inner, Sink},
@@ -38,6 +38,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(300);
 
 /// Between two such pauses.
 const PAUSE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long a refusal counts as one of the credentials that are in place.
+const REFUSED_FRESH: Duration = Duration::from_secs(60);
 
 /// How long producers with refused credentials get to settle.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
@@ -155,7 +158,8 @@ impl Renewal {
     /// Brokers refuse the credentials.
     pub(super) fn refused(&self) {
         self.lock().refused = Some(Instant::now());
-        self.refusals.notify_waiters();
+        // One listens, and may be looking just now: it hears of it afterwards.
+        self.refusals.notify_one();
     }
 }
 
@@ -166,7 +170,7 @@ impl Inner {
         if let (Some(producers), Some(login)) = (self.producers(), &credentials.login) {
             producers.set_login(login).map_err(refused_by_librdkafka)?;
         }
-        state.current = Some(credentials);
+        (state.current, state.refused) = (Some(credentials), None);
         drop(state);
         self.forget_faults();
         self.kick();
@@ -216,7 +220,7 @@ impl Inner {
         };
         let Some(mut next) = next else { return pollers };
         if !self.settled(&mut pollers) && !self.stopping.load(Ordering::SeqCst) {
-            if !self.is_refused_since(next.since) || next.since.elapsed() < SETTLE_MAX {
+            if !self.is_refused() || next.since.elapsed() < SETTLE_MAX {
                 next.not_before = Instant::now() + PAUSE_EVERY;
                 self.renewal.lock().next = Some(next);
                 self.halted.store(false, Ordering::SeqCst);
@@ -231,12 +235,39 @@ impl Inner {
         if self.stopping.load(Ordering::SeqCst) {
             return pollers;
         }
-        let Next { producers, pollers: fresh, credentials, done, .. } = next;
-        self.renewal.lock().current = Some(credentials);
+        self.install(next, pollers)
+    }
+
+    /// The poll thread, while the producers are built anew and nothing is away: producers that wait
+    /// to take over are the better ones.
+    pub(super) fn take_over_broken(&self, pollers: Pollers) -> Result<Pollers, Pollers> {
+        let next = self.renewal.lock().next.take();
+        match next {
+            Some(next) => Ok(self.install(next, pollers)),
+            None => Err(pollers),
+        }
+    }
+
+    fn install(&self, next: Next, old: Pollers) -> Pollers {
+        let Next { producers, pollers, credentials, done, .. } = next;
+        let mut state = self.renewal.lock();
+        (state.current, state.refused) = (Some(credentials), None);
+        drop(state);
         self.forget_faults();
-        self.put_in_place(producers, pollers);
+        self.put_in_place(producers, old);
         let _ = done.send(());
-        fresh
+        pollers
+    }
+
+    /// Shows the producers that were just built the login that came while they were.
+    pub(super) fn show_newest_login(&self) {
+        let state = self.renewal.lock();
+        let login = state.current.as_ref().and_then(|current| current.login.as_ref());
+        if let (Some(producers), Some(login)) = (self.producers(), login)
+            && let Err(reason) = producers.set_login(login)
+        {
+            tracing::warn!(output = self.settings.alias, reason, "the login is not in place");
+        }
     }
 
     /// Stops hand-overs and waits a little for what is away. True if all of it has settled.
@@ -268,8 +299,10 @@ impl Inner {
         *self.last_fault.lock().expect("nothing panics in it") = None;
     }
 
-    fn is_refused_since(&self, since: Instant) -> bool {
-        self.renewal.lock().refused.is_some_and(|refused| refused >= since)
+    /// Whether brokers refuse what is in place. librdkafka tells the same of a broker only twice a
+    /// minute.
+    fn is_refused(&self) -> bool {
+        self.renewal.lock().refused.is_some_and(|refused| refused.elapsed() < REFUSED_FRESH)
     }
 }
 
@@ -298,7 +331,8 @@ pub(super) fn prove(
             let (_, cause) = Cause::of_record(fault.code, topic);
             return Err(NotRenewed { cause, unproven: false });
         }
-        if !is_connection(fault.code) {
+        // What a broker says is positive, what librdkafka says negative.
+        if fault.code > NO_ERROR {
             return Ok(());
         }
         told(&mut faults);

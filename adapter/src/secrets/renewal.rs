@@ -98,7 +98,10 @@ impl Renewal {
                 None => self.attempt().await,
             };
             while !self.has_nothing_to_renew() {
-                self.watch.wait(pause, self.sink.refused()).await;
+                if self.watch.wait(pause, self.sink.refused()).await {
+                    // Else the next look would find the same one, as long as it holds.
+                    self.issuers.forget_token(&self.store, &self.output.security);
+                }
                 pause = self.attempt().await;
             }
         })

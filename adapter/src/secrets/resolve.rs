@@ -97,6 +97,17 @@ pub async fn trust_store(
 }
 
 impl Issuers {
+    /// Brokers refuse the token that was got: the next is another.
+    pub(super) fn forget_token(&self, store: &Store, security: &Security) {
+        match (&security.login, &self.0) {
+            (Some(job::Login::Token(TokenSource::Identity { scope })), _) => {
+                store.forget_token(scope);
+            }
+            (_, Some((_, issuer))) => issuer.forget_token(),
+            _ => {}
+        }
+    }
+
     fn of(&mut self, client: ClientCredentials) -> Result<&Issuer, Error> {
         if self.0.as_ref().is_none_or(|(known, _)| *known != client) {
             self.0 = Some((client.clone(), Issuer::new(client)?));
@@ -244,7 +255,13 @@ async fn blocking<T: Send + 'static>(
     open: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let opened = tokio::task::spawn_blocking(open).await;
-    opened.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    opened.unwrap_or_else(|failed| match failed.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => {
+            let error = Error::new("STOPPED", "the service stops", "start it again");
+            Err(error.later(None))
+        }
+    })
 }
 
 /// What stands in a vault can be mended there; then it is taken without anybody's doing here.

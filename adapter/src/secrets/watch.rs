@@ -84,16 +84,16 @@ impl Watch {
         }
     }
 
-    /// Waits for so long, or until it is time for another reason.
-    pub(super) async fn wait(&self, pause: Duration, refused: impl Future<Output = ()>) {
+    /// Waits for so long, or until it is time for another reason. True if that is a refusal.
+    pub(super) async fn wait(&self, pause: Duration, refused: impl Future<Output = ()>) -> bool {
         tokio::select! {
-            () = sleep(pause) => {}
-            () = self.changed() => {}
+            () = sleep(pause) => false,
+            () = self.changed() => false,
             () = async {
                 refused.await;
                 // Not faster than brokers refuse.
                 sleep(REFUSED_EVERY.saturating_sub(self.looked.elapsed())).await;
-            } => {}
+            } => true,
         }
     }
 

@@ -55,7 +55,9 @@ pub(super) fn of_endpoint(outcome: &Outcome, identity: &Identity, endpoint: &str
         401 | 403 => (
             "IDENTITY_REFUSED",
             format!("the identity endpoint {endpoint} refuses the request ({status}){said}"),
-            "check that `IDENTITY_HEADER` is that of the platform, and start the service anew",
+            "on App Service and Container Apps, check that `IDENTITY_HEADER` is that of the platform; \
+             elsewhere this may be no machine of Azure, or something keeps it from its identity: \
+             choose the identity `workload` or `azureCli`",
         ),
         404 => (
             "IDENTITY_ENDPOINT_NOT_FOUND",

@@ -25,6 +25,8 @@ const FETCH_MAX: Duration = Duration::from_secs(100);
 /// After a failed fetch, and doubled with each.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Longer than this nobody is left alone, whatever he asks for.
+const ASKED_MAX: Duration = Duration::from_secs(60);
 /// A token that the other side refuses is thrown away unless it is younger than this.
 const FORGET_AFTER: Duration = Duration::from_secs(10);
 /// Of the life that a token had left when it came, so much passes before it is renewed, and up to
@@ -184,7 +186,9 @@ impl<S: Source> TokenCache<S> {
             Err(error) => {
                 // Whoever asks has the error, and tells it.
                 tracing::debug!(code = error.code, %error, "no access token");
-                let pause = pause(state.failures).max(error.retry_after().unwrap_or_default());
+                // A page of maintenance may ask for an hour; the token in use may not last so long.
+                let asked = error.retry_after().unwrap_or_default().min(ASKED_MAX);
+                let pause = pause(state.failures).max(asked);
                 state.failures = state.failures.saturating_add(1);
                 state.quiet_until = Some(Instant::now() + pause);
                 state.last_error = Some(error.clone());
