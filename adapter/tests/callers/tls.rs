@@ -12,7 +12,7 @@ use crate::{
     issuer::{Issuer, claims, claims_with},
     support::{
         Bench, PATIENCE, Setup,
-        certificates::{Authority, Leaf},
+        certificates::{Authority, Certified, Leaf},
         in_time, log,
     },
 };
@@ -58,11 +58,13 @@ async fn callers_check_the_service() {
 async fn client_certificates_are_verified_and_the_log_says_what_is_wrong_with_them() {
     log::keep();
     let (authority, clients) = (Authority::new("ca"), Authority::new("clients"));
-    let bench = service(&authority, Some(&clients)).await;
-    let with = |leaf: Leaf| {
-        let own = clients.sign(leaf);
-        through(secure(&bench, client_tls(&authority, Some(&own))))
+    // Each at a listener of its own: one says only so much in ten seconds, and a client may try more
+    // than once.
+    let shown = async |own: Option<&Certified>| {
+        let bench = service(&authority, Some(&clients)).await;
+        through(secure(&bench, client_tls(&authority, own))).await
     };
+    let with = async |leaf: Leaf| shown(Some(&clients.sign(leaf))).await;
     with(Leaf::client("engine")).await.unwrap();
 
     with(Leaf { years: (2020, 2021), ..Leaf::client("late") }).await.unwrap_err();
@@ -71,12 +73,12 @@ async fn client_certificates_are_verified_and_the_log_says_what_is_wrong_with_th
     log::line(&["a connection is not served", "TLS failed", "not valid yet"]).await;
     with(Leaf { server: true, ..Leaf::client("a server") }).await.unwrap_err();
     log::line(&["a connection is not served", "TLS failed", "extended key usage"]).await;
-    through(secure(&bench, client_tls(&authority, None))).await.unwrap_err();
+    shown(None).await.unwrap_err();
     log::line(&["a connection is not served", "TLS failed", "sent no certificates"]).await;
-    let foreign = authority.sign(Leaf::client("engine"));
-    through(secure(&bench, client_tls(&authority, Some(&foreign)))).await.unwrap_err();
+    shown(Some(&authority.sign(Leaf::client("engine")))).await.unwrap_err();
     log::line(&["a connection is not served", "TLS failed", "UnknownIssuer"]).await;
 
+    let bench = service(&authority, Some(&clients)).await;
     // TLS comes before the probe.
     let plain = Endpoint::try_from(format!("http://{}", bench.address)).unwrap();
     let mut health = HealthClient::new(plain.connect_lazy());
