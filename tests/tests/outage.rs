@@ -136,12 +136,12 @@ fn a_wrong_password_is_told_and_never_shown_and_the_right_one_works() {
     let mut stream = engine.open(OUTPUT, "stranger");
     stream.declare(&COLUMNS);
     stream.send(rows("stranger", 0..1, ""));
-    let held = stream.wait_held("AUTHENTICATION_FAILED");
+    let held = stream.wait_held("PASSWORD_WRONG");
     assert!(held.reason.contains("Invalid username or password"), "{}", held.reason);
     let output = engine.wait_output(OUTPUT, "says that the login fails", |output| {
-        output.trouble_code == "AUTHENTICATION_FAILED"
+        output.trouble_code == "PASSWORD_WRONG"
     });
-    assert!(output.trouble.contains("Check user name, password"), "{}", output.trouble);
+    assert!(output.trouble.contains("check user name and password"), "{}", output.trouble);
     assert_ne!(output.state(), OutputState::Ready);
     let told = format!("{held:?} {output:?}");
     let ended = service.terminate(DEADLINE);
