@@ -83,6 +83,14 @@ impl Store {
         self.azure("an access token of the identity")?.tokens(scope).get().await
     }
 
+    /// Why there is no newer token of this scope, while [`Store::token`] hands out one that still
+    /// holds: its renewal has failed since the last success, or is slow. `None` if all is well, or
+    /// if nobody has asked for such a token yet.
+    pub fn token_trouble(&self, scope: &str) -> Option<Error> {
+        let cache = lock(&self.0.azure.as_ref()?.tokens).get(scope).cloned();
+        cache?.trouble()
+    }
+
     /// Whoever the tokens of this scope are for refuses the one that it got: the next call of
     /// [`Store::token`] fetches another, unless it is only some seconds old.
     pub fn forget_token(&self, scope: &str) {

@@ -27,6 +27,8 @@ const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Longer than this nobody is left alone, whatever he asks for.
 const ASKED_MAX: Duration = Duration::from_secs(60);
+/// A token that still holds is tried to be renewed at least so many times in the time it has left.
+const RENEWALS_MIN: u32 = 10;
 /// A token that the other side refuses is thrown away unless it is younger than this.
 const FORGET_AFTER: Duration = Duration::from_secs(10);
 /// Of the life that a token had left when it came, so much passes before it is renewed, and up to
@@ -68,12 +70,20 @@ struct Inner<S> {
 #[derive(Default)]
 struct State {
     token: Option<Kept>,
-    flight: Option<(Flight<Result<AccessToken, Error>>, Progress)>,
+    flight: Option<Fetch>,
     /// Since the last success.
     failures: u32,
     last_error: Option<Error>,
     /// No fetch before this.
     quiet_until: Option<Instant>,
+}
+
+/// A fetch that is under way.
+#[derive(Clone)]
+struct Fetch {
+    flight: Flight<Result<AccessToken, Error>>,
+    progress: Progress,
+    since: Instant,
 }
 
 struct Kept {
@@ -86,8 +96,8 @@ struct Kept {
 enum Look {
     Ready(AccessToken),
     /// This call has started a renewal.
-    Renewing(AccessToken, Flight<Result<AccessToken, Error>>),
-    Fetching(Flight<Result<AccessToken, Error>>, Progress),
+    Renewing(AccessToken, Fetch),
+    Fetching(Fetch),
     Failed(Error),
 }
 
@@ -104,20 +114,41 @@ impl<S: Source> TokenCache<S> {
     pub(crate) async fn get(&self) -> Result<AccessToken, Error> {
         match self.look() {
             Look::Ready(token) => Ok(token),
-            Look::Renewing(old, flight) => match timeout(RENEWAL_PATIENCE, flight.result()).await {
-                Ok(Some(Ok(new))) => Ok(new),
-                _ => Ok(old),
-            },
-            Look::Fetching(flight, progress) => match timeout(PATIENCE, flight.result()).await {
-                Ok(result) => result.unwrap_or_else(|| Err(self.0.source.slow())),
-                Err(_) => {
-                    let mut error = progress.get().unwrap_or_else(|| self.0.source.slow());
-                    error.message.push_str(" (it is still being tried)");
-                    Err(error)
+            Look::Renewing(old, Fetch { flight, .. }) => {
+                match timeout(RENEWAL_PATIENCE, flight.result()).await {
+                    Ok(Some(Ok(new))) => Ok(new),
+                    // What came of it is this cache's trouble.
+                    _ => Ok(old),
                 }
-            },
+            }
+            Look::Fetching(Fetch { flight, progress, .. }) => {
+                match timeout(PATIENCE, flight.result()).await {
+                    Ok(result) => result.unwrap_or_else(|| Err(self.0.source.slow())),
+                    Err(_) => Err(self.so_far(&progress)),
+                }
+            }
             Look::Failed(error) => Err(error),
         }
+    }
+
+    /// Why there is no newer token, although one is wanted: the last fetch failed, or the one that
+    /// is under way is slow. A token that still holds is handed out all the same.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        let state = lock(&self.0.state);
+        if let Some(error) = &state.last_error {
+            let now = Instant::now();
+            let left = state.quiet_until.map(|until| until.saturating_duration_since(now));
+            return Some(error.clone().with_time_left(left.unwrap_or_default()));
+        }
+        let fetch = state.flight.as_ref()?;
+        (fetch.since.elapsed() >= RENEWAL_PATIENCE).then(|| self.so_far(&fetch.progress))
+    }
+
+    /// What to say of a fetch that goes on.
+    fn so_far(&self, progress: &Progress) -> Error {
+        let mut error = progress.get().unwrap_or_else(|| self.0.source.slow());
+        error.message.push_str(" (it is still being tried)");
+        error
     }
 
     /// The token that is there, without asking anybody.
@@ -139,24 +170,21 @@ impl<S: Source> TokenCache<S> {
         let good = good.map(|kept| (kept.token.clone(), kept.renew_at <= now));
         match (good, &state.flight) {
             (Some((token, true)), None) if may_fetch => {
-                Look::Renewing(token, self.start(&mut state).0)
+                Look::Renewing(token, self.start(&mut state))
             }
             (Some((token, _)), _) => Look::Ready(token),
-            (None, Some((flight, progress))) => Look::Fetching(flight.clone(), progress.clone()),
+            (None, Some(fetch)) => Look::Fetching(fetch.clone()),
             (None, None) => match (&state.last_error, state.quiet_until) {
                 (Some(error), Some(until)) if !may_fetch => {
                     let rest = until.duration_since(instant);
                     Look::Failed(error.clone().with_time_left(rest))
                 }
-                _ => {
-                    let (flight, progress) = self.start(&mut state);
-                    Look::Fetching(flight, progress)
-                }
+                _ => Look::Fetching(self.start(&mut state)),
             },
         }
     }
 
-    fn start(&self, state: &mut State) -> (Flight<Result<AccessToken, Error>>, Progress) {
+    fn start(&self, state: &mut State) -> Fetch {
         let (cache, progress) = (Self(self.0.clone()), Progress::default());
         let watched = progress.clone();
         let flight = Flight::start(async move {
@@ -168,8 +196,9 @@ impl<S: Source> TokenCache<S> {
             drop(landing);
             result
         });
-        state.flight = Some((flight.clone(), progress.clone()));
-        (flight, progress)
+        let fetch = Fetch { flight, progress, since: Instant::now() };
+        state.flight = Some(fetch.clone());
+        fetch
     }
 
     fn settle(&self, result: &Result<AccessToken, Error>) {
@@ -184,11 +213,20 @@ impl<S: Source> TokenCache<S> {
                 (state.failures, state.last_error, state.quiet_until) = (0, None, None);
             }
             Err(error) => {
-                // Whoever asks has the error, and tells it.
+                // Whoever asks has the error, or asks for the trouble, and tells it.
                 tracing::debug!(code = error.code, %error, "no access token");
                 // A page of maintenance may ask for an hour; the token in use may not last so long.
                 let asked = error.retry_after().unwrap_or_default().min(ASKED_MAX);
-                let pause = pause(state.failures).max(asked);
+                let left = state
+                    .token
+                    .as_ref()
+                    .and_then(|kept| kept.token.expires.duration_since(SystemTime::now()).ok());
+                let pause = match left {
+                    Some(left) => {
+                        pause(state.failures).max(asked).clamp(BACKOFF_MIN, pause_max(left))
+                    }
+                    None => pause(state.failures).max(asked),
+                };
                 state.failures = state.failures.saturating_add(1);
                 state.quiet_until = Some(Instant::now() + pause);
                 state.last_error = Some(error.clone());
@@ -220,6 +258,11 @@ fn in_time(token: AccessToken) -> Result<AccessToken, Error> {
 fn pause(failures: u32) -> Duration {
     let longest = BACKOFF_MIN.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The longest pause between renewals of a token that holds for so long.
+fn pause_max(left: Duration) -> Duration {
+    (left / RENEWALS_MIN).clamp(BACKOFF_MIN, BACKOFF_MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

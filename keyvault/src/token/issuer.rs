@@ -96,6 +96,12 @@ impl Issuer {
         self.0.get().await
     }
 
+    /// Why there is no newer token, while [`Issuer::token`] hands out one that still holds: its
+    /// renewal has failed since the last success, or is slow. `None` if all is well.
+    pub fn trouble(&self) -> Option<Error> {
+        self.0.trouble()
+    }
+
     /// Whoever the token is for refuses it: the next call fetches another, unless it is only some
     /// seconds old.
     pub fn forget_token(&self) {

@@ -46,6 +46,11 @@ fn fetches(cache: &TokenCache<Scripted>) -> usize {
     cache.source().fetches.load(Ordering::SeqCst)
 }
 
+/// The token is due for renewal.
+fn due(cache: &TokenCache<Scripted>) {
+    lock(&cache.0.state).token.as_mut().unwrap().renew_at = SystemTime::now();
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
@@ -86,7 +91,7 @@ async fn the_last_good_token_serves_while_renewing_fails() {
     let cache = cache(&[Ok(Duration::from_secs(2)), Err(error("AWAY"))]);
     let first = cache.get().await.unwrap();
     // Due for renewal, which fails, and good for a while.
-    lock(&cache.0.state).token.as_mut().unwrap().renew_at = SystemTime::now();
+    due(&cache);
     while fetches(&cache) < 2 {
         assert_eq!(cache.get().await.unwrap(), first);
     }
@@ -94,6 +99,74 @@ async fn the_last_good_token_serves_while_renewing_fails() {
     // Once it has ended the error is told.
     lock(&cache.0.state).token.as_mut().unwrap().token.expires = SystemTime::now();
     assert_eq!(cache.get().await.unwrap_err().code, "AWAY");
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_is_known_beside_the_token_that_holds() {
+    let throttled = error("AWAY").later(Some(Duration::from_secs(2)));
+    let cache = cache(&[Ok(HOUR), Err(throttled), Ok(HOUR)]);
+    assert_eq!(cache.trouble(), None, "nobody has asked yet");
+    let first = cache.get().await.unwrap();
+    assert_eq!(cache.trouble(), None);
+    due(&cache);
+    assert_eq!(cache.get().await.unwrap(), first);
+    let trouble = cache.trouble().unwrap();
+    assert_eq!(trouble.code, "AWAY");
+    assert!(trouble.retry_after().is_some_and(|after| after <= Duration::from_secs(2)));
+    // The next try goes well.
+    lock(&cache.0.state).quiet_until = Some(Instant::now());
+    assert_ne!(cache.get().await.unwrap(), first);
+    assert_eq!(cache.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_slow_is_known_while_it_goes_on() {
+    let gate = Arc::new(Notify::new());
+    let cache = TokenCache::new(Scripted {
+        answers: vec![Ok(HOUR)],
+        gate: Some(gate.clone()),
+        ..Default::default()
+    });
+    gate.notify_one();
+    let first = cache.get().await.unwrap();
+    due(&cache);
+    assert_eq!(cache.get().await.unwrap(), first);
+    assert_eq!(cache.trouble(), None, "it has only just begun");
+    lock(&cache.0.state).flight.as_mut().unwrap().since -= RENEWAL_PATIENCE;
+    let trouble = cache.trouble().unwrap();
+    assert_eq!(trouble.message, "nobody answers (it is still being tried)");
+    gate.notify_one();
+    while cache.get().await.unwrap() == first {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(cache.trouble(), None);
+}
+
+/// The shorter a token still holds, the sooner it is tried again, whatever the other side wishes.
+#[tokio::test]
+async fn pauses_between_renewals_leave_time_for_several() {
+    for (left, most) in [(3600, 30), (300, 30), (120, 12), (15, 2), (5, 1)] {
+        let asked = Duration::from_secs(60);
+        let cache = cache(&[Ok(HOUR), Err(error("AWAY").later(Some(asked)))]);
+        cache.get().await.unwrap();
+        due(&cache);
+        let expires = SystemTime::now() + Duration::from_secs(left);
+        lock(&cache.0.state).token.as_mut().unwrap().token.expires = expires;
+        cache.get().await.unwrap();
+        assert_eq!(fetches(&cache), 2);
+        let until = lock(&cache.0.state).quiet_until.unwrap();
+        let pause = until.saturating_duration_since(Instant::now());
+        assert!(pause <= Duration::from_secs(most), "{left} s are left: {pause:?}");
+        // What was asked for is kept as far as there is time.
+        assert!(pause > Duration::from_secs(most).mul_f64(0.6), "{left} s are left: {pause:?}");
+    }
+    // A first failure that asks for nothing is not followed by a try at once.
+    let cache = cache(&[Ok(HOUR), Err(error("AWAY"))]);
+    cache.get().await.unwrap();
+    due(&cache);
+    cache.get().await.unwrap();
+    let until = lock(&cache.0.state).quiet_until.unwrap();
+    assert!(until.saturating_duration_since(Instant::now()) > BACKOFF_MIN.mul_f64(0.6));
 }
 
 #[tokio::test]
