@@ -379,6 +379,13 @@ impl Client {
         })
     }
 
+    /// Records, and reports of them, that librdkafka holds.
+    pub fn held(&self) -> u64 {
+        // SAFETY: the handle is valid as long as the client.
+        let held = unsafe { sys::rd_kafka_outq_len(self.handle) };
+        u64::try_from(held).unwrap_or(0)
+    }
+
     /// Makes librdkafka fail everything that it holds; the reports follow at once.
     pub fn purge(&self) {
         // Not waiting for the broker threads: one of them may be resolving a name.

@@ -28,6 +28,7 @@ mod client;
 pub mod credentials;
 mod diagnosis;
 mod lane;
+mod leaving;
 pub mod mock;
 mod poll;
 mod producers;

@@ -10,8 +10,10 @@ use super::{
     cause::Cause,
     client::{Failed, Fault, Reports},
     lane::Run,
+    leaving::Served,
     producers::{Pollers, Producers},
     receipt::Settled,
+    renewal::Unsettled,
     sink::{Broken, Inner, stopped},
 };
 
@@ -32,20 +34,18 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The poll thread. Returns how many records were given up.
-    pub(super) fn poll_loop(&self, mut pollers: Pollers) -> u64 {
+    pub(super) fn poll_loop(&self) -> u64 {
         self.bell.wakes_this_thread();
+        let mut served = Served::default();
         loop {
-            let rebuild = self.serve(&mut pollers);
+            let rebuild = self.serve(&mut served);
             if self.stopping.load(Ordering::SeqCst) {
-                return self.give_up(&mut pollers);
+                return self.give_up(&mut served);
             }
-            if rebuild || pollers.fatal().is_some() {
-                pollers = self.rebuild(pollers);
-                if self.stopping.load(Ordering::SeqCst) {
-                    return self.give_up(&mut pollers);
-                }
+            if rebuild || served.current.fatal().is_some() {
+                self.rebuild(&mut served);
             }
-            pollers = self.take_over(pollers);
+            self.take_over(&mut served);
             let due = self.drive_all();
             let wait = due.saturating_duration_since(Instant::now());
             let until = self.start.elapsed() + wait;
@@ -57,22 +57,26 @@ impl Inner {
         }
     }
 
-    /// Serves librdkafka once. True if the producers must be built anew.
-    pub(super) fn serve(&self, pollers: &mut Pollers) -> bool {
+    /// Serves librdkafka once. True if the producers in place must be built anew.
+    fn serve(&self, served: &mut Served) -> bool {
         let mut rebuild = false;
-        pollers.poll(|reports| rebuild |= self.take_reports(reports));
+        served.current.poll(|reports| {
+            for fault in reports.errors.drain(..) {
+                self.note(fault);
+            }
+            rebuild |= self.take_reports(reports);
+        });
+        self.serve_leaving(served);
         rebuild
     }
 
-    fn take_reports(&self, reports: &mut Reports) -> bool {
-        let now = Instant::now();
-        let mut rebuild = false;
-        for fault in reports.errors.drain(..) {
-            self.note(fault);
-        }
+    /// Takes what is reported of records. True if the producers that report must be built anew.
+    pub(super) fn take_reports(&self, reports: &mut Reports) -> bool {
         if reports.reported.is_empty() {
             return false;
         }
+        let now = Instant::now();
+        let mut rebuild = false;
         let Reports { reported, failed, .. } = reports;
         let lanes = self.lanes();
         reported.sort_unstable_by_key(|(partition, _)| *partition);
@@ -104,53 +108,66 @@ impl Inner {
     }
 
     /// A producer after a fatal error takes nothing more: fail what it has, and make another.
-    fn rebuild(&self, mut pollers: Pollers) -> Pollers {
-        let pause = self.broke(pollers.fatal());
+    fn rebuild(&self, served: &mut Served) {
+        let mut pause = self.broke(served.current.fatal());
         self.halted.store(true, Ordering::SeqCst);
-        // Purged records are reported at once; the old producer must not go before that.
-        while !self.drain_purged(&mut pollers) {
-            if self.stopping.load(Ordering::SeqCst) {
-                return pollers;
+        self.wait_for_hand_overs();
+        served.current.purge();
+        loop {
+            self.serve_for(served, pause);
+            // Producers that wait to take over are the better ones.
+            if self.stopping.load(Ordering::SeqCst) || self.take_over(served) {
+                return;
             }
-            tracing::error!(output = self.settings.alias, "purged records are not reported yet");
-        }
-        let end = Instant::now() + pause;
-        let mut again = REBUILD_PAUSE.0;
-        let (producers, fresh) = loop {
-            if self.stopping.load(Ordering::SeqCst) {
-                return pollers;
-            }
-            if Instant::now() < end {
-                thread::sleep(Duration::from_millis(10));
-                continue;
-            }
-            pollers = match self.take_over_broken(pollers) {
-                Ok(fresh) => return fresh,
-                Err(old) => old,
-            };
             let credentials = self.renewal.credentials();
             match Producers::new(&self.settings.recipe, &credentials, &self.bell) {
-                Ok(made) => break made,
+                Ok((producers, pollers)) => {
+                    self.put_in_place(producers, pollers, served, None, None);
+                    return self.show_newest_login();
+                }
                 Err(reason) => {
                     tracing::error!(output = self.settings.alias, reason, "no new producer yet");
-                    thread::sleep(again);
-                    again = (again * 2).min(Duration::from_secs(1));
+                    pause = (pause * 2).min(REBUILD_PAUSE.1);
                 }
             }
-        };
-        self.put_in_place(producers, pollers);
-        self.show_newest_login();
-        fresh
+        }
     }
 
-    /// Hands over to these producers from now on, and ends the old ones, which hold nothing.
-    pub(super) fn put_in_place(&self, producers: Arc<Producers>, old: Pollers) {
+    /// Serves librdkafka for so long, or until the sink stops.
+    fn serve_for(&self, served: &mut Served, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end && !self.stopping.load(Ordering::SeqCst) {
+            self.serve(served);
+            thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Hands over to these producers from now on. Those before them settle what they hold; a lane
+    /// has one batch away, so none of its records overtakes another.
+    pub(super) fn put_in_place(
+        &self,
+        producers: Arc<Producers>,
+        pollers: Pollers,
+        served: &mut Served,
+        refused: Option<Instant>,
+        unsettled: Option<Unsettled>,
+    ) {
         let before = self.producers.write().expect("nothing panics in it").replace(producers);
+        // Only then do those before them hold all that they ever will.
+        self.wait_for_hand_overs();
+        let old = std::mem::replace(&mut served.current, pollers);
+        if let Some(before) = before {
+            served.leave(before, old, refused, unsettled);
+        }
         self.halted.store(false, Ordering::SeqCst);
         self.kick();
-        // Destroying a producer waits for its threads, which may be resolving a name.
-        let ends = thread::Builder::new().name("kafka-old".into());
-        drop(ends.spawn(move || drop((before, old))));
+    }
+
+    /// Whoever is handing over now is through when its lane is free.
+    fn wait_for_hand_overs(&self) {
+        for lane in self.lanes().iter() {
+            drop(lane.lock());
+        }
     }
 
     /// Notes that the producer broke. Returns the pause before the next: a fault that lasts (a
@@ -190,28 +207,19 @@ impl Inner {
         (again && last.at.elapsed() < last.pause + REBUILD_PROVEN).then(|| last.cause.clone())
     }
 
-    /// Fails everything that librdkafka has and takes the reports. False if some did not come.
-    pub(super) fn drain_purged(&self, pollers: &mut Pollers) -> bool {
-        // Whoever was handing over when the halt began is through when its lane is free.
-        for lane in self.lanes().iter() {
-            drop(lane.lock());
-        }
-        pollers.purge();
-        let end = Instant::now() + PURGE_TIMEOUT;
-        while self.status.flying.load(Ordering::Acquire) > 0 && Instant::now() < end {
-            self.serve(pollers);
-            thread::park_timeout(Duration::from_millis(10));
-        }
-        self.status.flying.load(Ordering::Acquire) == 0
-    }
-
     /// The sink stops: what is not settled is unknown, or surely not written and as good as that.
-    fn give_up(&self, pollers: &mut Pollers) -> u64 {
+    fn give_up(&self, served: &mut Served) -> u64 {
         self.halted.store(true, Ordering::SeqCst);
         self.gave_up.store(true, Ordering::SeqCst);
         let unsettled = self.status.in_flight();
         if unsettled > 0 {
-            self.drain_purged(pollers);
+            self.wait_for_hand_overs();
+            served.purge();
+            let end = Instant::now() + PURGE_TIMEOUT;
+            while self.status.flying.load(Ordering::Acquire) > 0 && Instant::now() < end {
+                self.serve(served);
+                thread::park_timeout(Duration::from_millis(10));
+            }
             let cause = stopped();
             for lane in self.lanes().iter() {
                 let runs = lane.evacuate(&mut lane.lock());

@@ -145,6 +145,11 @@ impl Pollers {
         self.0.iter().find_map(|poller| poller.client().fatal())
     }
 
+    /// Records, and reports of them, that they hold.
+    pub fn held(&self) -> u64 {
+        self.0.iter().map(|poller| poller.client().held()).sum()
+    }
+
     /// Makes librdkafka fail everything that it holds; the reports follow at once.
     pub fn purge(&self) {
         for poller in &self.0 {

@@ -3,28 +3,29 @@
 //!
 //! A password or a token goes into the living producers, which show it at their next login.
 //! Certificates are read once by librdkafka, so other producers are made and connected beside the
-//! old ones. They take over when the old ones have nothing left to report: hand-overs stop, what is
-//! away settles, hand-overs go on with the new ones.
+//! old ones, and all that is handed over from then on goes to them. Nothing pauses: each partition
+//! has one batch away, and its next goes when that one is answered for, whoever had it.
 //!
-//! What cannot settle, because the brokers refuse the old credentials, is given up by the old
-//! producers after [`SETTLE_MAX`]: records that are surely not written go again, the others are
-//! unknown. As long as nobody is refused, a broker that is merely slow is given the time that it
-//! needs, in pauses of [`PAUSE_MAX`] with work in between.
+//! The old producers leave when they hold nothing any more (see [`super::leaving`]), and only then
+//! are the new credentials said to be in place: from then on nobody needs the old ones.
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
-    thread,
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::{
     cause::{Cause, is_all_down, is_denied, is_refusal},
     client::{Bell, Fault, NO_ERROR},
     credentials::{Change, Credentials},
+    leaving::Served,
     producers::{Pollers, Producers, Recipe},
-    sink::{Inner, Sink},
+    sink::{Inner, Sink, stopped},
 };
 
 /// How long brokers may take to let a producer in that shows new credentials.
@@ -33,17 +34,8 @@ const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between looks at what librdkafka says about it.
 const PROOF_STEP: Duration = Duration::from_millis(500);
 
-/// The longest that rows wait for what is away to settle; then they flow again for a while.
-const PAUSE_MAX: Duration = Duration::from_millis(300);
-
-/// Between two such pauses.
-const PAUSE_EVERY: Duration = Duration::from_secs(2);
-
-/// How long a refusal counts as one of the credentials that are in place.
-const REFUSED_FRESH: Duration = Duration::from_secs(60);
-
-/// How long producers with refused credentials get to settle.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// How long a change may take to settle before somebody is told that it has not.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why other credentials are not in place; the old ones stay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +50,8 @@ pub struct NotRenewed {
 #[derive(Default)]
 pub struct Renewal {
     state: Mutex<State>,
+    /// Changes that are not over.
+    unsettled: watch::Sender<u32>,
     /// Rings when brokers refuse the credentials.
     refusals: Notify,
 }
@@ -77,9 +71,23 @@ struct Next {
     producers: Arc<Producers>,
     pollers: Pollers,
     credentials: Credentials,
-    since: Instant,
-    not_before: Instant,
-    done: oneshot::Sender<()>,
+    unsettled: Unsettled,
+}
+
+/// A change of producers that is not over; it is when this is dropped.
+pub(super) struct Unsettled(watch::Sender<u32>);
+
+impl Unsettled {
+    fn new(count: &watch::Sender<u32>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Sink {
@@ -92,7 +100,7 @@ impl Sink {
         let inner = &self.inner;
         let current = inner.renewal.in_place();
         match current.as_ref().map(|current| current.change(&credentials)) {
-            Some(Change::None) => Ok(()),
+            Some(Change::None) => inner.settled().await,
             Some(Change::Login) => {
                 let (recipe, tried) = (inner.settings.recipe.clone(), credentials.clone());
                 let proof = blocking(move || prove_login(&recipe, &tried)).await;
@@ -106,14 +114,8 @@ impl Sink {
                 }
                 inner.set_login(credentials)
             }
-            Some(Change::Producer) => {
-                let (next, wait) = inner.prepare(credentials, true).await?;
-                inner.hand_to(next, wait).await
-            }
-            None => {
-                let (next, wait) = inner.prepare(credentials, false).await?;
-                inner.hand_to(next, wait).await
-            }
+            Some(Change::Producer) => inner.bring(credentials, true).await,
+            None => inner.bring(credentials, false).await,
         }
     }
 
@@ -142,6 +144,11 @@ impl Renewal {
     /// The same, if there are any.
     pub(super) fn in_place(&self) -> Option<Credentials> {
         self.lock().current.clone()
+    }
+
+    /// Whether producers with these wait to take over.
+    fn awaits(&self, credentials: &Credentials) -> bool {
+        self.lock().next.as_ref().is_some_and(|next| next.credentials == *credentials)
     }
 
     /// Why there are no credentials, and whether that is only since nobody has looked yet.
@@ -177,13 +184,22 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes producers with these credentials and has them let in.
-    async fn prepare(
-        &self,
-        credentials: Credentials,
-        proven: bool,
-    ) -> Result<(Next, oneshot::Receiver<()>), NotRenewed> {
+    /// Makes producers with these credentials, has them let in, gives them to the poll thread, and
+    /// waits until they have taken over and those before them have left.
+    async fn bring(&self, credentials: Credentials, proven: bool) -> Result<(), NotRenewed> {
+        if !self.renewal.awaits(&credentials) {
+            let next = self.prepare(credentials, proven).await?;
+            let replaced = self.renewal.lock().next.replace(next);
+            // Destroying a producer waits for its threads.
+            drop(tokio::task::spawn_blocking(move || drop(replaced)));
+            self.bell.ring();
+        }
+        self.settled().await
+    }
+
+    async fn prepare(&self, credentials: Credentials, proven: bool) -> Result<Next, NotRenewed> {
         let (recipe, bell) = (self.settings.recipe.clone(), self.bell.clone());
+        let count = self.renewal.unsettled.clone();
         blocking(move || {
             let made = Producers::new(&recipe, &credentials, &bell);
             let (producers, mut pollers) = made.map_err(refused_by_librdkafka)?;
@@ -193,70 +209,39 @@ impl Inner {
                     pollers.poll(|reports| faults.append(&mut reports.errors));
                 })?;
             }
-            let (done, wait) = oneshot::channel();
-            let now = Instant::now();
-            let (since, not_before) = (now, now);
-            Ok((Next { producers, pollers, credentials, since, not_before, done }, wait))
+            let unsettled = Unsettled::new(&count);
+            Ok(Next { producers, pollers, credentials, unsettled })
         })
         .await
     }
 
-    /// Gives producers to the poll thread and waits until they have taken over.
-    async fn hand_to(&self, next: Next, wait: oneshot::Receiver<()>) -> Result<(), NotRenewed> {
-        self.renewal.lock().next = Some(next);
-        self.bell.ring();
-        wait.await.map_err(|_| NotRenewed { cause: super::sink::stopped(), unproven: true })
+    /// Waits until nothing needs earlier credentials any more.
+    async fn settled(&self) -> Result<(), NotRenewed> {
+        let mut unsettled = self.renewal.unsettled.subscribe();
+        let is_over = unsettled.wait_for(|changes| *changes == 0);
+        if timeout(SETTLED_WITHIN, is_over).await.is_ok() {
+            return Ok(());
+        }
+        let text = "newer credentials are there, and records still wait for their brokers' answers \
+                    on connections with the earlier ones. Withdraw those only when this is over; \
+                    look at the brokers that do not answer";
+        Err(NotRenewed { cause: Cause::new("CREDENTIALS_SETTLING", text), unproven: true })
     }
 
-    /// The poll thread: lets producers take over that wait to, if what is away has settled.
-    pub(super) fn take_over(&self, mut pollers: Pollers) -> Pollers {
-        let now = Instant::now();
-        let next = {
-            let mut state = self.renewal.lock();
-            match &state.next {
-                Some(next) if next.not_before <= now => state.next.take(),
-                _ => None,
-            }
-        };
-        let Some(mut next) = next else { return pollers };
-        if !self.settled(&mut pollers) && !self.stopping.load(Ordering::SeqCst) {
-            if !self.is_refused() || next.since.elapsed() < SETTLE_MAX {
-                next.not_before = Instant::now() + PAUSE_EVERY;
-                self.renewal.lock().next = Some(next);
-                self.halted.store(false, Ordering::SeqCst);
-                return pollers;
-            }
-            tracing::warn!(
-                output = self.settings.alias,
-                "brokers refuse the old credentials; what has no answer yet is given up"
-            );
-            while !self.drain_purged(&mut pollers) && !self.stopping.load(Ordering::SeqCst) {}
+    /// The poll thread: lets producers take over that wait to. True if some did.
+    pub(super) fn take_over(&self, served: &mut Served) -> bool {
+        if !served.has_room() {
+            return false;
         }
-        if self.stopping.load(Ordering::SeqCst) {
-            return pollers;
-        }
-        self.install(next, pollers)
-    }
-
-    /// The poll thread, while the producers are built anew and nothing is away: producers that wait
-    /// to take over are the better ones.
-    pub(super) fn take_over_broken(&self, pollers: Pollers) -> Result<Pollers, Pollers> {
-        let next = self.renewal.lock().next.take();
-        match next {
-            Some(next) => Ok(self.install(next, pollers)),
-            None => Err(pollers),
-        }
-    }
-
-    fn install(&self, next: Next, old: Pollers) -> Pollers {
-        let Next { producers, pollers, credentials, done, .. } = next;
         let mut state = self.renewal.lock();
-        (state.current, state.refused) = (Some(credentials), None);
+        let Some(next) = state.next.take() else { return false };
+        let Next { producers, pollers, credentials, unsettled } = next;
+        state.current = Some(credentials);
+        let refused = state.refused.take();
         drop(state);
         self.forget_faults();
-        self.put_in_place(producers, old);
-        let _ = done.send(());
-        pollers
+        self.put_in_place(producers, pollers, served, refused, Some(unsettled));
+        true
     }
 
     /// Shows the producers that were just built the login that came while they were.
@@ -270,39 +255,10 @@ impl Inner {
         }
     }
 
-    /// Stops hand-overs and waits a little for what is away. True if all of it has settled.
-    fn settled(&self, pollers: &mut Pollers) -> bool {
-        self.halted.store(true, Ordering::SeqCst);
-        // Whoever was handing over when the halt began is through when its lane is free.
-        for lane in self.lanes().iter() {
-            drop(lane.lock());
-        }
-        let end = Instant::now() + PAUSE_MAX;
-        loop {
-            // Producers that broke meanwhile are purged and replaced here as well as anywhere.
-            if self.serve(pollers) {
-                self.drain_purged(pollers);
-            }
-            if self.status.flying.load(Ordering::Acquire) == 0 {
-                return true;
-            }
-            if Instant::now() >= end {
-                return false;
-            }
-            thread::park_timeout(Duration::from_millis(1));
-        }
-    }
-
     /// What was wrong with the credentials before says nothing about these.
     fn forget_faults(&self) {
         self.diagnosis.clear();
         *self.last_fault.lock().expect("nothing panics in it") = None;
-    }
-
-    /// Whether brokers refuse what is in place. librdkafka tells the same of a broker only twice a
-    /// minute.
-    fn is_refused(&self) -> bool {
-        self.renewal.lock().refused.is_some_and(|refused| refused.elapsed() < REFUSED_FRESH)
     }
 }
 
@@ -315,8 +271,9 @@ fn prove_login(recipe: &Recipe, credentials: &Credentials) -> Result<(), NotRene
     prove(&recipe.topic, ask, |faults| faults.append(&mut poller.poll().errors))
 }
 
-/// Asks brokers about the topic until one has answered, whatever it says: it has let us in. librdkafka
-/// goes on trying though it is refused, so `told`, what its error callback says meanwhile, ends it.
+/// Asks brokers about the topic until one has answered, whatever it says: it has let us in.
+/// librdkafka goes on trying though it is refused, so `told`, what its error callback says meanwhile,
+/// ends it.
 pub(super) fn prove(
     topic: &str,
     ask: impl Fn(Duration) -> Result<(), Fault>,
@@ -359,8 +316,7 @@ fn refused_by_librdkafka(reason: impl fmt::Display) -> NotRenewed {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NotRenewed> + Send + 'static,
 ) -> Result<T, NotRenewed> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        let cause = super::sink::stopped();
-        Err(NotRenewed { cause, unproven: true })
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(NotRenewed { cause: stopped(), unproven: true }))
 }

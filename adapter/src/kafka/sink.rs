@@ -21,7 +21,7 @@ use super::{
     client::{Bell, Failed, Fault},
     diagnosis::Diagnosis,
     lane::{Lane, Load, Next, Pace, Run},
-    producers::{Pollers, Producers},
+    producers::Producers,
     receipt::{Encoded, Flight, Ticket},
     renewal::Renewal,
     round_trip::RoundTrip,
@@ -143,7 +143,7 @@ impl Sink {
             format!("kafka-{alias}"),
             Box::new(move || {
                 let _guard = AbortOnPanic;
-                let unsettled = polling.poll_loop(Pollers::default());
+                let unsettled = polling.poll_loop();
                 let _ = stopped.send(unsettled);
             }),
         )?;

@@ -61,7 +61,7 @@ impl Listener {
                 }
                 Err(error) if error.retry == Retry::Never => return Err(error),
                 Err(error) => {
-                    let pause = self.watch.pause_after(error.retry);
+                    let pause = self.watch.pause_after(error.retry, None);
                     tracing::warn!(code = error.code, "the port has no certificate yet: {error}");
                     self.watch.wait(pause, pending()).await;
                 }
@@ -113,12 +113,12 @@ impl Listener {
                 "a newer certificate of the port is not in place, the one there stays: {error}"
             );
         }
-        self.watch.pause_after(retry)
+        self.watch.pause_after(retry, None)
     }
 
     /// Reads everything.
     async fn look(&mut self) -> Result<Looked, Error> {
-        self.watch.looking();
+        self.watch.looking().await;
         let mut reading = Reading::new(&self.store);
         let (key_pair, client_ca) = reading.listener(&self.tls).await?;
         let authorities = client_ca.iter().flat_map(|trust| &trust.certificates);

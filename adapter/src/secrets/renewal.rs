@@ -1,6 +1,9 @@
 //! Keeps the credentials of one output fresh while it writes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use keyvault::{Error, Reference, Retry, Store};
 use tokio::task::JoinHandle;
@@ -8,13 +11,16 @@ use tokio::task::JoinHandle;
 use super::{
     InUse, Reporter,
     report::days_left,
-    resolve::{Issuers, TOKEN, resolve},
+    resolve::{Issuers, TOKEN, renew_token, resolve},
     watch::Watch,
 };
 use crate::{
-    job::Output,
-    kafka::{Cause, Credentials, NotRenewed, Sink},
+    job::{Login, Output, TokenSource},
+    kafka::{Cause, Credentials, NotRenewed, Sink, credentials},
 };
+
+/// What becomes of good key material in time.
+const OUT_OF_DATE: [&str; 2] = ["CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID"];
 
 /// The credentials of one output.
 pub struct Renewal {
@@ -51,6 +57,16 @@ enum Failed {
     Refused(NotRenewed),
 }
 
+impl Failed {
+    /// What to say of it, and when to try again.
+    fn told(self) -> (Cause, Retry) {
+        match self {
+            Self::Missing(error) => (Cause::new(error.code, error.to_string()), error.retry),
+            Self::Refused(NotRenewed { cause, .. }) => (cause, Retry::Later(None)),
+        }
+    }
+}
+
 impl Renewal {
     /// The renewal of an output's credentials, which has none yet.
     pub fn new(
@@ -75,13 +91,19 @@ impl Renewal {
     /// an issuer come later, by [`Renewal::run`], so that nothing else waits for them.
     ///
     /// # Errors
-    /// What only somebody on this machine can mend.
+    /// What only somebody on this machine can mend, and is wrong from the beginning. A certificate
+    /// that has expired was right once: the service may be starting again, and other outputs do not
+    /// wait for it.
     pub async fn first(&mut self) -> Result<(), Error> {
         if !self.is_local() {
             return Ok(());
         }
         match self.look().await {
             Ok(()) => Ok(()),
+            Err(Failed::Missing(error)) if OUT_OF_DATE.contains(&error.code) => {
+                self.tell(Cause::new(error.code, error.to_string()));
+                Ok(())
+            }
             Err(Failed::Missing(error)) => Err(error),
             Err(Failed::Refused(NotRenewed { cause, .. })) => {
                 let remedy = "check certificates and keys of this output";
@@ -109,23 +131,33 @@ impl Renewal {
 
     /// One look, told of. Returns the pause until the next.
     async fn attempt(&mut self) -> Duration {
-        match self.look().await {
-            Ok(()) => self.watch.pause(self.token_end()),
-            Err(Failed::Missing(error)) => {
-                let retry = error.retry;
-                self.tell(Cause::new(error.code, error.to_string()));
-                self.watch.pause_after(retry)
+        let (mut cause, retry) = match self.look().await {
+            Ok(()) => match self.token_trouble() {
+                None => return self.watch.pause(self.token_end()),
+                Some(error) => (Cause::new(error.code, error.to_string()), error.retry),
+            },
+            Err(failed) => {
+                let (mut cause, retry) = failed.told();
+                // A token ends by itself, whatever else is wrong.
+                if let Some(more) = self.look_for_token().await.err().map(|failed| failed.told().0)
+                    && more.code != cause.code
+                {
+                    cause.text.push_str(&format!("; nor is there a newer token: {}", more.text));
+                }
+                (cause, retry)
             }
-            Err(Failed::Refused(NotRenewed { cause, .. })) => {
-                self.tell(cause);
-                self.watch.pause_after(Retry::Later(None))
-            }
+        };
+        if let Some(end) = self.token_end() {
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default().as_secs();
+            cause.text.push_str(&format!("; the token in place holds for {left} s"));
         }
+        self.tell(cause);
+        self.watch.pause_after(retry, self.token_end())
     }
 
     /// Reads everything, and puts in place what is new.
     async fn look(&mut self) -> Result<(), Failed> {
-        self.watch.looking();
+        self.watch.looking().await;
         let read = resolve(&self.store, &self.output.security, &mut self.issuers).await;
         let (credentials, in_use) = read.map_err(Failed::Missing)?;
         if self.in_place.as_ref() == Some(&credentials) {
@@ -139,6 +171,40 @@ impl Renewal {
         Ok(())
     }
 
+    /// Puts a newer token in place beside what is there.
+    async fn look_for_token(&mut self) -> Result<(), Failed> {
+        let (Some(source), Some(in_place)) = (self.token_source(), &self.in_place) else {
+            return Ok(());
+        };
+        let Some(last) = in_place.token() else { return Ok(()) };
+        let fresh = renew_token(&self.store, source, &self.issuers, last).await;
+        let (token, in_use) = fresh.map_err(Failed::Missing)?;
+        if token == *last {
+            return self.token_trouble().map_or(Ok(()), |error| Err(Failed::Missing(error)));
+        }
+        let login = Some(credentials::Login::Token(token));
+        let credentials = Credentials { login, ..in_place.clone() };
+        self.sink.renew(credentials.clone()).await.map_err(Failed::Refused)?;
+        self.in_place = Some(credentials);
+        self.reporter.token_renewed(in_use);
+        Ok(())
+    }
+
+    /// Why the token in place is not a newer one, although it was time for one.
+    fn token_trouble(&self) -> Option<Error> {
+        match self.token_source()? {
+            TokenSource::Identity { scope } => self.store.token_trouble(scope),
+            TokenSource::ClientCredentials { .. } => self.issuers.trouble(),
+        }
+    }
+
+    fn token_source(&self) -> Option<&TokenSource> {
+        match &self.output.security.login {
+            Some(Login::Token(source)) => Some(source),
+            Some(Login::Password { .. }) | None => None,
+        }
+    }
+
     fn tell(&self, cause: Cause) {
         let (code, text) = (cause.code, cause.text.clone());
         let output = self.output.alias.as_str();
@@ -148,15 +214,11 @@ impl Renewal {
                 tracing::warn!(output, code, "the output has no credentials yet: {text}");
             }
         } else if self.reporter.failed(cause) {
-            tracing::warn!(
-                output,
-                code,
-                "newer credentials are not in place, those there stay: {text}"
-            );
+            tracing::warn!(output, code, "the output keeps its credentials for now: {text}");
         }
     }
 
-    fn token_end(&self) -> Option<std::time::SystemTime> {
+    fn token_end(&self) -> Option<SystemTime> {
         let token = self.in_place.as_ref().and_then(Credentials::token);
         token.map(|token| token.expires)
     }

@@ -74,10 +74,22 @@ impl Reporter {
         report.checked = Some(SystemTime::now());
     }
 
-    /// Newer ones could not be had or put in place. True if that is news.
+    /// A newer token is in place beside what is there.
+    pub(super) fn token_renewed(&self, token: InUse) {
+        let mut report = self.lock();
+        match report.in_use.iter_mut().find(|known| known.purpose == token.purpose) {
+            Some(known) => *known = token,
+            None => report.in_use.push(token),
+        }
+        report.renewals += 1;
+        report.since = Some(SystemTime::now());
+    }
+
+    /// Newer ones could not be had or put in place. True if that is news: the same fault may be
+    /// told in other words each time.
     pub(super) fn failed(&self, cause: Cause) -> bool {
         let mut report = self.lock();
-        let news = report.trouble.as_ref() != Some(&cause);
+        let news = report.trouble.as_ref().is_none_or(|known| known.code != cause.code);
         report.trouble = Some(cause);
         news
     }

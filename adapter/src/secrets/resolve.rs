@@ -1,6 +1,6 @@
 //! From references to what TLS and a login need.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use keyvault::{
     Error, Found, Reference, Store,
@@ -73,6 +73,26 @@ pub async fn resolve(
     Ok((credentials, reading.in_use))
 }
 
+/// A newer token alone, from where the last one came, whatever else cannot be had.
+///
+/// # Errors
+/// Why there is none.
+pub async fn renew_token(
+    store: &Store,
+    source: &TokenSource,
+    issuers: &Issuers,
+    last: &Token,
+) -> Result<(Token, InUse), Error> {
+    let fresh = match source {
+        TokenSource::Identity { scope } => store.token(scope).await?,
+        TokenSource::ClientCredentials { .. } => match &issuers.0 {
+            Some((_, issuer)) => issuer.token().await?,
+            None => return Err(Error::new("TOKEN_MISSING", "no issuer was asked yet", "wait")),
+        },
+    };
+    Ok(token(source, fresh, last.extensions.clone()))
+}
+
 /// What the gRPC port shows, and whom it trusts.
 ///
 /// # Errors
@@ -106,6 +126,11 @@ impl Issuers {
             (_, Some((_, issuer))) => issuer.forget_token(),
             _ => {}
         }
+    }
+
+    /// Why the token that is there is not a newer one, although it was time for one.
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.0.as_ref().and_then(|(_, issuer)| issuer.trouble())
     }
 
     fn of(&mut self, client: ClientCredentials) -> Result<&Issuer, Error> {
@@ -198,9 +223,8 @@ impl<'a> Reading<'a> {
     }
 
     async fn token(&mut self, source: &TokenSource, issuers: &mut Issuers) -> Result<Token, Error> {
-        let mut sasl_extensions = Default::default();
-        let AccessToken { secret, expires, principal } = match source {
-            TokenSource::Identity { scope } => self.store.token(scope).await?,
+        let (fresh, sasl_extensions) = match source {
+            TokenSource::Identity { scope } => (self.store.token(scope).await?, BTreeMap::new()),
             TokenSource::ClientCredentials {
                 token_endpoint,
                 truststore,
@@ -209,7 +233,6 @@ impl<'a> Reading<'a> {
                 scope,
                 extensions,
             } => {
-                sasl_extensions = extensions.clone();
                 let trust = match truststore {
                     Some(material) => {
                         Some(self.trust_store("sasl.token.truststore", material).await?)
@@ -223,30 +246,37 @@ impl<'a> Reading<'a> {
                     scope: scope.clone(),
                     trust_pem: trust.map(|trust| trust.pem),
                 };
-                issuers.of(client)?.token().await?
+                (issuers.of(client)?.token().await?, extensions.clone())
             }
         };
-        self.in_use.push(InUse {
-            purpose: TOKEN,
-            source: match source {
-                TokenSource::Identity { scope } => format!("the identity's token for {scope}"),
-                TokenSource::ClientCredentials { token_endpoint, .. } => {
-                    format!("the token of {token_endpoint}")
-                }
-            },
-            version: None,
-            subject: principal.clone(),
-            expires: Some(expires),
-            notes: Vec::new(),
-            content: format!("{expires:?}"),
-        });
-        Ok(Token {
-            value: secret,
-            principal: principal.unwrap_or_else(|| "kafka-output".to_owned()),
-            expires,
-            extensions: sasl_extensions,
-        })
+        let (token, in_use) = token(source, fresh, sasl_extensions);
+        self.in_use.push(in_use);
+        Ok(token)
     }
+}
+
+/// A token for librdkafka, and what may be told of it.
+fn token(
+    source: &TokenSource,
+    AccessToken { secret, expires, principal }: AccessToken,
+    extensions: BTreeMap<String, String>,
+) -> (Token, InUse) {
+    let in_use = InUse {
+        purpose: TOKEN,
+        source: match source {
+            TokenSource::Identity { scope } => format!("the identity's token for {scope}"),
+            TokenSource::ClientCredentials { token_endpoint, .. } => {
+                format!("the token of {token_endpoint}")
+            }
+        },
+        version: None,
+        subject: principal.clone(),
+        expires: Some(expires),
+        notes: Vec::new(),
+        content: format!("{expires:?}"),
+    };
+    let principal = principal.unwrap_or_else(|| "kafka-output".to_owned());
+    (Token { value: secret, principal, expires, extensions }, in_use)
 }
 
 /// Opens key material on a thread that may take its time: the password of a key store is stretched

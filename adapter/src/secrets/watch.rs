@@ -5,14 +5,21 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use keyvault::{Reference, Retry};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 /// Between looks at files; a mount of Kubernetes is another one within a minute or two anyway.
 const FILES_EVERY: Duration = Duration::from_secs(2);
+
+/// How long the state of files may take to tell.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Between looks that somebody's refusal asks for.
 const REFUSED_EVERY: Duration = Duration::from_secs(10);
@@ -26,11 +33,16 @@ const JITTER: f64 = 0.1;
 /// A token is looked up again after this part of the life that it has left.
 const TOKEN_PART: f64 = 0.85;
 
+/// After a look that failed, of the life that a token has left, so much passes at most.
+const HURRIED_PART: f64 = 0.1;
+
 /// Decides when to look again.
 pub(super) struct Watch {
     refresh: Duration,
     files: Vec<PathBuf>,
     seen: Vec<Option<FileState>>,
+    /// Whose it is looks at them.
+    turn: Arc<Mutex<()>>,
     looked: Instant,
     failures: u32,
 }
@@ -54,13 +66,15 @@ impl Watch {
             Reference::Env(_) | Reference::Vault(_) | Reference::ClearTextForTests(_) => None,
         };
         let files: Vec<_> = references.into_iter().filter_map(file).collect();
-        let seen = states(&files);
-        Self { refresh, files, seen, looked: Instant::now(), failures: 0 }
+        let (seen, turn) = (Vec::new(), Arc::default());
+        Self { refresh, files, seen, turn, looked: Instant::now(), failures: 0 }
     }
 
-    /// A look begins. Files that change from now on are another matter.
-    pub(super) fn looking(&mut self) {
-        (self.seen, self.looked) = (states(&self.files), Instant::now());
+    /// A look begins. Files that change from now on are another matter; those that cannot be told
+    /// now count as changed when they can.
+    pub(super) async fn looking(&mut self) {
+        self.looked = Instant::now();
+        self.seen = self.states(LOOK_WITHIN).await.unwrap_or_default();
     }
 
     /// The pause after a look with success. `token` is when a token ends, if there is one.
@@ -73,15 +87,19 @@ impl Watch {
         pause.min(left.mul_f64(TOKEN_PART)).max(RETRY.0)
     }
 
-    /// The pause after a look that failed.
-    pub(super) fn pause_after(&mut self, retry: Retry) -> Duration {
+    /// The pause after a look that failed. `token` is when the token in place ends: until then there
+    /// are always some more tries.
+    pub(super) fn pause_after(&mut self, retry: Retry, token: Option<SystemTime>) -> Duration {
         let doubled = RETRY.0 * 2_u32.saturating_pow(self.failures.min(10));
         self.failures += 1;
         let pause = doubled.min(RETRY.1).min(self.refresh.max(RETRY.0));
-        match retry {
+        let pause = match retry {
             Retry::Later(Some(asked)) => pause.max(asked),
             Retry::Later(None) | Retry::Never => pause,
-        }
+        };
+        let Some(end) = token else { return pause };
+        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+        pause.min(left.mul_f64(HURRIED_PART)).max(RETRY.0)
     }
 
     /// Waits for so long, or until it is time for another reason. True if that is a refusal.
@@ -105,15 +123,26 @@ impl Watch {
         let every = FILES_EVERY.min(self.refresh);
         loop {
             sleep(every).await;
-            let files = self.files.clone();
-            // A mount that hangs must not hang a thread that serves streams.
-            let look = tokio::task::spawn_blocking(move || states(&files));
-            if let Ok(Ok(states)) = timeout(every * 10, look).await
-                && states != self.seen
-            {
+            if self.states(every * 10).await.is_some_and(|states| states != self.seen) {
                 return;
             }
         }
+    }
+
+    /// The files as they are, unless their mount hangs: that must hang no thread that serves
+    /// streams, and no more than one of those that may wait.
+    async fn states(&self, within: Duration) -> Option<Vec<Option<FileState>>> {
+        if self.files.is_empty() {
+            return Some(Vec::new());
+        }
+        let turn = self.turn.clone().try_lock_owned().ok()?;
+        let files = self.files.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let states = states(&files);
+            drop(turn);
+            states
+        });
+        timeout(within, look).await.ok()?.ok()
     }
 }
 
@@ -154,11 +183,14 @@ mod tests {
     fn failures_are_tried_again_ever_more_slowly_and_never_sooner_than_asked() {
         let mut watch = watch(&[]);
         let pauses: Vec<_> =
-            (0..9).map(|_| watch.pause_after(Retry::Later(None)).as_secs()).collect();
+            (0..9).map(|_| watch.pause_after(Retry::Later(None), None).as_secs()).collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         watch.pause(None);
         let asked = Retry::Later(Some(Duration::from_secs(7)));
-        assert_eq!(watch.pause_after(asked).as_secs(), 7);
+        assert_eq!(watch.pause_after(asked, None).as_secs(), 7);
+        let end = Some(SystemTime::now() + Duration::from_secs(30));
+        let soon = watch.pause_after(Retry::Later(Some(Duration::from_secs(3600))), end);
+        assert!(soon > Duration::from_secs(2) && soon <= Duration::from_secs(3), "{soon:?}");
     }
 
     #[tokio::test]
@@ -171,7 +203,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(&one, &link).unwrap();
         let mut watch = watch(&[Reference::File(link.clone())]);
-        watch.looking();
+        watch.looking().await;
         std::os::unix::fs::symlink(&two, &fresh).unwrap();
         fs::rename(&fresh, &link).unwrap();
         let waits = watch.wait(Duration::from_secs(3600), pending());
