@@ -43,6 +43,7 @@ pub mod reader;
 pub mod segments;
 pub mod service;
 pub mod tools;
+pub mod toxiproxy;
 pub mod usage;
 pub mod wait;
 

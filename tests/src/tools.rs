@@ -25,6 +25,12 @@ pub fn grpcurl() -> &'static Path {
     PATH.get_or_init(|| ensure("grpcurl"))
 }
 
+/// `toxiproxy`, a proxy that spoils connections.
+pub fn toxiproxy() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| ensure("toxiproxy"))
+}
+
 /// `buf`, which lints `.proto` files.
 pub fn buf() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();

@@ -199,6 +199,11 @@ impl Azure {
         self.plain
     }
 
+    /// Where it answers with TLS: vaults and Entra ID.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls
+    }
+
     /// From now on the proxy leads those who want a vault to this address.
     pub fn lead_vaults_to(&self, address: SocketAddr) {
         *lock(&self.state.vaults_are_at) = address;

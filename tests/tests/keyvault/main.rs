@@ -11,6 +11,7 @@ mod keys;
 mod reading;
 mod refusals;
 mod tokens;
+mod toxic;
 mod ways;
 mod worlds;
 
