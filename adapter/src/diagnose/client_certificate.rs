@@ -2,24 +2,23 @@
 
 use std::time::SystemTime;
 
+use keyvault::material::CertificateInfo;
 use rustls::AlertDescription;
 
 use super::{
     certificate::{date, facts, listed, quoted, title},
     report::{Facts, Finding},
     target::{Target, Tls},
-    tls::Asked,
+    tls::{Asked, alert_name},
 };
 
-/// What is to be said of a certificate that did not keep the server from answering.
+/// What is to be said of a certificate that did not keep the server from answering, if there is one
+/// or the server asked for one.
 pub(super) fn taken(target: &Target, tls: &Tls, asked: Option<&Asked>) -> (Facts, Option<Finding>) {
     let place = target.place();
     let Some(pair) = &tls.client_certificate else {
-        let text = match asked {
-            None => "the server asks for none",
-            Some(_) => "the server asks for one and does without",
-        };
-        return (Facts::new(text).with("asked", asked.is_some()), None);
+        let facts = Facts::new("the server asks for one and does without");
+        return (facts.with("asked", asked.is_some()), None);
     };
     let leaf = pair.leaf();
     let facts = facts(leaf).with("asked", asked.is_some());
@@ -58,33 +57,12 @@ pub(super) fn refused(
     alert: Option<AlertDescription>,
 ) -> Finding {
     let place = target.place();
-    let authorities = listed(asked.authorities.iter().map(String::as_str));
-    let Some(pair) = &tls.client_certificate else {
-        let signed = match asked.authorities.as_slice() {
-            [] => "signed by an authority that the broker trusts".to_owned(),
-            _ => format!("signed by one of {authorities}"),
-        };
-        return Finding::new(
-            "CLIENT_CERTIFICATE_MISSING",
-            format!("{place} asks for a client certificate, and the output has none"),
-            format!("give it a `clientCertificate` that is {signed}"),
-        );
-    };
+    let Some(pair) = &tls.client_certificate else { return missing(&place, asked) };
     let leaf = pair.leaf();
-    let (shown, issuer, now) = (title(leaf), quoted(&leaf.issuer), SystemTime::now());
     if !asked.sent {
-        return Finding::new(
-            "CLIENT_CERTIFICATE_REFUSED",
-            format!(
-                "{place} takes client certificates of {authorities} alone, and {shown} is signed \
-                 by {issuer}, so it is not even sent"
-            ),
-            format!(
-                "use a certificate of one of these, or add the certificate of {issuer} to the \
-                 broker's truststore"
-            ),
-        );
+        return not_sent(&place, asked, leaf);
     }
+    let (shown, now) = (title(leaf), SystemTime::now());
     if leaf.not_after < now {
         return Finding::new(
             "CLIENT_CERTIFICATE_EXPIRED",
@@ -105,7 +83,44 @@ pub(super) fn refused(
             "set the clock of this machine if that date has passed, else wait for it",
         );
     }
-    let said = alert.map_or("without a word".to_owned(), |alert| format!("TLS alert {alert:?}"));
+    by_alert(&place, leaf, alert)
+}
+
+/// The server wants one, and there is none.
+fn missing(place: &str, asked: &Asked) -> Finding {
+    let signed = match asked.authorities.as_slice() {
+        [] => "signed by an authority that the broker trusts".to_owned(),
+        authorities => {
+            format!("signed by one of {}", listed(authorities.iter().map(String::as_str)))
+        }
+    };
+    Finding::new(
+        "CLIENT_CERTIFICATE_MISSING",
+        format!("{place} asks for a client certificate, and the output has none"),
+        format!("give it a `clientCertificate` that is {signed}"),
+    )
+}
+
+/// The server says beforehand that it would not take ours.
+fn not_sent(place: &str, asked: &Asked, leaf: &CertificateInfo) -> Finding {
+    let authorities = listed(asked.authorities.iter().map(String::as_str));
+    let (shown, issuer) = (title(leaf), quoted(&leaf.issuer));
+    Finding::new(
+        "CLIENT_CERTIFICATE_REFUSED",
+        format!(
+            "{place} takes client certificates of {authorities} alone, and {shown} is signed by \
+             {issuer}, so it is not even sent"
+        ),
+        format!(
+            "use a certificate of one of these, or add the certificate of {issuer} to the \
+             broker's truststore"
+        ),
+    )
+}
+
+/// What the server says of a certificate that is valid by the clock of this machine.
+fn by_alert(place: &str, leaf: &CertificateInfo, alert: Option<AlertDescription>) -> Finding {
+    let (shown, issuer) = (title(leaf), quoted(&leaf.issuer));
     match alert {
         Some(AlertDescription::CertificateExpired) => Finding::new(
             "CLIENT_CERTIFICATE_EXPIRED",
@@ -121,13 +136,19 @@ pub(super) fn refused(
             format!("{place} refuses the client certificate {shown}: it was revoked"),
             "have a new one issued, and put it where `clientCertificate` points",
         ),
-        _ => Finding::new(
-            "CLIENT_CERTIFICATE_REFUSED",
-            format!("{place} refuses the client certificate {shown}, signed by {issuer} ({said})"),
-            format!(
-                "add the certificate of {issuer} to the broker's truststore, or use a certificate \
-                 that is signed by an authority of it; it must be one for clients (clientAuth)"
-            ),
-        ),
+        _ => {
+            let said = alert.map_or("without a word".to_owned(), alert_name);
+            Finding::new(
+                "CLIENT_CERTIFICATE_REFUSED",
+                format!(
+                    "{place} refuses the client certificate {shown}, signed by {issuer} ({said})"
+                ),
+                format!(
+                    "add the certificate of {issuer} to the broker's truststore, or use a \
+                     certificate that is signed by an authority of it; it must be one for clients \
+                     (clientAuth)"
+                ),
+            )
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     client_certificate,
     report::{Facts, Finding, StepName, Steps},
     target::{Target, Tls, protocol},
-    tls::{self, HANDSHAKE_MAX, Seen, is_tls},
+    tls::{self, HANDSHAKE_MAX, Seen, is_tls, words},
     wire::{Apis, Broken, Link, NONE, UNSUPPORTED_MECHANISM},
 };
 
@@ -88,8 +88,10 @@ pub(super) async fn encrypted(
         Ok(apis) => apis,
         Err(broken) => return refused(target, tls, &broken, &seen, steps),
     };
-    let (facts, warning) = client_certificate::taken(target, tls, seen.asked.as_ref());
-    steps.passed_but(StepName::ClientCertificate, facts, warning);
+    if tls.client_certificate.is_some() || seen.asked.is_some() {
+        let (facts, warning) = client_certificate::taken(target, tls, seen.asked.as_ref());
+        steps.passed_but(StepName::ClientCertificate, facts, warning);
+    }
     if let Some(finding) = wants_login(target, &mut link, apis).await {
         return steps.failed(StepName::Listener, finding);
     }
@@ -143,9 +145,9 @@ fn not_shaken(
             let finding = client_certificate::refused(target, tls, asked, alert_of(broken));
             return steps.failed(StepName::ClientCertificate, finding);
         }
-        (Broken::Tls(Error::InvalidCertificate(error)), _) => {
+        (Broken::Tls(Error::InvalidCertificate(_)), _) => {
             // The judge has accepted it.
-            let why = format!("this check cannot read the certificate of {place} ({error:?})");
+            let why = format!("this check cannot read the certificate of {place}");
             return steps.unknown(StepName::Tls, why);
         }
         (
@@ -182,7 +184,7 @@ fn not_shaken(
         ),
         (Broken::Tls(error), _) => Finding::new(
             "TLS_HANDSHAKE_FAILED",
-            format!("the TLS handshake with {place} failed: {error}"),
+            format!("the TLS handshake with {place} failed: {}", words(error)),
             "check the TLS settings of the broker, and what stands between it and this machine",
         ),
         (Broken::Closed, None) => closed_in_handshake(target),

@@ -19,6 +19,7 @@
 
 mod certificate;
 mod client_certificate;
+mod connection_string;
 mod listener;
 mod reach;
 mod report;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 use self::report::Steps;
 pub use self::{
     certificate::{expires_soon, facts as certificate_facts},
+    connection_string::connection_string_faults,
     report::{Facts, Finding, Outcome, Report, Step, StepName},
     target::{Depth, Login, Mechanism, Target, Tls},
 };

@@ -13,7 +13,7 @@ pub struct Report {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The steps in order; each is there, those that were not reached as well.
+    /// The steps in order; each that the target has is there, those that were not reached as well.
     pub steps: Vec<Step>,
 }
 
@@ -122,7 +122,11 @@ impl StepName {
     fn belongs_to(self, target: &Target, depth: Depth) -> bool {
         match self {
             Self::Name | Self::Tcp | Self::Listener => true,
-            Self::Tls | Self::ClientCertificate => target.tls.is_some(),
+            Self::Tls => target.tls.is_some(),
+            // Without one there is nothing to be said, unless the server asks for it.
+            Self::ClientCertificate => {
+                target.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some())
+            }
             Self::Mechanism | Self::Login => target.login.is_some() && depth == Depth::Login,
         }
     }
@@ -216,14 +220,14 @@ impl Steps {
     /// All steps that the target has, in order.
     pub(super) fn finish(self, target: &Target, depth: Depth) -> Vec<Step> {
         let mut noted = self.0;
-        let all = StepName::ALL.into_iter().filter(|name| name.belongs_to(target, depth));
-        all.map(|name| match noted.iter().position(|step| step.name == name) {
-            Some(index) => noted.swap_remove(index),
-            None => {
+        let step = |name: StepName| match noted.iter().position(|step| step.name == name) {
+            Some(index) => Some(noted.swap_remove(index)),
+            None if name.belongs_to(target, depth) => {
                 let why = "a step before it did not pass".to_owned();
-                Step { name, outcome: Outcome::NotChecked(why) }
+                Some(Step { name, outcome: Outcome::NotChecked(why) })
             }
-        })
-        .collect()
+            None => None,
+        };
+        StepName::ALL.into_iter().filter_map(step).collect()
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     certificate::{listed, quoted},
+    connection_string::{connection_string_faults, is_connection_string},
     listener::Spoken,
     report::{Facts, Finding, StepName, Steps},
     target::{Login, Mechanism, Target, protocol},
@@ -131,14 +132,18 @@ fn wrong_password(target: &Target, login: &Login, said: &str) -> Finding {
     let place = target.place();
     let said = if said.is_empty() { String::new() } else { format!(": {}", quoted(said)) };
     let connection_string = is_connection_string(login);
-    let remedy = if target.is_event_hubs() && !connection_string {
-        "write `username: $ConnectionString`, and a connection string as the password"
+    let remedy = if let Some(Finding { text, remedy, .. }) =
+        connection_string_faults(target, None).into_iter().next()
+    {
+        format!("{text}: {remedy}")
     } else if connection_string {
-        "the password is a whole connection string (`Endpoint=sb://…;SharedAccessKeyName=…;\
-         SharedAccessKey=…`) of this namespace, with the right Send; check that its key was not \
-         regenerated"
+        "the connection string looks right: check that its policy has the right Send and that its \
+         key was not regenerated"
+            .to_owned()
+    } else if target.is_event_hubs() {
+        "write `username: $ConnectionString`, and a connection string as the password".to_owned()
     } else {
-        "check user name and password, and that the broker knows this user"
+        "check user name and password, and that the broker knows this user".to_owned()
     };
     Finding::new("PASSWORD_WRONG", format!("{place} refuses user name or password{said}"), remedy)
 }
@@ -188,15 +193,6 @@ fn bearer(token: &Secret, extensions: &BTreeMap<String, String>) -> Zeroizing<Ve
     message
 }
 
-/// The user name of logins by connection string.
-#[expect(clippy::disallowed_methods, reason = "a user name that everybody knows")]
-fn is_connection_string(login: &Login) -> bool {
-    match login {
-        Login::Password { username, .. } => username.expose() == b"$ConnectionString",
-        Login::Token { .. } => false,
-    }
-}
-
 /// The broker's own words, unless they repeat what it was sent.
 #[expect(clippy::disallowed_methods, reason = "a secret must not be repeated")]
 fn harmless(said: &str, login: &Login) -> String {
@@ -216,26 +212,31 @@ mod tests {
 
     #[test]
     fn event_hubs_wants_a_connection_string() {
-        let target = Target {
-            host: "ns.servicebus.windows.net".to_owned(),
-            port: 9093,
-            tls: None,
-            login: None,
-        };
-        let remedy = |username: &str| {
-            let (username, password) = (username.to_owned().into(), "x".to_owned().into());
+        let remedy = |username: &str, password: &str| {
+            let (username, password) = (username.to_owned().into(), password.to_owned().into());
             let login = Login::Password { mechanism: Mechanism::Plain, username, password };
+            let target = Target {
+                host: "ns.servicebus.windows.net".to_owned(),
+                port: 9093,
+                tls: None,
+                login: Some(login.clone()),
+            };
             wrong_password(&target, &login, "").remedy
         };
         assert_eq!(
-            remedy("writer"),
+            remedy("writer", "x"),
             "write `username: $ConnectionString`, and a connection string as the password"
         );
+        let told = remedy("$ConnectionString", "x");
+        let missing = "the password is no connection string: it has no `Endpoint=sb://…`, no";
+        assert!(told.starts_with(missing), "{told}");
         assert_eq!(
-            remedy("$ConnectionString"),
-            "the password is a whole connection string (`Endpoint=sb://…;SharedAccessKeyName=…;\
-             SharedAccessKey=…`) of this namespace, with the right Send; check that its key was \
-             not regenerated"
+            remedy(
+                "$ConnectionString",
+                "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=v"
+            ),
+            "the connection string looks right: check that its policy has the right Send and that \
+             its key was not regenerated"
         );
     }
 }

@@ -10,7 +10,8 @@ use std::{
 use keyvault::material::{CertificateInfo, KeyPair};
 use openssl::x509::{X509, X509Name};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerMisbehaved,
+    SignatureScheme,
     client::{
         ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -100,6 +101,45 @@ pub(super) fn is_tls(broken: &Broken, seen: &Seen) -> bool {
         }
         Broken::Tls(_) => true,
         Broken::NotKafka => false,
+    }
+}
+
+/// An alert as the standards name it (RFC 8446, 6): `TLS alert bad_certificate`.
+pub(super) fn alert_name(alert: AlertDescription) -> String {
+    let name = match alert {
+        AlertDescription::HandshakeFailure => "handshake_failure",
+        AlertDescription::BadCertificate => "bad_certificate",
+        AlertDescription::UnsupportedCertificate => "unsupported_certificate",
+        AlertDescription::CertificateUnknown => "certificate_unknown",
+        AlertDescription::IllegalParameter => "illegal_parameter",
+        AlertDescription::UnknownCA => "unknown_ca",
+        AlertDescription::AccessDenied => "access_denied",
+        AlertDescription::DecodeError => "decode_error",
+        AlertDescription::DecryptError => "decrypt_error",
+        AlertDescription::InternalError => "internal_error",
+        AlertDescription::CertificateRequired => "certificate_required",
+        // As IANA lists them.
+        other => return format!("TLS alert {}", u8::from(other)),
+    };
+    format!("TLS alert {name}")
+}
+
+/// What went wrong in a handshake otherwise, in words.
+pub(super) fn words(error: &Error) -> String {
+    match error {
+        Error::AlertReceived(alert) => {
+            format!("the other side ends it with {}", alert_name(*alert))
+        }
+        Error::PeerIncompatible(_) => {
+            "it has no version, cipher or key exchange in common with this check".to_owned()
+        }
+        Error::PeerMisbehaved(_)
+        | Error::InvalidMessage(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. } => {
+            "what it says breaks the rules of TLS".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 
@@ -253,5 +293,36 @@ impl fmt::Debug for Verifier {
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Resolver")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{InvalidMessage, PeerIncompatible};
+
+    use super::*;
+
+    #[test]
+    fn faults_are_told_in_words_for_people() {
+        for (error, told) in [
+            (
+                Error::AlertReceived(AlertDescription::DecodeError),
+                "the other side ends it with TLS alert decode_error",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::UnknownPSKIdentity),
+                "the other side ends it with TLS alert 115",
+            ),
+            (
+                Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon),
+                "it has no version, cipher or key exchange in common with this check",
+            ),
+            (
+                Error::InvalidMessage(InvalidMessage::MissingKeyExchange),
+                "what it says breaks the rules of TLS",
+            ),
+        ] {
+            assert_eq!(words(&error), told);
+        }
     }
 }

@@ -14,7 +14,7 @@ use openssl::{
 };
 
 use super::{
-    certificate::{date, days_until, listed, quoted, title},
+    certificate::{ago, date, listed, quoted, title},
     report::Finding,
     target::{Target, Tls},
 };
@@ -153,11 +153,10 @@ impl Judge {
             | verdict::SELF_SIGNED_IN_CHAIN
             | verdict::SIGNATURE_FAILURE => self.unknown(refusal, &which),
             verdict::EXPIRED => {
-                // The days that have passed whole: an hour after the end it is none.
-                let (until, days) = (date(at.not_after), -days_until(at.not_after) - 1);
+                let (until, ago) = (date(at.not_after), ago(at.not_after));
                 Finding::new(
                     "SERVER_CERTIFICATE_EXPIRED",
-                    format!("{which} expired on {until}, {} ago", days_text(days)),
+                    format!("{which} expired on {until}, {ago}"),
                     "renew it at the broker; if that date is still to come, set the clock of this \
                      machine",
                 )
@@ -237,13 +236,5 @@ impl Judge {
             ),
         };
         Finding::new("UNKNOWN_CA", text, remedy)
-    }
-}
-
-fn days_text(days: i64) -> String {
-    match days {
-        0 => "less than a day".to_owned(),
-        1 => "1 day".to_owned(),
-        many => format!("{many} days"),
     }
 }

@@ -109,14 +109,14 @@ async fn a_client_certificate_that_is_refused() {
     assert_eq!(
         case.failure(Some(&stranger), || Clients::of(&case.clients).silent()).await,
         "client certificate: CLIENT_CERTIFICATE_REFUSED: localhost:PORT refuses the client \
-         certificate `CN=writer`, signed by `CN=Other CA` (TLS alert UnknownCA); add the \
+         certificate `CN=writer`, signed by `CN=Other CA` (TLS alert unknown_ca); add the \
          certificate of `CN=Other CA` to the broker's truststore, or use a certificate that is \
          signed by an authority of it; it must be one for clients (clientAuth)"
     );
     // As a broker in Java says it.
     let java = || Clients::of(&case.clients).silent().saying(CertificateError::BadEncoding);
     let told = case.failure(Some(&stranger), java).await;
-    assert!(told.contains("(TLS alert BadCertificate)"), "{told}");
+    assert!(told.contains("(TLS alert bad_certificate)"), "{told}");
     let revoked = || Clients::of(&case.clients).silent().saying(CertificateError::Revoked);
     assert_eq!(
         case.failure(Some(&stranger), revoked).await,
