@@ -142,15 +142,20 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Whose lines may be more detailed than `info`. Those of HTTP, TLS and Azure crates hold headers
+/// Whose lines may be as detailed as asked for. Those of HTTP, TLS and Azure crates hold headers
 /// and bodies, that is: tokens and secrets.
 const DETAILED: [&str; 2] = ["kafka_output", "keyvault"];
 
+/// Who tells each request and each choice at `info`, which concerns nobody who runs this.
+const CHATTY: [&str; 4] =
+    ["azure_core", "azure_identity", "azure_security_keyvault_secrets", "typespec_client_core"];
+
 /// Logs at the level of KAFKA_OUTPUT_LOG. Without it the service logs what an operator needs, and
-/// commands whose own words are the point log warnings. What librdkafka says that matters is logged
-/// by the output that it concerns, with its remedy, so its own lines stay off.
+/// commands whose own words are the point log warnings; what `keyvault` warns of stands in those
+/// words. What librdkafka says that matters is logged by the output that it concerns, with its
+/// remedy, so its own lines stay off.
 fn init_logs(serving: bool) {
-    let level = if serving { "info" } else { "warn" };
+    let level = if serving { "info" } else { "warn,keyvault=error" };
     let [first, second] = kafka::LOG_TARGETS;
     let default = format!("{level},{first}=off,{second}=off");
     let filter = std::env::var("KAFKA_OUTPUT_LOG").unwrap_or_else(|_| default.clone());
@@ -158,10 +163,7 @@ fn init_logs(serving: bool) {
         eprintln!("KAFKA_OUTPUT_LOG: {error}; logging `{default}`");
         EnvFilter::new(&default)
     });
-    let harmless = filter_fn(|line| {
-        let own = |target: &&str| line.target().split("::").next() == Some(*target);
-        *line.level() <= Level::INFO || DETAILED.iter().chain(&kafka::LOG_TARGETS).any(own)
-    });
+    let harmless = filter_fn(|line| *line.level() <= level_max(line.target()));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = if std::io::stderr().is_terminal() {
         lines.with_target(false).boxed()
@@ -171,4 +173,37 @@ fn init_logs(serving: bool) {
     // A second call, as in tests, keeps the first.
     let _ =
         tracing_subscriber::registry().with(lines.with_filter(harmless)).with(filter).try_init();
+}
+
+/// The most detailed level of lines from there that is logged, whatever is asked for.
+fn level_max(target: &str) -> Level {
+    let is_of = |crates: &[&str]| target.split("::").next().is_some_and(|of| crates.contains(&of));
+    if is_of(&DETAILED) || is_of(&kafka::LOG_TARGETS) {
+        Level::TRACE
+    } else if is_of(&CHATTY) {
+        Level::WARN
+    } else {
+        Level::INFO
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_log_is_bounded_whatever_is_asked_for() {
+        for (target, level) in [
+            ("kafka_output::serve", Level::TRACE),
+            ("keyvault", Level::TRACE),
+            ("librdkafka", Level::TRACE),
+            ("typespec_client_core::http::policies::logging", Level::WARN),
+            ("azure_identity::managed_identity_credential", Level::WARN),
+            ("azure_core", Level::WARN),
+            ("reqwest::connect", Level::INFO),
+            ("kafka_output_other", Level::INFO),
+        ] {
+            assert_eq!(level_max(target), level, "{target}");
+        }
+    }
 }

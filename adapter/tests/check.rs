@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Output},
 };
 
@@ -40,12 +41,38 @@ impl Job {
         Self(folder)
     }
 
+    /// Puts these lines before the outputs.
+    fn head(&self, lines: &str) {
+        let path = self.0.path().join("job.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, lines.to_owned() + &text).unwrap();
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// A tool of Azure that has tokens for these alone.
+    fn az(&self, scopes: &str) {
+        let token = r#"{"accessToken":"canary","expires_on":32503680000,"tokenType":"Bearer"}"#;
+        let said = "ERROR: AADSTS500011: The resource principal was not found";
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n{scopes}) echo '{token}' ;;\n*) echo '{said}' >&2 && exit 1 \
+             ;;\nesac\n"
+        );
+        self.write("az", &script);
+        fs::set_permissions(self.0.path().join("az"), Permissions::from_mode(0o755)).unwrap();
+    }
+
     fn check(&self, options: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_kafka-output"))
             .args(["check", "job.yaml"])
             .args(options)
             .current_dir(self.0.path())
             .env_remove("KAFKA_OUTPUT_LOG")
+            .env("PATH", format!("{}:/usr/bin:/bin", self.0.path().display()))
+            // Nobody beyond this machine is asked.
+            .env("HTTPS_PROXY", format!("http://{}", nobody()))
             .output()
             .unwrap()
     }
@@ -60,8 +87,10 @@ impl Job {
 
     /// What a script reads.
     fn json(&self, exit: Option<i32>) -> Value {
-        let output = self.check(&["--connect", "--output", "json"]);
+        let output = self.check(&["--output", "json"]);
         assert_eq!(output.status.code(), exit, "{output:?}");
+        // Nothing is told twice: what the service would log stands in the report.
+        assert_eq!(str::from_utf8(&output.stderr).unwrap(), "");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 }
@@ -72,6 +101,13 @@ fn failed(told: &Value, section: usize) -> Vec<String> {
     let failed = steps.iter().filter(|step| step["outcome"] == "failed");
     let text = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
     failed.map(|step| format!("{} {}", text(step, "step"), text(step, "code"))).collect()
+}
+
+/// What a step of a section says.
+fn step<'a>(told: &'a Value, section: usize, what: &str) -> &'a Value {
+    let steps = told["sections"][section]["steps"].as_array().unwrap();
+    let found = steps.iter().find(|step| step["what"].as_str().unwrap().contains(what));
+    found.unwrap_or_else(|| panic!("nothing is said of {what}: {steps:?}"))
 }
 
 /// A broker with the topic `rows` of two partitions.
@@ -209,8 +245,104 @@ fn secrets_are_read_first_and_their_faults_are_the_users() {
     let told = Job::new(&[(&servers, "rows", login), (&servers, "rows", "")]).json(BAD_INPUT);
     assert_eq!(told["passed"], false);
     assert_eq!(failed(&told, 0), ["SECRET SECRET_ENV_UNSET"]);
+    // The output refers to that.
     assert_eq!(failed(&told, 1), ["CREDENTIALS SECRET_ENV_UNSET"]);
+    let login = step(&told, 1, "sasl");
+    let message = "it needs the environment variable `NO_SUCH_SECRET`, which cannot be had";
+    assert_eq!(login["message"], message);
+    assert_eq!(login["remedy"], "mend that first: see above");
     assert!(failed(&told, 2).is_empty());
+}
+
+#[test]
+fn every_fault_of_credentials_is_told_at_once() {
+    let mtls = "securityProtocol: SASL_SSL\n\
+                truststore: { file: ca.pem }\n\
+                clientCertificate: { file: own.pem }\n\
+                sasl: { mechanism: PLAIN, username: u, password: { env: NO_SUCH_SECRET } }";
+    let job = Job::new(&[(&nobody(), "rows", mtls)]);
+    job.write("ca.pem", "no certificate");
+    let own = rcgen::generate_simple_self_signed(["own".to_owned()]).unwrap();
+    job.write("own.pem", &own.cert.pem());
+    let server = "listen:\n  grpc:\n    address: 127.0.0.1:0\n    \
+                  tls: { certificate: { file: own.pem }, clientCa: { file: ca.pem } }\n";
+    job.head(server);
+    let told = job.json(BAD_INPUT);
+    assert_eq!(failed(&told, 0), ["SECRET SECRET_ENV_UNSET"]);
+    assert_eq!(failed(&told, 1), ["CERTIFICATE KEY_MISSING", "TRUSTSTORE KEY_MATERIAL_UNREADABLE"]);
+    assert_eq!(
+        failed(&told, 2),
+        [
+            "CREDENTIALS KEY_MATERIAL_UNREADABLE",
+            "CREDENTIALS KEY_MISSING",
+            "CREDENTIALS SECRET_ENV_UNSET",
+        ]
+    );
+}
+
+const EVENT_HUBS: &str = "ns.servicebus.windows.net:9093";
+
+#[test]
+fn a_token_that_cannot_be_had_is_told_once_and_keeps_nothing_else_from_being_looked_at() {
+    let (_broker, servers) = broker();
+    let with = |sasl: &str| format!("securityProtocol: SASL_PLAINTEXT\nsasl: {{ {sasl} }}");
+    let vault = with(
+        "mechanism: PLAIN, username: u, password: { secret: word, vault: \
+         'https://contoso.vault.azure.net' }",
+    );
+    let job = Job::new(&[
+        (&servers, "rows", &vault),
+        (&servers, "rows", &vault),
+        (&servers, "rows", &with("mechanism: PLAIN, username: u, password: { file: word }")),
+        (
+            &servers,
+            "rows",
+            &with("mechanism: OAUTHBEARER, token: { scope: 'https://kafka.example/.default' }"),
+        ),
+    ]);
+    job.write("word", "canary");
+    job.head("identity: { type: azureCli }\n");
+    job.az("*kafka.example*");
+    let told = job.json(UNREACHABLE);
+    let (code, token) = ("AZURE_CLI_FAILED", "the identity's token for https://vault.azure.net");
+    assert_eq!(step(&told, 0, token)["code"], code);
+    assert_eq!(step(&told, 0, "token for https://kafka.example")["outcome"], "passed");
+    assert_eq!(step(&told, 0, "contoso.vault.azure.net")["outcome"], "notChecked");
+    assert_eq!(step(&told, 0, "the file")["outcome"], "passed");
+    for section in [1, 2] {
+        let login = step(&told, section, "sasl");
+        assert_eq!(login["code"], code);
+        assert_eq!(login["message"], format!("it needs {token}, which cannot be had"));
+    }
+    // These need no token of the vault, so they get as far as the broker, which knows no logins.
+    for section in [3, 4] {
+        assert_eq!(failed(&told, section), ["LOGIN AUTHENTICATION_FAILED"]);
+    }
+    assert!(!told.to_string().contains("canary"), "{told}");
+}
+
+#[test]
+fn the_connection_string_of_event_hubs_is_judged_and_not_told() {
+    let plain =
+        |password: &str| format!("sasl: {{ mechanism: PLAIN, password: {{ file: {password} }} }}");
+    let job = Job::new(&[
+        (EVENT_HUBS, "delays", &plain("malformed")),
+        (EVENT_HUBS, "delays", &plain("other")),
+    ]);
+    job.write("malformed", "canary");
+    job.write(
+        "other",
+        "Endpoint=sb://canary.servicebus.windows.net/;SharedAccessKeyName=canary;\
+         SharedAccessKey=canary;EntityPath=canary",
+    );
+    let told = job.json(BAD_INPUT);
+    assert_eq!(failed(&told, 1), ["CONNECTION_STRING CONNECTION_STRING_MALFORMED"]);
+    let other = ["OTHER_NAMESPACE", "OTHER_TOPIC"]
+        .map(|what| format!("CONNECTION_STRING CONNECTION_STRING_{what}"));
+    assert_eq!(failed(&told, 2), other);
+    let remedy = step(&told, 1, "sasl.password")["remedy"].as_str().unwrap();
+    assert!(remedy.contains("Shared access policies"), "{remedy}");
+    assert!(!told.to_string().contains("canary"), "{told}");
 }
 
 #[test]
@@ -220,8 +352,8 @@ fn certificates_that_cannot_be_used_are_told_before_anybody_is_asked() {
                sasl: { mechanism: PLAIN, username: u, password: { file: word } }";
     let gone = nobody();
     let job = Job::new(&[(&gone, "rows", tls)]);
-    fs::write(job.0.path().join("word"), "canary\n").unwrap();
-    fs::write(job.0.path().join("ca.pem"), "no certificate").unwrap();
+    job.write("word", "canary\n");
+    job.write("ca.pem", "no certificate");
     let told = job.json(BAD_INPUT);
     assert_eq!(failed(&told, 0), [""; 0]);
     assert_eq!(failed(&told, 1), ["CREDENTIALS KEY_MATERIAL_UNREADABLE"]);
@@ -236,8 +368,8 @@ fn a_listener_of_another_kind_is_told_with_the_right_protocol() {
                truststore: { file: ca.pem }\n\
                sasl: { mechanism: PLAIN, username: u, password: { file: word } }";
     let job = Job::new(&[(&servers, "rows", tls)]);
-    fs::write(job.0.path().join("word"), "canary").unwrap();
-    fs::write(job.0.path().join("ca.pem"), ca).unwrap();
+    job.write("word", "canary");
+    job.write("ca.pem", &ca);
     let told = job.json(UNREACHABLE);
     assert_eq!(failed(&told, 1), ["LISTENER PLAINTEXT_LISTENER"]);
     assert!(!told.to_string().contains("canary"), "{told}");
@@ -249,16 +381,14 @@ fn what_callers_are_shown_and_judged_by_is_looked_at() {
     let job = Job::new(&[(&servers, "rows", "")]);
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let pem = pair.signing_key.serialize_pem() + &pair.cert.pem();
-    fs::write(job.0.path().join("server.pem"), pem).unwrap();
+    job.write("server.pem", &pem);
     let keys = nobody();
     let listen = format!(
         "listen:\n  grpc:\n    address: 127.0.0.1:0\n    tls: {{ certificate: {{ file: server.pem }} \
          }}\n    tokens: {{ issuer: 'https://issuer.test', keysUrl: 'http://{keys}/keys', \
          audiences: rows, roles: [writer] }}\n"
     );
-    let path = job.0.path().join("job.yaml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, listen + &text).unwrap();
+    job.head(&listen);
     let told = job.json(UNREACHABLE);
     assert_eq!(told["sections"][1]["about"], "listener");
     assert_eq!(failed(&told, 1), ["TOKEN_KEYS CONNECTION_REFUSED"]);
@@ -271,6 +401,7 @@ fn what_callers_are_shown_and_judged_by_is_looked_at() {
 fn a_check_is_either_offline_or_not() {
     let job = Job::new(&[(&nobody(), "rows", "")]);
     assert_eq!(job.check(&["--offline", "--connect"]).status.code(), WRONG_USAGE);
+    assert_eq!(job.check(&["--connect"]).status.code(), UNREACHABLE);
     let offline = job.check(&["--offline"]);
     assert_eq!(offline.status.code(), DONE);
     let text = String::from_utf8(offline.stdout).unwrap();

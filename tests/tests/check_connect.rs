@@ -1,4 +1,4 @@
-//! `check --connect` at real brokers with every kind of security: what works is told as working,
+//! `check` at real brokers with every kind of security: what works is told as working,
 //! and each fault by its own code, with what it is about.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -75,7 +75,7 @@ impl<'a> Job<'a> {
         fs::write(&path, format!("name: checked\noutputs:\n{}", self.outputs)).unwrap();
         let start = Instant::now();
         let output = Command::new(program())
-            .args(["check", "--connect", "job.yaml"])
+            .args(["check", "job.yaml"])
             .args(options)
             .current_dir(self.dir.path())
             .env_remove("KAFKA_OUTPUT_LOG")

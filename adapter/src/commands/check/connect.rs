@@ -1,18 +1,18 @@
-//! `check --connect`: looks at everything, all outputs at once, and tells it in order.
+//! Looks at everything, all outputs at once, and tells it in order.
 
 use std::{path::Path, time::Duration};
 
-use keyvault::Store;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     finding::{Line, Section},
-    load, output, secrets,
+    listener, load, output,
+    secrets::{self, Secrets},
     show::Paint,
 };
 use crate::{
-    diagnose::{Facts, Finding, Outcome},
+    diagnose::{Finding, Outcome},
     exit::Exit,
     job::Job,
     output_format::OutputFormat,
@@ -47,31 +47,19 @@ pub async fn run(path: &Path, format: OutputFormat) -> Exit {
 async fn look(job: &Job, told: &mut Told) {
     let start = Instant::now();
     let mut section = Section::new("Identity and secrets", &[("about", "secrets")]);
-    let store = match Store::new(job.identity.clone()) {
-        Ok(store) => store,
-        Err(error) => {
-            section.lines.push(Line::secret("IDENTITY", "identity", error));
-            return told.section(section);
-        }
-    };
-    section.lines.extend(secrets::identity(job, &store, start + UPDATING_MAX).await);
-    let references = secrets::references(job, &store, &section.lines).await;
-    section.lines.extend(references);
-    if section.lines.is_empty() {
-        let facts = Facts::new("the job file refers to none");
-        section.lines.push(Line::passed("SECRET", "secrets", facts));
-    }
+    let Secrets { store, lines, lacking } = secrets::read(job, start + UPDATING_MAX).await;
+    section.lines = lines;
     told.section(section);
     let end = (start + CHECK_MAX).max(Instant::now() + OUTPUTS_MIN);
     // All at once, told in the order of the file.
     let outputs = job.outputs.iter().map(|output| {
-        let (output, store) = (output.clone(), store.clone());
-        let running = tokio::spawn(output::check(output.clone(), store));
+        let (output, store, lacking) = (output.clone(), store.clone(), lacking.clone());
+        let running = tokio::spawn(output::check(output.clone(), store, lacking));
         (output, running)
     });
     let outputs: Vec<_> = outputs.collect();
-    if let Some(mut section) = secrets::listener_section(job) {
-        match timeout_at(end, secrets::listener(job, &store)).await {
+    if let Some(mut section) = listener::section(job) {
+        match timeout_at(end, listener::look(job, &store, &lacking)).await {
             Ok(lines) => section.lines = lines,
             Err(_) => section.lines.push(unfinished("it took too long")),
         }

@@ -27,7 +27,7 @@ pub(super) struct Line {
     pub(super) title: String,
     pub(super) outcome: Outcome,
     /// How the check ends if this step failed.
-    exit: Exit,
+    pub(super) exit: Exit,
 }
 
 impl Section {
@@ -75,16 +75,26 @@ impl Line {
         Self::new(step, title, Outcome::Passed(facts))
     }
 
+    /// A step that failed, with how the check ends for it.
+    pub(super) fn fault(
+        step: &'static str,
+        title: impl Into<String>,
+        finding: Finding,
+        exit: Exit,
+    ) -> Self {
+        Self { exit, ..Self::new(step, title, Outcome::Failed(finding)) }
+    }
+
     /// A secret that cannot be had or is not what it must be.
     pub(super) fn secret(step: &'static str, title: impl Into<String>, error: Error) -> Self {
         let exit = match error.retry {
             Retry::Never => Exit::BadInput,
             Retry::Later(_) => Exit::Unreachable,
         };
-        Self { exit, ..Self::new(step, title, Outcome::Failed(error.into())) }
+        Self::fault(step, title, error.into(), exit)
     }
 
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
 

@@ -1,11 +1,16 @@
 //! `check`: everything that is wrong with a job file, in one go; and everything else that can fail
 //! before the first row.
 //!
-//! [`connect`] looks at it in the order in which it has to work: [`secrets`], then each output
-//! ([`output`]), down to its topic ([`topic`]). [`finding`] is what is found, [`show`] how it is
-//! told.
+//! [`connect`] looks at it in the order in which it has to work: [`secrets`], then the port for
+//! callers ([`listener`]) and each output ([`output`]), from its credentials ([`credentials`]) down
+//! to its topic ([`topic`]). [`finding`] is what is found, [`lacking`] what others refer to then,
+//! [`material`] what is told of certificates, [`show`] how it is told.
 mod connect;
+mod credentials;
 mod finding;
+mod lacking;
+mod listener;
+mod material;
 mod output;
 mod secrets;
 mod show;

@@ -3,36 +3,33 @@
 use keyvault::Store;
 
 use super::{
+    credentials,
     finding::{Line, Section, of_cause},
-    secrets::{authorities, notes, warned},
+    lacking::Lacking,
+    material::warned,
     topic,
 };
 use crate::{
     diagnose::{
-        Depth, Facts, Finding, Outcome, Report, StepName, Target, certificate_facts, diagnose,
-        diagnose_down_to, expires_soon,
+        Depth, Facts, Finding, Outcome, Report, StepName, Target, diagnose, diagnose_down_to,
     },
     job::{HostPort, Output},
     kafka::{self, Credentials, check::Topic},
-    secrets::{Issuers, resolve},
 };
 
 /// The step that is left to librdkafka with SCRAM.
 const LOGIN: &str = StepName::Login.code();
 
 /// Looks at an output, in the order in which it has to work.
-pub(super) async fn check(output: Output, store: Store) -> Section {
+pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Section {
     let mut section = empty(&output);
-    let credentials = match resolve(&store, &output.security, &mut Issuers::default()).await {
-        Ok((credentials, _)) => credentials,
-        Err(error) => {
-            section.lines.push(Line::secret("CREDENTIALS", "credentials", error));
-            let why = "there are no credentials to show them".to_owned();
-            section.lines.push(Line::new("BROKERS", "brokers and topic", Outcome::NotChecked(why)));
-            return section;
-        }
+    let found = credentials::find(&output, &store, &lacking).await;
+    section.lines.extend(found.lines);
+    let Some(credentials) = found.credentials else {
+        let why = "there are no credentials to show them".to_owned();
+        section.lines.push(Line::new("BROKERS", "brokers and topic", Outcome::NotChecked(why)));
+        return section;
     };
-    section.lines.extend(material(&credentials));
     let let_in = brokers(&output, &credentials, &mut section).await;
     if !let_in {
         let why = "no broker lets the output in".to_owned();
@@ -72,30 +69,6 @@ pub(super) fn empty(output: &Output) -> Section {
     let protocol = output.security.protocol.name();
     let title = format!("Output `{alias}`, topic `{topic}` ({protocol})");
     Section::new(title, &[("about", "output"), ("alias", alias), ("topic", topic)])
-}
-
-/// Certificates that are shown or trusted: whose, and how long they hold.
-fn material(credentials: &Credentials) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let Some(tls) = &credentials.tls else { return lines };
-    match &tls.trust {
-        Some(trust) => {
-            lines.push(authorities("truststore", trust));
-            lines.extend(notes("truststore", &trust.notes));
-        }
-        None => {
-            let facts = Facts::new("the authorities that this system trusts");
-            lines.push(Line::passed("TRUSTSTORE", "truststore", facts));
-        }
-    }
-    if let Some(client) = &tls.client {
-        let leaf = client.leaf();
-        let soon = expires_soon(leaf, "the certificate", "CLIENT_CERTIFICATE_EXPIRES_SOON");
-        let outcome = warned(certificate_facts(leaf), soon);
-        lines.push(Line::new("KEY_PAIR", "clientCertificate", outcome));
-        lines.extend(notes("clientCertificate", &client.notes));
-    }
-    lines
 }
 
 /// Looks at every bootstrap server down to TLS, and at the first that answers down to the login.

@@ -1,18 +1,20 @@
-//! The identity, every reference of a job, and what the gRPC port is given.
+//! The identity's tokens, and every reference of a job.
 
 use std::time::{Duration, SystemTime};
 
-use keyvault::{Error, Found, KeySet, ObjectKind, Reference, Store, token::AccessToken};
+use keyvault::{Error, Found, ObjectKind, Reference, Store, token::AccessToken};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
 };
 
-use super::finding::{Line, Section};
+use super::{
+    finding::Line,
+    lacking::{Lacking, Missing},
+};
 use crate::{
-    diagnose::{Facts, Finding, Outcome, certificate_facts, expires_soon},
-    job::{Job, ListenTls, Login, Material, Output, TokenSource, Tokens},
-    secrets::resolve_listener,
+    diagnose::{Facts, Finding, Outcome},
+    job::{Job, ListenTls, Login, Material, Output, TokenSource},
 };
 
 /// The identity's endpoint is being updated, which passes.
@@ -21,14 +23,50 @@ const UPDATING: &str = "IDENTITY_UPDATING";
 /// Between questions to it.
 const UPDATING_PAUSE: Duration = Duration::from_secs(2);
 
+/// What the secrets of a job are read with, what is told of them, and what cannot be had.
+pub(super) struct Secrets {
+    pub(super) store: Store,
+    pub(super) lines: Vec<Line>,
+    pub(super) lacking: Lacking,
+}
+
 /// Asks for a token for each service that one is needed for, until `updated` if the identity's
-/// endpoint says that it is being updated.
-pub(super) async fn identity(job: &Job, store: &Store, updated: Instant) -> Vec<Line> {
-    let asking = scopes(job).into_iter().map(|scope| {
+/// endpoint says that it is being updated; then reads everything that the job refers to.
+pub(super) async fn read(job: &Job, updated: Instant) -> Secrets {
+    let mut lacking = Lacking::default();
+    let (store, mut lines) = match Store::new(job.identity.clone()) {
+        Ok(store) => {
+            let lines = tokens(job, &store, updated, &mut lacking).await;
+            (store, lines)
+        }
+        Err(error) => {
+            let line = Line::secret("IDENTITY", "the identity", error);
+            for scope in scopes(job) {
+                lacking.tokens.extend(Missing::of(&line).map(|missing| (scope, missing)));
+            }
+            // What is local can be read by anybody.
+            (Store::new(None).expect("a store without an identity needs nothing"), vec![line])
+        }
+    };
+    lines.extend(references(job, &store, &mut lacking).await);
+    if lines.is_empty() {
+        let facts = Facts::new("the job file refers to none");
+        lines.push(Line::passed("SECRET", "secrets", facts));
+    }
+    Secrets { store, lines, lacking }
+}
+
+async fn tokens(job: &Job, store: &Store, updated: Instant, lacking: &mut Lacking) -> Vec<Line> {
+    let scopes = scopes(job);
+    let asking = scopes.iter().cloned().map(|scope| {
         let store = store.clone();
         tokio::spawn(async move { token(&store, &scope, updated).await })
     });
-    in_order(asking.collect()).await
+    let lines = in_order(asking.collect()).await;
+    for (scope, line) in scopes.into_iter().zip(&lines) {
+        lacking.tokens.extend(Missing::of(line).map(|missing| (scope, missing)));
+    }
+    lines
 }
 
 async fn token(store: &Store, scope: &str, updated: Instant) -> Line {
@@ -64,18 +102,25 @@ fn token_facts(token: &AccessToken) -> Facts {
     Facts::new(text).with("principal", whose).with("minutesLeft", minutes)
 }
 
-/// Reads everything that the job refers to, all at once.
-pub(super) async fn references(job: &Job, store: &Store, identity: &[Line]) -> Vec<Line> {
-    let no_token = identity.iter().any(|line| matches!(line.outcome, Outcome::Failed(_)));
-    let reading = all_references(job).into_iter().map(|reference| {
-        let store = store.clone();
+/// Reads everything that the job refers to, all at once; but nothing of a vault that there is no
+/// token for.
+async fn references(job: &Job, store: &Store, lacking: &mut Lacking) -> Vec<Line> {
+    let references = all_references(job);
+    let without: Vec<_> = references.iter().map(|of| lacking.token_of(of).cloned()).collect();
+    let reading = references.iter().zip(&without).map(|(reference, without)| {
+        let (store, reference) = (store.clone(), reference.clone());
+        let skipped = without.is_some();
         tokio::spawn(async move {
-            let skipped = no_token && matches!(reference, Reference::Vault(_));
             let read = if skipped { None } else { Some(store.get(&reference).await) };
             line(&reference, read)
         })
     });
-    in_order(reading.collect()).await
+    let lines = in_order(reading.collect()).await;
+    for ((reference, without), line) in references.into_iter().zip(without).zip(&lines) {
+        let missing = without.or_else(|| Missing::of(line));
+        lacking.references.extend(missing.map(|missing| (reference, missing)));
+    }
+    lines
 }
 
 fn line(reference: &Reference, read: Option<Result<Found, Error>>) -> Line {
@@ -110,95 +155,6 @@ fn line(reference: &Reference, read: Option<Result<Found, Error>>) -> Line {
     Line::passed(step, title, facts)
 }
 
-/// The section of the gRPC port, if there is something to check.
-pub(super) fn listener_section(job: &Job) -> Option<Section> {
-    let title = format!("The port for callers, {}", job.grpc.address);
-    let checked = job.grpc.tls.is_some() || job.grpc.tokens.is_some();
-    checked.then(|| Section::new(title, &[("about", "listener")]))
-}
-
-/// What the gRPC port shows, whom it trusts, and the keys that callers' tokens are checked with.
-pub(super) async fn listener(job: &Job, store: &Store) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if let Some(tls) = &job.grpc.tls {
-        match resolve_listener(store, tls).await {
-            Ok((pair, client_ca)) => {
-                let leaf = pair.leaf();
-                let soon = expires_soon(leaf, "the certificate", "CERTIFICATE_EXPIRES_SOON");
-                let outcome = warned(certificate_facts(leaf), soon);
-                lines.push(Line::new("CERTIFICATE", "certificate", outcome));
-                lines.extend(notes("certificate", &pair.notes));
-                if let Some(trust) = client_ca {
-                    lines.push(authorities("clientCa", &trust));
-                }
-            }
-            Err(error) => lines.push(Line::secret("CERTIFICATE", "certificate", error)),
-        }
-    }
-    if let Some(tokens) = &job.grpc.tokens {
-        let title = format!("the keys of {}", tokens.issuer);
-        lines.push(match keys(tokens, store).await {
-            Ok(()) => {
-                Line::passed("TOKEN_KEYS", title, Facts::new(format!("at {}", tokens.keys_url)))
-            }
-            Err(error) => Line::secret("TOKEN_KEYS", title, error),
-        });
-    }
-    lines
-}
-
-async fn keys(tokens: &Tokens, store: &Store) -> Result<(), Error> {
-    let trust = match &tokens.truststore {
-        Some(Material { source, password }) => {
-            let found = store.get(source).await?;
-            let password = match password {
-                Some(password) => Some(store.get(password).await?.text()?),
-                None => None,
-            };
-            let now = SystemTime::now();
-            Some(keyvault::material::trust_store(&found, password.as_ref(), now)?)
-        }
-        None => None,
-    };
-    let keys = KeySet::new(&tokens.keys_url, trust.as_ref().map(|trust| trust.pem.as_str()))?;
-    // Whichever is asked for, all are fetched.
-    keys.key("").await.map(drop)
-}
-
-/// Facts, with a warning if there is one.
-pub(super) fn warned(facts: Facts, warning: Option<Finding>) -> Outcome {
-    match warning {
-        None => Outcome::Passed(facts),
-        Some(finding) => Outcome::Warned(facts, finding),
-    }
-}
-
-/// What is no fault of a material, but may surprise.
-pub(super) fn notes(title: &'static str, notes: &[String]) -> Vec<Line> {
-    let line = |note: &String| {
-        let finding = Finding::new("MATERIAL_NOTE", note.as_str(), "");
-        Line::new("MATERIAL", title, Outcome::Warned(Facts::new("please note"), finding))
-    };
-    notes.iter().map(line).collect()
-}
-
-/// The authorities of a truststore; the one that ends first is named.
-pub(super) fn authorities(title: &'static str, trust: &keyvault::material::TrustStore) -> Line {
-    let count = trust.certificates.len();
-    let first = trust.certificates.iter().min_by_key(|certificate| certificate.not_after);
-    let Some(first) = first else {
-        return Line::passed("TRUSTSTORE", title, Facts::new("empty"));
-    };
-    let facts = certificate_facts(first);
-    let text = match count {
-        1 => format!("one authority, {}", facts.text),
-        _ => format!("{count} authorities, the first to expire is {}", facts.text),
-    };
-    let soon = expires_soon(first, "the authority", "AUTHORITY_EXPIRES_SOON");
-    let facts = Facts { text, ..facts }.with("authorities", count);
-    Line::new("TRUSTSTORE", title, warned(facts, soon))
-}
-
 /// What tokens of the identity are for: vaults, and brokers.
 fn scopes(job: &Job) -> Vec<String> {
     let vaults = all_references(job).into_iter().filter_map(|reference| match reference {
@@ -206,7 +162,7 @@ fn scopes(job: &Job) -> Vec<String> {
         Reference::Env(_) | Reference::File(_) | Reference::ClearTextForTests(_) => None,
     });
     let brokers = job.outputs.iter().filter_map(|output| match &output.security.login {
-        Some(Login::Token(TokenSource::Identity { scope })) => Some(scope.clone()),
+        Some(Login::Token(TokenSource::Identity { scope, .. })) => Some(scope.clone()),
         _ => None,
     });
     distinct(vaults.chain(brokers))
