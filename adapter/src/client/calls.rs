@@ -43,10 +43,10 @@ impl Client {
         Ok(Self { inner, way: Arc::new(way), deadline })
     }
 
-    fn request<T>(&self, message: T, deadline: Duration) -> Result<Request<T>, Error> {
+    async fn request<T>(&self, message: T, deadline: Duration) -> Result<Request<T>, Error> {
         let mut request = Request::new(message);
         request.set_timeout(deadline);
-        self.way.authorize(&mut request)?;
+        self.way.authorize(&mut request).await?;
         Ok(request)
     }
 
@@ -65,7 +65,7 @@ impl Client {
         writer_id: &str,
     ) -> Result<GetWriterResponse, Error> {
         let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
-        let request = self.request(GetWriterRequest { output, writer_id }, self.deadline)?;
+        let request = self.request(GetWriterRequest { output, writer_id }, self.deadline).await?;
         let answer = self.inner.get_writer(request).await;
         self.answer(answer).await
     }
@@ -73,14 +73,14 @@ impl Client {
     /// Forgets a writer; its next batch is 1 again. Tells whether there was one to forget.
     pub async fn reset_writer(&mut self, output: &str, writer_id: &str) -> Result<bool, Error> {
         let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
-        let request = self.request(ResetWriterRequest { output, writer_id }, self.deadline)?;
+        let request = self.request(ResetWriterRequest { output, writer_id }, self.deadline).await?;
         let answer = self.inner.reset_writer(request).await;
         Ok(self.answer(answer).await?.was_known)
     }
 
     /// All outputs of the job, in its order.
     pub async fn list_outputs(&mut self) -> Result<Vec<Output>, Error> {
-        let request = self.request(ListOutputsRequest {}, self.deadline)?;
+        let request = self.request(ListOutputsRequest {}, self.deadline).await?;
         let answer = self.inner.list_outputs(request).await;
         Ok(self.answer(answer).await?.outputs)
     }
@@ -88,7 +88,7 @@ impl Client {
     /// One output.
     pub async fn get_output(&mut self, output: &str) -> Result<Output, Error> {
         let request =
-            self.request(GetOutputRequest { output: output.to_owned() }, self.deadline)?;
+            self.request(GetOutputRequest { output: output.to_owned() }, self.deadline).await?;
         let answer = self.inner.get_output(request).await;
         let answer = self.answer(answer).await?;
         answer.output.ok_or_else(|| Error::Protocol("it answers without an output".to_owned()))
@@ -101,7 +101,7 @@ impl Client {
         request: WriteOnceRequest,
         deadline: Duration,
     ) -> Result<WriteOnceResponse, Error> {
-        let request = self.request(request, deadline)?;
+        let request = self.request(request, deadline).await?;
         let answer = self.inner.write_once(request).await;
         self.answer(answer).await
     }

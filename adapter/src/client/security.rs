@@ -1,7 +1,7 @@
 //! How a connection to the service is secured: whom to trust, and who we are.
-use std::{env, ffi::OsString, fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use keyvault::Secret;
+use keyvault::{Found, Reference, Secret, Store, read_local};
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tonic::{
@@ -10,6 +10,10 @@ use tonic::{
 };
 
 use super::Error;
+
+/// A key that rustls does not take.
+const UNKNOWN_KEY: &str = "the key of the client certificate is of a kind that is not taken; taken \
+                           are RSA of 2048 bits at least, P-256, P-384 and Ed25519";
 
 /// How a connection is secured. By default: `https` with the authorities that the system trusts,
 /// without a certificate and a token of our own.
@@ -54,8 +58,13 @@ impl Security {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 let chain = certificates("the client certificate", &own.chain_pem)?;
-                builder.with_client_auth_cert(chain, own.key()?).map_err(|error| {
-                    unusable(format!("the client certificate and its key do not fit: {error}"))
+                builder.with_client_auth_cert(chain, own.key()?).map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        let what = "the client certificate and its key do not fit: the key is \
+                                    another certificate's";
+                        unusable(what.to_owned())
+                    }
+                    _ => unusable(UNKNOWN_KEY.to_owned()),
                 })?
             }
         };
@@ -76,8 +85,10 @@ impl Security {
             return Ok(roots);
         };
         for certificate in certificates("the authority's certificate", pem)? {
-            roots.add(certificate).map_err(|error| {
-                Error::Credentials(format!("the authority's certificate is of no use: {error}"))
+            roots.add(certificate).map_err(|_| {
+                let what = "the authority's certificate cannot be read: it is damaged, or not of \
+                            X.509 version 3 (`openssl x509 -noout -text` shows it)";
+                Error::Credentials(what.to_owned())
             })?;
         }
         Ok(roots)
@@ -103,7 +114,7 @@ impl OwnCertificate {
 fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let unusable = |why: String| Error::Credentials(format!("{what} cannot be read: {why}"));
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|error| unusable(error.to_string()))?;
+    let found = found.map_err(|_| unusable("its PEM is damaged".to_owned()))?;
     if found.is_empty() {
         return Err(unusable("there is no `BEGIN CERTIFICATE` in it".to_owned()));
     }
@@ -111,19 +122,31 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 impl TokenFrom {
-    /// The token as a call carries it.
-    pub(super) fn authorization(&self) -> Result<MetadataValue<Ascii>, Error> {
-        let (place, read) = match self {
-            Self::File(path) => (format!("the file {}", path.display()), fs::read(path)),
-            Self::Env(name) => {
-                let value = env::var_os(name).map(OsString::into_encoded_bytes);
-                let missing = || std::io::Error::other("it is not set");
-                (format!("the variable `{name}`"), value.ok_or_else(missing))
-            }
-        };
-        let fault = |why: &str| Error::Token(format!("{place} {why}"));
-        let token = Secret::new(read.map_err(|error| fault(&format!("cannot be read: {error}")))?);
-        bearer(&token).ok_or_else(|| fault("holds no token"))
+    /// Whether there is one now.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.carried(read_local(&self.reference())).map(drop)
+    }
+
+    /// The token as a call carries it. The file may be on a mount that hangs.
+    pub(super) async fn authorization(&self) -> Result<MetadataValue<Ascii>, Error> {
+        let store = Store::new(None).expect("a store without an identity needs nothing");
+        self.carried(store.get(&self.reference()).await)
+    }
+
+    fn reference(&self) -> Reference {
+        match self {
+            Self::File(path) => Reference::File(path.clone()),
+            Self::Env(name) => Reference::Env(name.clone()),
+        }
+    }
+
+    fn carried(
+        &self,
+        found: Result<Found, keyvault::Error>,
+    ) -> Result<MetadataValue<Ascii>, Error> {
+        let found = found.map_err(|error| Error::Token(error.to_string()))?;
+        bearer(&found.secret)
+            .ok_or_else(|| Error::Token(format!("{} holds no token", self.reference())))
     }
 }
 

@@ -12,6 +12,10 @@ use tokio_rustls::TlsConnector;
 /// The preface of HTTP/2 and an empty SETTINGS frame, after which a server speaks (RFC 9113, 3.4).
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// Neither a version nor a cipher.
+const NOTHING_IN_COMMON: &str =
+    "the service speaks none of its versions (1.2, 1.3) and ciphers that are spoken here";
+
 /// What keeps TLS from being agreed on with the service.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
@@ -95,6 +99,11 @@ fn of(error: &io::Error) -> Option<TlsFault> {
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => TlsFault::Plaintext,
         rustls::Error::AlertReceived(alert) => of_alert(*alert),
+        rustls::Error::PeerIncompatible(_) => TlsFault::Other(NOTHING_IN_COMMON.to_owned()),
+        // What rustls names in the words of its own source.
+        rustls::Error::InvalidMessage(_) | rustls::Error::PeerMisbehaved(_) => {
+            TlsFault::Other("what the service says breaks the rules of TLS".to_owned())
+        }
         other => TlsFault::Other(other.to_string()),
     })
 }
@@ -113,8 +122,25 @@ fn of_certificate(error: &CertificateError) -> TlsFault {
                 names => names.join(", "),
             })
         }
-        other => TlsFault::Other(format!("its certificate: {other}")),
+        CertificateError::BadSignature => TlsFault::UnknownAuthority,
+        CertificateError::Revoked => of_no_use("was revoked"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            of_no_use("is not one for servers (`serverAuth`)")
+        }
+        // The words of the library that judges: an authority's certificate that is its own.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            of_no_use("is an authority's, and not one for servers")
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            of_no_use("is signed in a way that is not taken, such as with SHA-1")
+        }
+        _ => of_no_use("cannot be judged: it is damaged, or of an unusual kind"),
     }
+}
+
+fn of_no_use(why: &str) -> TlsFault {
+    TlsFault::Other(format!("its certificate {why}"))
 }
 
 fn of_alert(alert: AlertDescription) -> TlsFault {
@@ -131,6 +157,61 @@ fn of_alert(alert: AlertDescription) -> TlsFault {
         AlertDescription::NoApplicationProtocol => {
             TlsFault::Other("the port does not speak HTTP/2".to_owned())
         }
-        other => TlsFault::Other(format!("the service says {other:?}")),
+        AlertDescription::HandshakeFailure
+        | AlertDescription::ProtocolVersion
+        | AlertDescription::InsufficientSecurity => TlsFault::Other(NOTHING_IN_COMMON.to_owned()),
+        AlertDescription::UnrecognisedName => {
+            TlsFault::Other("it does not know this host name".to_owned())
+        }
+        // As IANA lists them.
+        other => TlsFault::Other(format!("the service ends it with alert {}", u8::from(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{InvalidMessage, OtherError, PeerIncompatible, PeerMisbehaved};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Words(&'static str);
+
+    /// Words of a source, such as `CaUsedAsEndEntity`, and signs of Rust's `Debug`.
+    fn is_of_a_source(text: &str) -> bool {
+        let inner = |word: &str| word.chars().skip(1).any(char::is_uppercase);
+        let is_name = |word: &str| inner(word) && word.chars().any(char::is_lowercase);
+        text.contains("::") || text.split(|c: char| !c.is_alphanumeric()).any(is_name)
+    }
+
+    #[test]
+    fn faults_are_told_in_words_for_people() {
+        let certificate = |error: CertificateError| rustls::Error::InvalidCertificate(error);
+        let other = |words| CertificateError::Other(OtherError(Arc::new(Words(words))));
+        for (error, said) in [
+            (certificate(other("CaUsedAsEndEntity")), "an authority's, and not one for servers"),
+            (certificate(other("UnsupportedCertVersion")), "cannot be judged"),
+            (certificate(CertificateError::BadEncoding), "cannot be judged"),
+            (certificate(CertificateError::InvalidPurpose), "not one for servers (`serverAuth`)"),
+            (certificate(CertificateError::BadSignature), "an authority that is not trusted"),
+            (
+                rustls::Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                "none of its versions (1.2, 1.3) and ciphers",
+            ),
+            (rustls::Error::PeerMisbehaved(PeerMisbehaved::MissingKeyShare), "breaks the rules"),
+            (rustls::Error::InvalidMessage(InvalidMessage::MissingData("X")), "breaks the rules"),
+            (
+                rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "none of its versions (1.2, 1.3) and ciphers",
+            ),
+            (rustls::Error::AlertReceived(AlertDescription::InternalError), "with alert 80"),
+        ] {
+            let told = of(&io::Error::other(error)).expect("each is one of TLS").to_string();
+            assert!(told.contains(said), "{told}");
+            assert!(!is_of_a_source(&told.replace("`serverAuth`", "")), "{told}");
+        }
     }
 }

@@ -46,10 +46,9 @@ impl Way {
             }
             (endpoint, None)
         };
-        let way = Self { endpoint, tls, token: token.clone() };
         // A wrong name of a file or variable is told at once.
-        way.authorize(&mut Request::new(()))?;
-        Ok(way)
+        token.as_ref().map_or(Ok(()), TokenFrom::check)?;
+        Ok(Self { endpoint, tls, token: token.clone() })
     }
 
     /// The address, for messages.
@@ -66,9 +65,9 @@ impl Way {
     }
 
     /// Puts our token into a call.
-    pub(super) fn authorize<T>(&self, request: &mut Request<T>) -> Result<(), Error> {
+    pub(super) async fn authorize<T>(&self, request: &mut Request<T>) -> Result<(), Error> {
         if let Some(token) = &self.token {
-            request.metadata_mut().insert("authorization", token.authorization()?);
+            request.metadata_mut().insert("authorization", token.authorization().await?);
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ impl Worker {
         let (outbound, requests) = mpsc::channel(OUTBOUND_REQUESTS);
         outbound.try_send(self.open_request()).expect("an empty channel has room");
         let mut request = Request::new(ReceiverStream::new(requests));
-        self.way.authorize(&mut request)?;
+        self.unless_closing(self.way.authorize(&mut request)).await??;
         let call = timeout(self.patience(), client.write(request));
         let mut inbound = match self.unless_closing(call).await? {
             Ok(Ok(answer)) => answer.into_inner(),

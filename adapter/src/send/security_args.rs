@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyvault::Secret;
+use keyvault::{Reference, read_local};
 
 use crate::client::{Error, OwnCertificate, Security, TokenFrom};
 
-/// The largest file with certificates or a key.
+/// The largest file with certificates.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Certificates and tokens for an address that begins with `https`.
@@ -44,7 +44,9 @@ impl SecurityArgs {
         let certificate = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some(OwnCertificate {
                 chain_pem: read(certificate)?,
-                key_pem: Secret::new(read(key)?),
+                key_pem: read_local(&Reference::File(key.clone()))
+                    .map_err(|error| Error::Credentials(error.to_string()))?
+                    .secret,
             }),
             _ => None,
         };
