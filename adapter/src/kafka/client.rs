@@ -1,9 +1,11 @@
 //! librdkafka behind a safe face: one producer for one topic.
 //!
 //! [`Client`] may be used from any thread; [`Poller`] belongs to the one thread that serves
-//! librdkafka's callbacks, which a [`Bell`] wakes. Records are handed over in one `rd_kafka_produce_batch` call per
-//! partition, without a copy: librdkafka reads the bytes of a [`Flight`] until it has reported
-//! the record, and carries the address of the record's [`Receipt`] as its opaque value.
+//! librdkafka's [`callbacks`], which a [`Bell`] wakes. Records are handed over in one
+//! `rd_kafka_produce_batch` call per partition, without a copy: librdkafka reads the bytes of a
+//! [`Flight`] until it has reported the record, and carries the address of the record's
+//! [`Receipt`] as its opaque value. [`login`] shows it other credentials, [`limits`] asks what the
+//! topic demands, [`text`] goes between its strings and ours.
 //!
 //! Traps that shaped this file:
 //! - `rd_kafka_produce_batch` with a partition for each message leaks a message whose partition
@@ -11,23 +13,32 @@
 //! - The text of a configuration error repeats the value, which may be a password.
 //! - A panic inside a callback cannot unwind through C: it aborts the process, which is right,
 //!   since a poller that died in silence would leave every batch without an answer.
+mod callbacks;
+mod limits;
+mod login;
+mod text;
+
 use std::{
     borrow::Cow,
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{c_char, c_int},
     ptr,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use keyvault::Secret;
 use rdkafka::bindings as sys;
-use zeroize::Zeroizing;
 
-use super::{
-    credentials::Token,
-    receipt::{Flight, Receipt, Settled},
+use self::{
+    callbacks::{on_error, on_event, on_log, on_report, on_token_wanted},
+    text::{c_secret, c_string, slice, string},
 };
+pub use self::{
+    limits::TopicLimits,
+    text::{describe, name},
+};
+use super::receipt::{Flight, Receipt};
 
 /// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
 pub type Code = i32;
@@ -100,15 +111,6 @@ pub struct Partition {
     pub replicas: u32,
     /// How many of them are in sync.
     pub in_sync: u32,
-}
-
-/// What a topic's settings demand; `None` where the brokers do not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TopicLimits {
-    /// `max.message.bytes`.
-    pub message_bytes_max: Option<u64>,
-    /// `min.insync.replicas`.
-    pub in_sync_min: Option<u32>,
 }
 
 /// Messages for one hand-over, kept to be used again.
@@ -276,97 +278,6 @@ impl Client {
         }
     }
 
-    /// Asks the brokers for what the topic's settings demand.
-    pub fn limits(&self, topic: &str, timeout: Duration) -> TopicLimits {
-        // SAFETY: each object is made, used and destroyed here; the strings of the result are
-        // read before the event that owns them is destroyed.
-        unsafe {
-            let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
-            let options = sys::rd_kafka_AdminOptions_new(self.handle, op);
-            let ms = timeout.as_millis() as c_int;
-            let mut text = [0 as c_char; 128];
-            sys::rd_kafka_AdminOptions_set_request_timeout(
-                options,
-                ms,
-                text.as_mut_ptr(),
-                text.len(),
-            );
-            let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
-            let mut resource = sys::rd_kafka_ConfigResource_new(kind, c_string(topic).as_ptr());
-            let queue = sys::rd_kafka_queue_new(self.handle);
-            sys::rd_kafka_DescribeConfigs(self.handle, &raw mut resource, 1, options, queue);
-            let event = sys::rd_kafka_queue_poll(queue, ms.saturating_add(100));
-            let mut found = TopicLimits::default();
-            if !event.is_null() {
-                let result = sys::rd_kafka_event_DescribeConfigs_result(event);
-                if !result.is_null() {
-                    found = limits_of(result);
-                }
-                sys::rd_kafka_event_destroy(event);
-            }
-            sys::rd_kafka_queue_destroy(queue);
-            sys::rd_kafka_ConfigResource_destroy(resource);
-            sys::rd_kafka_AdminOptions_destroy(options);
-            found
-        }
-    }
-
-    /// Another user name and password for logins to come; connections that live go on.
-    ///
-    /// # Errors
-    /// librdkafka's sentence if it does not log in by passwords.
-    pub fn set_password(&self, username: &Secret, password: &Secret) -> Result<(), String> {
-        // SAFETY: the handle is valid and the texts end with a NUL; librdkafka copies them. The
-        // error, if there is one, is ours to destroy.
-        unsafe {
-            let error = sys::rd_kafka_sasl_set_credentials(
-                self.handle,
-                c_secret(username).as_ptr().cast(),
-                c_secret(password).as_ptr().cast(),
-            );
-            if error.is_null() {
-                return Ok(());
-            }
-            let code = sys::rd_kafka_error_code(error) as Code;
-            sys::rd_kafka_error_destroy(error);
-            // Not its own text, which nobody has promised to be free of what it was given.
-            Err(describe(code))
-        }
-    }
-
-    /// An access token for logins to come. Connections that live log in again with it when the
-    /// broker asks them to (KIP-368).
-    ///
-    /// # Errors
-    /// Why librdkafka does not take it.
-    pub fn set_token(&self, token: &Token) -> Result<(), String> {
-        let since_epoch = token.expires.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let principal = c_string(&token.principal);
-        let extensions: Vec<CString> = token
-            .extensions
-            .iter()
-            .flat_map(|(name, value)| [c_string(name), c_string(value)])
-            .collect();
-        let mut extensions: Vec<*const c_char> =
-            extensions.iter().map(|text| text.as_ptr()).collect();
-        let mut text = [0 as c_char; 512];
-        // SAFETY: every pointer is valid for the call and librdkafka copies what it keeps.
-        let code = unsafe {
-            sys::rd_kafka_oauthbearer_set_token(
-                self.handle,
-                c_secret(&token.value).as_ptr().cast(),
-                since_epoch.as_millis() as i64,
-                principal.as_ptr(),
-                extensions.as_mut_ptr(),
-                extensions.len(),
-                text.as_mut_ptr(),
-                text.len(),
-            )
-        };
-        // Its own text may repeat an extension's value.
-        if code as Code == NO_ERROR { Ok(()) } else { Err(describe(code as Code)) }
-    }
-
     /// The error after which this client is of no more use, if there was one.
     pub fn fatal(&self) -> Option<Fault> {
         let mut text = [0 as c_char; 512];
@@ -456,24 +367,6 @@ impl Fault {
     }
 }
 
-/// librdkafka's sentence for a code.
-pub fn describe(code: Code) -> String {
-    sys::rd_kafka_resp_err_t::try_from(code).map_or_else(
-        |_| format!("broker error {code}"),
-        // SAFETY: librdkafka's texts are static.
-        |known| unsafe { string(sys::rd_kafka_err2str(known)) },
-    )
-}
-
-/// librdkafka's name for a code, such as `TOPIC_AUTHORIZATION_FAILED`.
-pub fn name(code: Code) -> String {
-    sys::rd_kafka_resp_err_t::try_from(code).map_or_else(
-        |_| format!("ERROR_{code}"),
-        // SAFETY: librdkafka's texts are static.
-        |known| unsafe { string(sys::rd_kafka_err2name(known)) },
-    )
-}
-
 /// The topic's code as the integer that it is: a broker may send one that the enum lacks.
 fn topic_code(topic: &sys::rd_kafka_metadata_topic) -> Code {
     // SAFETY: the field is an integer of the size of `Code`, and the topic is borrowed.
@@ -482,130 +375,4 @@ fn topic_code(topic: &sys::rd_kafka_metadata_topic) -> Code {
 
 fn unknown_topic() -> Code {
     sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code
-}
-
-unsafe fn limits_of(result: *const sys::rd_kafka_DescribeConfigs_result_t) -> TopicLimits {
-    let (mut count, mut limits) = (0, TopicLimits::default());
-    // SAFETY: the caller's result is valid, and librdkafka's counts describe its arrays.
-    unsafe {
-        let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
-        let Some(resource) = slice(resources, count as c_int).first() else { return limits };
-        let entries = sys::rd_kafka_ConfigResource_configs(*resource, &raw mut count);
-        for entry in slice(entries, count as c_int) {
-            let value = string(sys::rd_kafka_ConfigEntry_value(*entry));
-            match CStr::from_ptr(sys::rd_kafka_ConfigEntry_name(*entry)).to_bytes() {
-                b"max.message.bytes" => limits.message_bytes_max = value.parse().ok(),
-                b"min.insync.replicas" => limits.in_sync_min = value.parse().ok(),
-                _ => {}
-            }
-        }
-    }
-    limits
-}
-
-unsafe extern "C" fn on_report(
-    _handle: *mut sys::rd_kafka_t,
-    message: *const sys::rd_kafka_message_t,
-    opaque: *mut c_void,
-) {
-    // SAFETY: librdkafka calls this inside `Poller::poll`, with the reports as opaque value and a
-    // message that is valid for the call; its `_private` is the address of a receipt whose flight
-    // is alive because it is not reported before now. `err` is read as the integer that it is.
-    let (reports, receipt, code, partition) = unsafe {
-        let code = (&raw const (*message).err).cast::<Code>().read();
-        let receipt: *const Receipt = (*message)._private.cast();
-        (&mut *opaque.cast::<Reports>(), receipt, code, (*message).partition)
-    };
-    if code == NO_ERROR {
-        // SAFETY: as above.
-        unsafe { &*receipt }.settle(Settled::Durable);
-    } else {
-        // SAFETY: as above.
-        let status = unsafe { sys::rd_kafka_message_status(message) };
-        let never = sys::rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-        let maybe_written = status as c_int != never as c_int;
-        reports.failed.push(Failed { partition, receipt, code, maybe_written });
-    }
-    match reports.reported.last_mut() {
-        Some((last, count)) if *last == partition => *count += 1,
-        _ => reports.reported.push((partition, 1)),
-    }
-}
-
-/// librdkafka asks for a token, and would refuse to log in by one if nobody listened. A task of ours
-/// renews it ahead of time and sets it when it has come.
-unsafe extern "C" fn on_token_wanted(
-    _handle: *mut sys::rd_kafka_t,
-    _config: *const c_char,
-    _opaque: *mut c_void,
-) {
-}
-
-/// Called from any of librdkafka's threads, with the queue's lock held: it must not call back.
-unsafe extern "C" fn on_event(_handle: *mut sys::rd_kafka_t, bell: *mut c_void) {
-    // SAFETY: the client keeps its bell until the producer is destroyed.
-    unsafe { &*bell.cast::<Bell>() }.ring();
-}
-
-unsafe extern "C" fn on_error(
-    _handle: *mut sys::rd_kafka_t,
-    code: c_int,
-    reason: *const c_char,
-    opaque: *mut c_void,
-) {
-    // SAFETY: called inside `Poller::poll` with the reports as opaque value.
-    let reports = unsafe { &mut *opaque.cast::<Reports>() };
-    // SAFETY: librdkafka's text is valid for the call.
-    let text = unsafe { string(reason) };
-    tracing::debug!(target: "librdkafka", code = name(code), "{text}");
-    reports.errors.push(Fault { code, text });
-}
-
-/// Called from any of librdkafka's threads.
-unsafe extern "C" fn on_log(
-    _handle: *const sys::rd_kafka_t,
-    level: c_int,
-    facility: *const c_char,
-    text: *const c_char,
-) {
-    // SAFETY: librdkafka's texts are valid for the call.
-    let (facility, text) = unsafe { (string(facility), string(text)) };
-    // What matters to an operator reaches the error callback and is logged there with its
-    // remedy; librdkafka's own lines are for those who ask for them.
-    match level {
-        0..=3 => tracing::info!(target: "librdkafka", facility, "{text}"),
-        _ => tracing::debug!(target: "librdkafka", facility, "{text}"),
-    }
-}
-
-/// A C string; settings come from a checked job file, so there is no NUL in them.
-fn c_string(text: &str) -> CString {
-    CString::new(text.replace('\0', "")).expect("NULs are taken out")
-}
-
-/// The same for what may be a secret: wiped when dropped.
-#[expect(clippy::disallowed_methods, reason = "librdkafka takes its settings as text")]
-fn c_secret(secret: &Secret) -> Zeroizing<Vec<u8>> {
-    let bytes = secret.expose();
-    // Reserved whole: a vector that grows would leave a copy behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
-    text.extend(bytes.iter().filter(|byte| **byte != 0));
-    text.push(0);
-    text
-}
-
-unsafe fn string(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: the caller's text is NUL-terminated.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-}
-
-unsafe fn slice<'a, T>(first: *const T, count: c_int) -> &'a [T] {
-    if first.is_null() || count <= 0 {
-        return &[];
-    }
-    // SAFETY: the caller's count describes the array.
-    unsafe { std::slice::from_raw_parts(first, count as usize) }
 }

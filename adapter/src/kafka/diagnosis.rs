@@ -16,8 +16,11 @@ use crate::{
     job::{HostPort, PasswordMechanism},
 };
 
-/// Between handshakes: they are connections that a broker counts, and logins that it may log.
+/// Between diagnoses: they are connections that a broker counts, and logins that it may log.
 const EVERY: Duration = Duration::from_secs(10);
+
+// Servers are asked at once, so a diagnosis takes no longer than that of one.
+const _: () = assert!(diagnose::DEADLINE.as_secs() <= EVERY.as_secs());
 
 /// Brokers that are asked at most.
 const SERVERS_MAX: usize = 3;
@@ -32,8 +35,12 @@ pub struct Diagnosis {
 
 #[derive(Default)]
 struct Found {
-    /// When the last handshake was begun, for credentials of this age.
+    /// When the last diagnosis was begun, whatever it was about.
     begun: Option<Instant>,
+    /// It is not through.
+    running: bool,
+    /// How often everything was cleared.
+    cleared: u64,
     cause: Option<Cause>,
 }
 
@@ -49,39 +56,48 @@ impl Diagnosis {
         lock(&self.found).cause.clone()
     }
 
-    /// The output is ready, or has other credentials: what was found is over.
+    /// The output is ready, or has other credentials: what was found is over. An output that is
+    /// ready and away by turns is diagnosed no more often for that.
     pub fn clear(&self) {
-        *lock(&self.found) = Found::default();
+        let mut found = lock(&self.found);
+        found.cause = None;
+        found.cleared += 1;
     }
 
-    /// Looks for the cause, unless it was just looked for. What is found is there some time later.
+    /// Looks for the cause, unless that is being done or was just done. What is found is there some
+    /// time later.
     pub fn begin(&self, credentials: &Credentials) {
         let Some(runtime) = &self.runtime else { return };
-        let begun = Instant::now();
-        {
-            let mut found = lock(&self.found);
-            if found.begun.is_some_and(|last| last.elapsed() < EVERY) {
-                return;
-            }
-            found.begun = Some(begun);
-        }
-        let targets: Vec<_> =
-            self.servers.iter().map(|server| target(server, credentials)).collect();
+        let Some(cleared) = self.may_begin() else { return };
+        let targets = self.servers.iter().map(|server| target(server, credentials));
+        // At once: those that do not answer must not keep one waiting that says why.
+        let asking: Vec<_> = targets
+            .map(|target| runtime.spawn(async move { judged(&diagnose(&target).await) }))
+            .collect();
         let shared = self.found.clone();
         runtime.spawn(async move {
             let mut cause = None;
-            for target in &targets {
-                cause = judged(&diagnose(target).await);
-                if cause.is_some() {
-                    break;
-                }
+            for asking in asking {
+                cause = cause.or(asking.await.ok().flatten());
             }
             let mut found = lock(&shared);
+            found.running = false;
             // Cleared meanwhile, it is about something that is over.
-            if found.begun == Some(begun) {
+            if found.cleared == cleared {
                 found.cause = cause;
             }
         });
+    }
+
+    /// Notes that a diagnosis is begun, if it is time for one. Tells how often everything was
+    /// cleared before.
+    fn may_begin(&self) -> Option<u64> {
+        let mut found = lock(&self.found);
+        if found.running || found.begun.is_some_and(|last| last.elapsed() < EVERY) {
+            return None;
+        }
+        (found.begun, found.running) = (Some(Instant::now()), true);
+        Some(found.cleared)
     }
 }
 
@@ -123,4 +139,77 @@ pub fn target(server: &HostPort, credentials: &Credentials) -> Target {
 
 fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
     found.lock().expect("nothing panics in it")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// A server that is no broker, and how often it was asked.
+    fn no_broker() -> (HostPort, Arc<Mutex<u32>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let asked = Arc::<Mutex<u32>>::default();
+        let counting = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                *counting.lock().unwrap() += 1;
+                let _ = stream.read(&mut [0; 64]);
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
+        });
+        (server, asked)
+    }
+
+    /// A server that takes connections and says nothing.
+    fn silent() -> (HostPort, std::net::TcpListener) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        (listener.local_addr().unwrap().to_string().parse().unwrap(), listener)
+    }
+
+    async fn until(what: impl Fn() -> bool) {
+        let end = Instant::now() + 3 * diagnose::DEADLINE;
+        while !what() {
+            assert!(Instant::now() < end, "it does not come to an end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_diagnosis_at_a_time_and_not_at_once_again() {
+        let ((server, asked), (mute, _listener)) = (no_broker(), silent());
+        // Those who are silent keep no other waiting.
+        let diagnosis = Diagnosis::new(&[mute, server]);
+        let credentials = Credentials::default();
+        let asked = || *asked.lock().unwrap();
+        diagnosis.begin(&credentials);
+        until(|| asked() > 0).await;
+        let (once, begun) = (asked(), lock(&diagnosis.found).begun);
+        assert!(lock(&diagnosis.found).running);
+        // Neither while it runs nor because it was cleared, nor just after it.
+        diagnosis.begin(&credentials);
+        diagnosis.clear();
+        diagnosis.begin(&credentials);
+        until(|| !lock(&diagnosis.found).running).await;
+        assert_eq!(diagnosis.cause(), None, "it was about something that is over");
+        diagnosis.begin(&credentials);
+        assert_eq!(lock(&diagnosis.found).begun, begun);
+        assert!(!lock(&diagnosis.found).running);
+        // A listener that does not speak Kafka is asked a second time, for TLS.
+        assert!(asked() <= once + 1, "{} and {once}", asked());
+    }
+
+    #[tokio::test]
+    async fn what_is_found_is_there_until_it_is_over() {
+        let (server, _asked) = no_broker();
+        let diagnosis = Diagnosis::new(&[server]);
+        diagnosis.begin(&Credentials::default());
+        until(|| diagnosis.cause().is_some()).await;
+        assert_eq!(diagnosis.cause().unwrap().code, "NOT_KAFKA");
+        diagnosis.clear();
+        assert_eq!(diagnosis.cause(), None);
+    }
 }

@@ -9,8 +9,8 @@
 //! partitions, submit. A model of it settles records by hand in the tests of the stream.
 //!
 //! Non-obvious:
-//! - `message.timeout.ms` is 0: nothing times out in here. Waiting is visible ([`Delivery::health`])
-//!   and bounded only by the engine's own deadline or the service's stop.
+//! - `message.timeout.ms` is 0: nothing times out in here. Waiting is visible
+//!   ([`Delivery::health`]) and bounded only by the engine's own deadline or the service's stop.
 //! - A record's failure says little about its cause: nearly every connection fault reaches a
 //!   record as a time-out only. The cause is in the error callback, and is confirmed by asking
 //!   for the topic's metadata, since the callback also raises false alarms.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{lane::Pace, producers::Recipe};
 use crate::job::{Acks, Compression, ErrorPolicy, HostPort, Output, Profile};
 
-/// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does not fit makes the
-/// next one: a hand-over that left in two requests would busy-wait on the first, and a verdict on
-/// the first would let the second overtake it.
+/// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does
+/// not fit makes the next one: a hand-over that left in two requests would busy-wait on the first,
+/// and a verdict on the first would let the second overtake it.
 const HAND_OVER_RECORDS_MAX: u32 = 4_000;
 
 /// librdkafka allows no shorter time for making a connection.
@@ -106,7 +106,7 @@ impl Settings {
 fn event_hubs(set: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {
     // Below the four minutes after which idle connections are dropped, and nobody told.
     set("metadata.max.age.ms", &180_000);
-    // The service answers within 20 s at the earliest it gives up itself.
+    // The service itself may take 20 s to answer.
     set("request.timeout.ms", &60_000);
 }
 

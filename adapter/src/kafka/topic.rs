@@ -116,21 +116,42 @@ impl Inner {
     /// Asks for the partitions, and for the size limit if it is time to. True if the output is
     /// ready.
     fn refresh_topic(&self, ask_limit: bool, missed: &mut bool) -> bool {
-        let was_missed = std::mem::take(missed);
         let Some(producers) = self.producers() else {
             // Whoever reads them says why they are not there.
             let (cause, pending) = self.renewal.missing();
             self.status.unavailable(cause, pending);
+            *missed = false;
             return false;
         };
         let partitions = producers.partitions(METADATA_TIMEOUT);
-        let leaders = |partitions: &[Partition]| partitions.iter().map(|p| p.has_leader).collect();
         // Before the first rows pass: a row beyond the limit is refused by name and not left to the
         // broker's verdict. Later it must not hold up what was away.
         let limit_first = ask_limit && self.knows_no_limit();
         if limit_first && partitions.is_ok() {
             self.refresh_limit(&producers);
         }
+        let ready = self.hear(&producers, partitions, missed);
+        if ready && ask_limit && !limit_first {
+            self.refresh_limit(&producers);
+        }
+        ready
+    }
+
+    /// Takes what the brokers have told these producers. True if the output is ready.
+    fn hear(
+        &self,
+        producers: &Arc<Producers>,
+        partitions: Result<Vec<Partition>, Fault>,
+        missed: &mut bool,
+    ) -> bool {
+        let was_missed = std::mem::take(missed);
+        let in_place = self.producers().is_some_and(|in_place| Arc::ptr_eq(&in_place, producers));
+        if !in_place {
+            // Others have taken over while these waited for an answer. Of them it says nothing, and
+            // they will be asked at once.
+            return false;
+        }
+        let leaders = |partitions: &[Partition]| partitions.iter().map(|p| p.has_leader).collect();
         match partitions {
             Ok(partitions) if partitions.iter().any(|partition| partition.has_leader) => {
                 *self.last_fault.lock().expect("nothing panics in it") = None;
@@ -145,9 +166,6 @@ impl Inner {
                     tracing::info!(output = self.settings.alias, partitions, "the output is ready");
                 }
                 self.publish(leaders(&partitions));
-                if ask_limit && !limit_first {
-                    self.refresh_limit(&producers);
-                }
                 true
             }
             Ok(partitions) => {
@@ -156,27 +174,30 @@ impl Inner {
                 self.trouble(Cause::new("NO_LEADER", text), false);
                 false
             }
-            Err(fault) => {
-                if is_missing_topic(fault.code) {
-                    self.partitions.send_if_modified(|known| known.take().is_some());
-                }
-                let nobody_answers = is_connection(fault.code);
-                // librdkafka asks one broker of several. If that one is frozen, the others may
-                // well serve; the next request, which comes soon, decides.
-                if nobody_answers && !was_missed && self.status.health().state == State::Ready {
-                    *missed = true;
-                    return false;
-                }
-                let fault = if nobody_answers { self.likely_cause(fault) } else { fault };
-                let mut cause = Cause::of_fault(&fault, &self.settings.recipe.topic);
-                if nobody_answers {
-                    self.diagnose();
-                    cause = self.diagnosis.cause().unwrap_or(cause);
-                }
-                self.trouble(cause, nobody_answers);
-                false
-            }
+            Err(fault) => self.hear_fault(fault, was_missed, missed),
         }
+    }
+
+    /// Takes why the brokers have told nothing. False, as the output is not ready.
+    fn hear_fault(&self, fault: Fault, was_missed: bool, missed: &mut bool) -> bool {
+        if is_missing_topic(fault.code) {
+            self.partitions.send_if_modified(|known| known.take().is_some());
+        }
+        let nobody_answers = is_connection(fault.code);
+        // librdkafka asks one broker of several. If that one is frozen, the others may well serve;
+        // the next request, which comes soon, decides.
+        if nobody_answers && !was_missed && self.status.health().state == State::Ready {
+            *missed = true;
+            return false;
+        }
+        let fault = if nobody_answers { self.likely_cause(fault) } else { fault };
+        let mut cause = Cause::of_fault(&fault, &self.settings.recipe.topic);
+        if nobody_answers {
+            self.diagnose();
+            cause = self.diagnosis.cause().unwrap_or(cause);
+        }
+        self.trouble(cause, nobody_answers);
+        false
     }
 
     /// Looks for the cause behind librdkafka's text.
@@ -305,7 +326,39 @@ pub(super) fn scarce(partitions: &[Partition], in_sync_min: u32, topic: &str) ->
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            Credentials, Delivery as _, Sink, SinkSettings, client::Bell, mock::MockKafka,
+            share_out,
+        },
+        *,
+    };
+    use crate::job;
+
+    /// They asked while others took over, and were refused, as their credentials are revoked.
+    #[tokio::test]
+    async fn what_producers_are_told_that_were_replaced_says_nothing() {
+        let broker = MockKafka::start(1).unwrap();
+        broker.create_topic("t", 1).unwrap();
+        let servers = broker.bootstrap_servers();
+        let yaml =
+            format!("name: t\noutputs: [{{ alias: a, bootstrapServers: '{servers}', topic: t }}]");
+        let job = job::parse("job.yaml", &yaml).unwrap();
+        let share = share_out(64 << 20, 1).remove(0);
+        let sink = Sink::start(SinkSettings::of(&job.outputs[0]), share).unwrap();
+        sink.renew(Credentials::default()).await.unwrap();
+        let known = sink.partitions().wait_for(Option::is_some).await.map(drop);
+        known.unwrap();
+        let inner = &sink.inner;
+        let (recipe, bell) = (&inner.settings.recipe, Arc::<Bell>::default());
+        let (replaced, _pollers) = Producers::new(recipe, &Credentials::default(), &bell).unwrap();
+        let denied = || Err(Fault { code: 29, text: "Topic authorization failed".to_owned() });
+        assert!(!inner.hear(&replaced, denied(), &mut false));
+        assert_eq!(sink.health().state, State::Ready);
+        assert!(!inner.hear(&inner.producers().unwrap(), denied(), &mut false));
+        assert_eq!(sink.health().state, State::Unavailable);
+        sink.close(Instant::now()).await;
+    }
 
     #[test]
     fn a_partition_is_scarce_with_fewer_replicas_in_sync_than_are_asked_and_possible() {

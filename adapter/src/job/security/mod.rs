@@ -1,9 +1,9 @@
 //! Security: what the job file says of identities, secrets, TLS, logins and callers.
 //!
 //! `raw` is what is written. `reference` finds out where each secret stands, `identity`, `listen`,
-//! `brokers`, `login`, `token` and `writers` make the parts of `model` of it, `profile` says what Event Hubs
-//! demands, `lend` which of these keys an output takes from `defaults`. `text` has the checks of
-//! single values, `show` writes the model as the job file would.
+//! `brokers`, `login`, `token` and `writers` make the parts of `model` of it, `profile` says what
+//! Event Hubs demands, `lend` which of these keys an output takes from `defaults`. `text` has the
+//! checks of single values, `show` writes the model as the job file would.
 
 mod brokers;
 mod identity;
