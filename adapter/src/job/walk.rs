@@ -289,6 +289,14 @@ impl Walk<'_> {
             }
             return Some(format!("its place is {}", places.words));
         }
+        if let Some(inner) = dotted(shape, key) {
+            if hides_wrong(inner) {
+                self.faults.hide(node);
+            }
+            let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+            self.faults.meant(join(&map.path, first));
+            return Some(format!("write it as a map: `{first}: {}`", nested(rest)));
+        }
         if let Some(near) = words::nearest(key, known.iter().copied()) {
             if shape.property(near).is_some_and(hides_wrong) {
                 self.faults.hide(node);
@@ -342,6 +350,20 @@ impl Walk<'_> {
 fn alternative(shape: Shape, type_name: &str) -> Shape {
     let fits = |shape: &Shape| shape.types().contains(&type_name);
     shape.alternatives().into_iter().find(fits).unwrap_or(shape)
+}
+
+/// What a path with dots, written as one key, leads to.
+fn dotted(shape: Shape, key: &str) -> Option<Shape> {
+    let inner = |shape: Shape, part: &str| alternative(shape, "object").property(part);
+    key.contains('.').then(|| key.split('.').try_fold(shape, inner))?
+}
+
+/// `{ token: { scope: … } }`.
+fn nested(path: &str) -> String {
+    match path.split_once('.') {
+        Some((first, rest)) => format!("{{ {first}: {} }}", nested(rest)),
+        None => format!("{{ {path}: … }}"),
+    }
 }
 
 /// What a value is called in a sentence.

@@ -193,7 +193,7 @@ impl Renewal {
     /// Why the token in place is not a newer one, although it was time for one.
     fn token_trouble(&self) -> Option<Error> {
         match self.token_source()? {
-            TokenSource::Identity { scope } => self.store.token_trouble(scope),
+            TokenSource::Identity { scope, .. } => self.store.token_trouble(scope),
             TokenSource::ClientCredentials { .. } => self.issuers.trouble(),
         }
     }

@@ -84,7 +84,7 @@ pub async fn renew_token(
     last: &Token,
 ) -> Result<(Token, InUse), Error> {
     let fresh = match source {
-        TokenSource::Identity { scope } => store.token(scope).await?,
+        TokenSource::Identity { scope, .. } => store.token(scope).await?,
         TokenSource::ClientCredentials { .. } => match &issuers.0 {
             Some((_, issuer)) => issuer.token().await?,
             None => return Err(Error::new("TOKEN_MISSING", "no issuer was asked yet", "wait")),
@@ -120,7 +120,7 @@ impl Issuers {
     /// Brokers refuse the token that was got: the next is another.
     pub(super) fn forget_token(&self, store: &Store, security: &Security) {
         match (&security.login, &self.0) {
-            (Some(job::Login::Token(TokenSource::Identity { scope })), _) => {
+            (Some(job::Login::Token(TokenSource::Identity { scope, .. })), _) => {
                 store.forget_token(scope);
             }
             (_, Some((_, issuer))) => issuer.forget_token(),
@@ -224,7 +224,9 @@ impl<'a> Reading<'a> {
 
     async fn token(&mut self, source: &TokenSource, issuers: &mut Issuers) -> Result<Token, Error> {
         let (fresh, sasl_extensions) = match source {
-            TokenSource::Identity { scope } => (self.store.token(scope).await?, BTreeMap::new()),
+            TokenSource::Identity { scope, extensions } => {
+                (self.store.token(scope).await?, extensions.clone())
+            }
             TokenSource::ClientCredentials {
                 token_endpoint,
                 truststore,
@@ -264,7 +266,7 @@ fn token(
     let in_use = InUse {
         purpose: TOKEN,
         source: match source {
-            TokenSource::Identity { scope } => format!("the identity's token for {scope}"),
+            TokenSource::Identity { scope, .. } => format!("the identity's token for {scope}"),
             TokenSource::ClientCredentials { token_endpoint, .. } => {
                 format!("the token of {token_endpoint}")
             }

@@ -5,6 +5,7 @@
 mod broker;
 mod certificates;
 mod client;
+mod command;
 mod listener;
 mod login;
 mod server;

@@ -138,6 +138,8 @@ pub enum TokenSource {
     Identity {
         /// What the token is for, such as `https://NAMESPACE.servicebus.windows.net/.default`.
         scope: String,
+        /// SASL extensions (RFC 7628, 3.1), such as Confluent Cloud's `logicalCluster`.
+        extensions: BTreeMap<String, String>,
     },
     /// An OIDC issuer, for a client with a secret (RFC 6749, 4.4).
     ClientCredentials {
@@ -151,7 +153,7 @@ pub enum TokenSource {
         client_secret: Reference,
         /// What the token is for, if the issuer wants to know.
         scope: Option<String>,
-        /// SASL extensions (RFC 7628, 3.1), such as Confluent Cloud's `logicalCluster`.
+        /// SASL extensions, as above.
         extensions: BTreeMap<String, String>,
     },
 }

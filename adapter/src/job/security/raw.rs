@@ -201,8 +201,8 @@ pub(super) struct RawToken {
     pub(super) client_secret: Option<RawSecret>,
     /// With `endpoint`: the authorities to trust there; without this key those of the system.
     pub(super) truststore: Option<RawCertificate>,
-    /// With `endpoint`: what else the brokers want to know (SASL extensions), such as
-    /// `logicalCluster` and `identityPoolId` for Confluent Cloud.
+    /// What else the brokers want to know (SASL extensions), such as `logicalCluster` and
+    /// `identityPoolId` for Confluent Cloud.
     pub(super) extensions: Option<BTreeMap<String, String>>,
 }
 

@@ -95,7 +95,9 @@ impl Login {
 impl TokenSource {
     fn to_json(&self) -> Value {
         match self {
-            Self::Identity { scope } => json!({ "scope": scope }),
+            Self::Identity { scope, extensions } => {
+                json!({ "scope": scope, "extensions": extensions })
+            }
             Self::ClientCredentials {
                 token_endpoint,
                 truststore,

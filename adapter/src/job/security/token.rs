@@ -90,7 +90,7 @@ impl Values {
             if scope.is_none() {
                 report_scope(section, raw, brokers);
             }
-            return Some(TokenSource::Identity { scope: scope? });
+            return Some(TokenSource::Identity { scope: scope?, extensions: extensions? });
         };
         for (key, missing, help) in [
             ("clientId", client_id == Some(None), "add `clientId: ID`"),
@@ -138,12 +138,12 @@ fn report_scope(section: &mut Section<'_>, raw: Option<&RawToken>, brokers: Brok
 /// Reports the keys of a client where no endpoint asks for one.
 fn refuse_client(section: &mut Section<'_>, raw: &RawToken) {
     // Whoever adds a key is told by the compiler to say here whether it is of a client.
-    let RawToken { scope: _, endpoint: _, client_id, client_secret, truststore, extensions } = raw;
+    let RawToken { scope: _, endpoint: _, client_id, client_secret, truststore, extensions: _ } =
+        raw;
     for (key, given) in [
         ("clientId", client_id.is_some()),
         ("clientSecret", client_secret.is_some()),
         ("truststore", truststore.is_some()),
-        ("extensions", extensions.is_some()),
     ] {
         if given {
             let message = format!("`{key}` belongs to `endpoint`, which is not there");

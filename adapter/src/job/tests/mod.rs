@@ -26,6 +26,27 @@ fn check(yaml: &str, expected: &str) {
     assert!(shown == expected[1..], "expected:\n{}\nfound:\n{shown}", &expected[1..]);
 }
 
+/// An output that is right, with which a job file may end or go on.
+const OUTPUT: &str = "outputs:\n  - alias: a\n    topic: t\n    bootstrapServers: kafka:9092\n";
+
+/// An identity and a vault, for [`check_output_in`].
+const VAULT: &str = "identity: { type: systemAssigned }\nvault: https://contoso.vault.azure.net\n";
+
+/// As [`check`], of a job whose one output has these keys more, from line 6 on.
+fn check_output(keys: &str, expected: &str) {
+    check_output_in("", keys, expected);
+}
+
+/// As [`check_output`], of a job with these lines more, behind the first.
+fn check_output_in(head: &str, keys: &str, expected: &str) {
+    check(&format!("\nname: j\n{head}{OUTPUT}{}", &keys[1..]), expected);
+}
+
+/// As [`check`], of what stands below `listen.grpc`, from line 4 on.
+fn check_listen(keys: &str, expected: &str) {
+    check(&format!("\nname: j\nlisten:\n  grpc:\n{}{OUTPUT}", &keys[1..]), expected);
+}
+
 /// What a person reads of the faults of a job file.
 fn faults(yaml: &str) -> String {
     parse("job.yaml", yaml).expect_err("the job file has faults").to_string()

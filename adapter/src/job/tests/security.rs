@@ -1,6 +1,6 @@
 //! What a job file may say of identities, secrets, TLS, logins and callers, and what it means.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use keyvault::{Identity, ObjectKind, Reference, UserAssigned, VaultObject};
 use serde_json::json;
@@ -272,10 +272,17 @@ fn tokens_are_of_the_identity_or_of_another_issuer() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(
-        token("SASL_PLAINTEXT", "scope: api://kafka/.default"),
-        TokenSource::Identity { scope: "api://kafka/.default".to_owned() }
-    );
+    let extensions = [("logicalCluster", "lkc-1"), ("identityPoolId", "pool-1")];
+    let extensions: BTreeMap<_, _> =
+        extensions.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+    let of_identity = |extensions: BTreeMap<_, _>| TokenSource::Identity {
+        scope: "api://kafka/.default".to_owned(),
+        extensions,
+    };
+    let scope = "scope: api://kafka/.default";
+    assert_eq!(token("SASL_PLAINTEXT", scope), of_identity(BTreeMap::new()));
+    let more = "extensions: { logicalCluster: lkc-1, identityPoolId: pool-1 }";
+    assert_eq!(token("SASL_SSL", &format!("{scope}, {more}")), of_identity(extensions.clone()));
     let small = TokenSource::ClientCredentials {
         token_endpoint: "http://localhost:8080/token".to_owned(),
         truststore: None,
@@ -287,18 +294,16 @@ fn tokens_are_of_the_identity_or_of_another_issuer() {
     let keys = "endpoint: 'http://localhost:8080/token', clientId: c, clientSecret: { env: S }";
     assert_eq!(token("SASL_SSL", keys), small);
     let keys = "endpoint: 'https://login.example.org/token', clientId: c, scope: kafka, \
-        clientSecret: { secret: s }, truststore: { file: ca }, \
-        extensions: { logicalCluster: lkc-1, identityPoolId: pool-1 }";
-    let extensions = [("logicalCluster", "lkc-1"), ("identityPoolId", "pool-1")];
+        clientSecret: { secret: s }, truststore: { file: ca }";
     let full = TokenSource::ClientCredentials {
         token_endpoint: "https://login.example.org/token".to_owned(),
         truststore: Some(material(file("ca"))),
         client_id: "c".to_owned(),
         client_secret: secret("s"),
         scope: Some("kafka".to_owned()),
-        extensions: extensions.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        extensions,
     };
-    assert_eq!(token("SASL_SSL", keys), full);
+    assert_eq!(token("SASL_SSL", &format!("{keys}, {more}")), full);
 }
 
 #[test]
@@ -338,7 +343,7 @@ fn event_hubs_has_defaults_of_its_own() {
     let output = event_hubs("sasl: { mechanism: OAUTHBEARER }");
     assert_eq!(output.profile, Profile::EventHubs);
     let scope = "https://contoso.servicebus.windows.net/.default".to_owned();
-    let login = Some(Login::Token(TokenSource::Identity { scope }));
+    let login = Some(Login::Token(TokenSource::Identity { scope, extensions: BTreeMap::new() }));
     assert_eq!(output.security, Security { protocol: Protocol::SaslSsl, tls: Some(tls()), login });
     assert_eq!(output.socket_timeout, Duration::from_secs(60));
     assert_eq!(output.batching.bytes, 1_000_000);
@@ -607,7 +612,7 @@ fn the_examples_of_security_are_jobs() {
     assert_eq!(event_hubs.identity, Some(Identity::SystemAssigned));
     assert_eq!(event_hubs.outputs[0].profile, Profile::EventHubs);
     let scope = "https://contoso.servicebus.windows.net/.default".to_owned();
-    let token = Login::Token(TokenSource::Identity { scope });
+    let token = Login::Token(TokenSource::Identity { scope, extensions: BTreeMap::new() });
     assert_eq!(security(&event_hubs).login, Some(token));
 
     let callers = load("job-secured-callers.yaml");

@@ -1,20 +1,13 @@
 //! Every fault of a listener's TLS and tokens, and of who may write, with the text that a person
 //! reads.
 
-use super::check;
+use super::{check, check_listen};
 
 #[test]
 fn tls_needs_a_certificate() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tls: { key: { file: k } }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:4:5: error[MISSING_KEY]: `tls` has no `certificate`
@@ -27,19 +20,12 @@ job.yaml:4:5: error[MISSING_KEY]: `tls` has no `certificate`
 
 #[test]
 fn an_authority_is_what_its_keys_are_about() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tls:
       certificate: { file: s }
       clientCaPassword: { env: P }
       clientCertificate: Required
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:6:7: error[CONFLICT]: `clientCaPassword` belongs to `clientCa`, which is not there
@@ -57,19 +43,12 @@ job.yaml:7:26: error[CONFLICT]: `clientCertificate` is given, but no `clientCa` 
 
 #[test]
 fn nobody_is_let_in_without_proof() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tls:
       certificate: { file: s }
       clientCa: { file: c }
       clientCertificate: Optional
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:7:26: error[CONFLICT]: `clientCertificate: Optional` lets anybody in, since no tokens are asked for
@@ -82,19 +61,12 @@ job.yaml:7:26: error[CONFLICT]: `clientCertificate: Optional` lets anybody in, s
 
 #[test]
 fn a_demand_is_one_of_two() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tls:
       certificate: { file: s }
       clientCa: { file: c }
       clientCertificate: Demanded
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:7:26: error[UNKNOWN_VALUE]: this is not a value of `clientCertificate`
@@ -107,18 +79,11 @@ job.yaml:7:26: error[UNKNOWN_VALUE]: this is not a value of `clientCertificate`
 
 #[test]
 fn plaintext_beside_tls_is_a_contradiction() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     address: 0.0.0.0:7070
     allowPlaintext: true
     tls: { certificate: { file: s } }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:5:21: error[CONFLICT]: `allowPlaintext: true` contradicts `tls`: a listener speaks one of both
@@ -131,18 +96,11 @@ job.yaml:5:21: error[CONFLICT]: `allowPlaintext: true` contradicts `tls`: a list
 
 #[test]
 fn tokens_are_not_sent_in_the_clear() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     address: 0.0.0.0:7070
     allowPlaintext: true
     tokens: { tenant: 11111111-2222-3333-4444-555555555555, audiences: a, roles: [r] }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:4:14: error[PLAINTEXT_NOT_ALLOWED]: 0.0.0.0:7070 can be reached by other machines, and `tokens` need encryption
@@ -155,19 +113,12 @@ job.yaml:4:14: error[PLAINTEXT_NOT_ALLOWED]: 0.0.0.0:7070 can be reached by othe
 
 #[test]
 fn clear_text_is_for_a_listener_on_this_machine() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     address: 0.0.0.0:7070
     tls:
       certificate: { clearTextForTests: canary }
       key: { clearTextForTests: canary }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:6:7: error[CLEAR_TEXT_NOT_ALLOWED]: `clearTextForTests` is not allowed with the address `0.0.0.0:7070`
@@ -185,16 +136,9 @@ job.yaml:7:7: error[CLEAR_TEXT_NOT_ALLOWED]: `clearTextForTests` is not allowed 
 
 #[test]
 fn tokens_have_an_issuer_an_audience_and_callers() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tokens: {}
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:4:5: error[MISSING_KEY]: `tokens` has no `audiences`
@@ -216,16 +160,9 @@ job.yaml:4:5: error[MISSING_KEY]: `tokens` has neither `applications` nor `roles
 
 #[test]
 fn an_issuer_has_keys() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tokens: { issuer: 'https://login.example.org', audiences: a, roles: [r] }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:4:5: error[MISSING_KEY]: `tokens` has an `issuer`, but no `keysUrl`
@@ -238,16 +175,9 @@ job.yaml:4:5: error[MISSING_KEY]: `tokens` has an `issuer`, but no `keysUrl`
 
 #[test]
 fn keys_are_of_an_issuer() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tokens: { keysUrl: 'https://login.example.org/k', audiences: a, roles: [r] }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:4:5: error[MISSING_KEY]: `tokens` has a `keysUrl`, but no `issuer`
@@ -314,19 +244,12 @@ job.yaml:11:18: error[OUT_OF_RANGE]: `clockSkew` is 10m, which is out of its ran
 
 #[test]
 fn applications_of_a_tenant_are_guids() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tokens:
       tenant: 11111111-2222-3333-4444-555555555555
       audiences: a
       applications: [engine, 11111111-2222-3333-4444-555555555555, 11111111-2222-3333-4444-555555555555]
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:7:22: error[INVALID_VALUE]: `applications[0]` is not a GUID
@@ -344,20 +267,13 @@ job.yaml:7:68: error[DUPLICATE_VALUE]: `applications[2]` is there already
 
 #[test]
 fn lists_of_tokens_hold_text() {
-    check(
+    check_listen(
         "
-name: j
-listen:
-  grpc:
     tokens:
       tenant: 11111111-2222-3333-4444-555555555555
       audiences: []
       applications: 11111111-2222-3333-4444-555555555555
       roles: [5]
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
 ",
         "
 job.yaml:6:7: error[OUT_OF_RANGE]: `audiences` is empty

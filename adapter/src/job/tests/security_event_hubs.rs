@@ -1,6 +1,6 @@
 //! Every fault of an output to Event Hubs with the text that a person reads.
 
-use super::check;
+use super::{check, check_output};
 
 #[test]
 fn event_hubs_takes_one_protocol() {
@@ -216,13 +216,8 @@ job.yaml:7:5: error[MISSING_KEY]: `OAUTHBEARER` needs `token`, which is not ther
 
 #[test]
 fn a_profile_is_one_of_two() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     profile: Eventhub
 ",
         "

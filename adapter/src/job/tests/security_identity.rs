@@ -1,6 +1,6 @@
 //! Every fault of identities, vaults and references with the text that a person reads.
 
-use super::check;
+use super::{VAULT, check, check_output, check_output_in};
 
 #[test]
 fn an_identity_has_a_type() {
@@ -358,15 +358,9 @@ job.yaml:15:37: error[INVALID_VALUE]: `vault` is not the host of a vault (`NAME.
 
 #[test]
 fn a_vault_by_name_needs_vaults() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -384,15 +378,9 @@ job.yaml:12:37: error[INVALID_VALUE]: `vault` is neither an address nor a name u
 
 #[test]
 fn objects_of_a_vault_have_names_and_versions() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     truststore: { certificate: my_ca, version: v1 }
     sasl:
@@ -420,15 +408,9 @@ job.yaml:13:27: error[INVALID_VALUE]: `secret` is not the name of a secret in a 
 
 #[test]
 fn a_version_of_digits_needs_quotes() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -446,13 +428,8 @@ job.yaml:12:39: error[WRONG_TYPE]: `version` must be text, but is a number
 
 #[test]
 fn a_detail_of_a_vault_stands_beside_an_object() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -475,15 +452,9 @@ job.yaml:10:42: error[CONFLICT]: `version` belongs to a vault, but `password` ha
 
 #[test]
 fn a_detail_alone_says_nothing() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -501,15 +472,9 @@ job.yaml:12:7: error[MISSING_KEY]: `password` does not say where the secret stan
 
 #[test]
 fn a_password_is_no_certificate() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -527,15 +492,9 @@ job.yaml:12:19: error[CONFLICT]: `password` is no certificate
 
 #[test]
 fn a_reference_has_one_way() {
-    check(
+    check_output_in(
+        VAULT,
         "
-name: j
-identity: { type: systemAssigned }
-vault: https://contoso.vault.azure.net
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     truststore: { certificate: c, secret: s, file: f }
     sasl:
@@ -559,13 +518,8 @@ job.yaml:9:46: error[CONFLICT]: `truststore` has both `certificate` and `file`
 
 #[test]
 fn a_misspelled_reference_names_the_nearest() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     truststore: { fil: /etc/ca.pem }
     sasl:
@@ -589,13 +543,8 @@ job.yaml:10:19: error[UNKNOWN_KEY]: `path` is not a key of `username`
 
 #[test]
 fn certificates_are_named_not_written() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     truststore: /etc/ca.pem
     clientCertificate: |
@@ -622,13 +571,8 @@ job.yaml:10:16: error[SECRET_IN_CLEAR]: `clientKey` holds a secret in clear text
 
 #[test]
 fn a_reference_is_a_map() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     truststore: [a]
     clientCertificate:
@@ -654,13 +598,8 @@ job.yaml:9:5: error[MISSING_KEY]: `clientKey` does not say where the secret stan
 
 #[test]
 fn a_user_name_is_text_or_a_reference() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN
@@ -678,13 +617,8 @@ job.yaml:9:17: error[WRONG_TYPE]: `username` must be a user name, but is the num
 
 #[test]
 fn an_empty_user_name_is_none() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     sasl:
       mechanism: PLAIN

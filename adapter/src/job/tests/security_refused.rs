@@ -1,6 +1,6 @@
 //! Every fault of an output's TLS and login with the text that a person reads.
 
-use super::check;
+use super::{check, check_output, check_output_in};
 
 #[test]
 fn protocols_of_other_products_name_ours() {
@@ -67,13 +67,8 @@ job.yaml:6:47: error[UNKNOWN_VALUE]: `GSSAPI` is not a value of `mechanism`
 
 #[test]
 fn tls_keys_need_a_protocol_with_tls() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     truststore: { file: ca }
     truststorePassword: { env: P }
     clientCertificate: { file: c }
@@ -118,13 +113,8 @@ job.yaml:12:23: error[CONFLICT]: `trustAnyHostName` is for TLS, but `securityPro
 
 #[test]
 fn sasl_in_plaintext_has_no_tls() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_PLAINTEXT
     truststore: { file: ca }
     sasl: { mechanism: PLAIN, username: u, password: { env: P } }
@@ -140,13 +130,8 @@ job.yaml:7:5: error[CONFLICT]: `truststore` is for TLS, but line 6 says `securit
 
 #[test]
 fn mtls_needs_a_client_certificate() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     truststore: { file: ca }
 ",
@@ -161,13 +146,8 @@ job.yaml:6:23: error[MISSING_KEY]: `mTLS` needs `clientCertificate`, which is no
 
 #[test]
 fn mtls_has_no_login() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     clientCertificate: { file: c }
     sasl: { mechanism: PLAIN, username: u, password: { env: P } }
@@ -183,13 +163,8 @@ job.yaml:8:5: error[CONFLICT]: `sasl` is given, but `securityProtocol` is `mTLS`
 
 #[test]
 fn tls_with_a_login_needs_one() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
 ",
         "
@@ -203,13 +178,8 @@ job.yaml:6:23: error[MISSING_KEY]: `SASL_SSL` needs `sasl`, which is not there
 
 #[test]
 fn parts_belong_to_what_is_there() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     truststorePassword: { env: P }
     clientKey: { file: k }
@@ -236,13 +206,8 @@ job.yaml:9:5: error[CONFLICT]: `clientKeyPassword` belongs to `clientCertificate
 
 #[test]
 fn whom_to_trust_is_said_once() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     truststore: { file: ca }
     clientCertificate: { file: c }
@@ -259,13 +224,8 @@ job.yaml:9:32: error[CONFLICT]: `truststore` has no effect with `trustAnyServerC
 
 #[test]
 fn a_reference_like_no_other_lists_the_ways() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     truststore: { url: x }
     sasl: { mechanism: PLAIN, username: u, password: { env: P } }
@@ -281,13 +241,8 @@ job.yaml:7:19: error[UNKNOWN_KEY]: `url` is not a key of `truststore`
 
 #[test]
 fn a_switch_is_true_or_false() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: mTLS
     clientCertificate: { file: c }
     trustAnyServerCertificate: maybe
@@ -309,13 +264,8 @@ job.yaml:9:23: error[WRONG_TYPE]: `trustAnyHostName` must be `true` or `false`, 
 
 #[test]
 fn a_mechanism_with_a_password_takes_no_token() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl:
       mechanism: SCRAM-SHA-512
@@ -334,14 +284,9 @@ job.yaml:11:7: error[CONFLICT]: `token` belongs to `mechanism: OAUTHBEARER`, but
 
 #[test]
 fn a_mechanism_with_a_token_takes_no_password() {
-    check(
+    check_output_in(
+        "identity: { type: azureCli }\n",
         "
-name: j
-identity: { type: azureCli }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl:
       mechanism: OAUTHBEARER
@@ -365,13 +310,8 @@ job.yaml:11:7: error[CONFLICT]: `password` belongs to a mechanism with a passwor
 
 #[test]
 fn a_login_without_a_mechanism_is_none() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { username: u, password: { env: P } }
 ",
@@ -386,13 +326,8 @@ job.yaml:7:5: error[MISSING_KEY]: `sasl` has no `mechanism`
 
 #[test]
 fn a_token_needs_an_issuer_and_a_use() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER }
 ",
@@ -412,14 +347,9 @@ job.yaml:7:24: error[MISSING_KEY]: tokens without an `endpoint` are of the job's
 
 #[test]
 fn a_token_of_the_identity_needs_a_scope() {
-    check(
+    check_output_in(
+        "identity: { type: azureCli }\n",
         "
-name: j
-identity: { type: azureCli }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER, token: {} }
 ",
@@ -434,13 +364,8 @@ job.yaml:8:37: error[MISSING_KEY]: `token` does not say what tokens are for
 
 #[test]
 fn a_token_of_the_identity_needs_the_identity() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER, token: { scope: s } }
 ",
@@ -455,14 +380,9 @@ job.yaml:7:37: error[MISSING_KEY]: tokens without an `endpoint` are of the job's
 
 #[test]
 fn a_client_belongs_to_an_endpoint() {
-    check(
+    check_output_in(
+        "identity: { type: azureCli }\n",
         "
-name: j
-identity: { type: azureCli }
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl:
       mechanism: OAUTHBEARER
@@ -471,7 +391,6 @@ outputs:
         clientId: c
         clientSecret: { env: S }
         truststore: { file: ca }
-        extensions: { logicalCluster: lkc-1 }
 ",
         "
 job.yaml:12:19: error[CONFLICT]: `clientId` belongs to `endpoint`, which is not there
@@ -486,24 +405,15 @@ job.yaml:14:9: error[CONFLICT]: `truststore` belongs to `endpoint`, which is not
  14 |         truststore: { file: ca }
     |         ^^^^^^^^^^
     = help: add `endpoint`, or take `truststore` out to have tokens of the job's `identity`
-job.yaml:15:9: error[CONFLICT]: `extensions` belongs to `endpoint`, which is not there
- 15 |         extensions: { logicalCluster: lkc-1 }
-    |         ^^^^^^^^^^
-    = help: add `endpoint`, or take `extensions` out to have tokens of the job's `identity`
-4 faults in job.yaml
+3 faults in job.yaml
 ",
     );
 }
 
 #[test]
 fn an_endpoint_needs_a_client() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER, token: { endpoint: 'https://login.example.org/t' } }
 ",
@@ -523,13 +433,8 @@ job.yaml:7:37: error[MISSING_KEY]: `token` has an `endpoint`, but no `clientSecr
 
 #[test]
 fn an_endpoint_is_encrypted() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl:
       mechanism: OAUTHBEARER
@@ -593,13 +498,8 @@ job.yaml:17:15: error[WRONG_TYPE]: `id` must be text, but is the number 5
 
 #[test]
 fn a_token_is_no_text() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER, token: canary }
 ",
@@ -614,13 +514,8 @@ job.yaml:7:44: error[WRONG_TYPE]: `token` must be a map, but is text
 
 #[test]
 fn an_unknown_key_of_a_token_is_unseen() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     securityProtocol: SASL_SSL
     sasl: { mechanism: OAUTHBEARER, token: { value: canary, clientid: c } }
 ",
@@ -707,13 +602,8 @@ job.yaml:7:66: error[CONFLICT]: `token` belongs to `mechanism: OAUTHBEARER`, but
 
 #[test]
 fn raw_settings_of_security_name_what_to_use() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     librdkafka:
       ssl.ca.location: /ca
       ssl.certificate.pem: x
@@ -774,13 +664,8 @@ job.yaml:16:7: error[SETTING_NOT_ALLOWED]: `security.protocol` may not be set un
 
 #[test]
 fn a_key_of_security_in_a_wrong_place_is_unseen() {
-    check(
+    check_output(
         "
-name: j
-outputs:
-  - alias: a
-    topic: t
-    bootstrapServers: kafka:9092
     key: canary
     certificate: canary
     sasl: { key: canary, keyy: canary }
@@ -812,6 +697,38 @@ job.yaml:9:5: error[UNKNOWN_KEY]: `truststor` is not a key of `outputs[0]`
    |     ^^^^^^^^^
    = help: did you mean `truststore`?
 6 faults in job.yaml
+",
+    );
+}
+
+#[test]
+fn a_path_with_dots_is_written_as_a_map() {
+    check_output(
+        "
+    securityProtocol: SASL_SSL
+    sasl.password: hunter2
+    sasl.token.scope: x
+    batching.rows: 5
+    sasl.passwort: hunter2
+",
+        "
+job.yaml:7:5: error[UNKNOWN_KEY]: `sasl.password` is not a key of `outputs[0]`
+ 7 |     sasl.password: ****
+   |     ^^^^^^^^^^^^^
+   = help: write it as a map: `sasl: { password: … }`
+job.yaml:8:5: error[UNKNOWN_KEY]: `sasl.token.scope` is not a key of `outputs[0]`
+ 8 |     sasl.token.scope: ****
+   |     ^^^^^^^^^^^^^^^^
+   = help: write it as a map: `sasl: { token: { scope: … } }`
+job.yaml:9:5: error[UNKNOWN_KEY]: `batching.rows` is not a key of `outputs[0]`
+ 9 |     batching.rows: 5
+   |     ^^^^^^^^^^^^^
+   = help: write it as a map: `batching: { rows: … }`
+job.yaml:10:5: error[UNKNOWN_KEY]: `sasl.passwort` is not a key of `outputs[0]`
+ 10 |     sasl.passwort: ****
+    |     ^^^^^^^^^^^^^
+    = help: use the key `sasl` of the output instead
+4 faults in job.yaml
 ",
     );
 }
