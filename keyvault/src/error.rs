@@ -39,6 +39,13 @@ impl Error {
         self
     }
 
+    /// Whatever reads this place has panicked, or cannot run: a fault of this crate, or of what is
+    /// below it.
+    pub(crate) fn failed(place: &str) -> Self {
+        let remedy = "report this as a bug, with the log";
+        Self::new("SECRET_READ_FAILED", format!("reading {place} failed"), remedy).later(None)
+    }
+
     /// What the other side asked for, if it did.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.retry {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 
-/// The pieces of work that are under way, by name.
+/// The pieces of work that are under way, by name. Its clones share them.
 pub(crate) struct Flights<T>(Arc<Mutex<HashMap<String, Flight<T>>>>);
 
 /// One piece of work that is under way, in a task of its own: nobody who stops waiting stops it.
@@ -29,6 +29,12 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
 }
 
 impl<T> Clone for Flight<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Clone for Flights<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }

@@ -15,6 +15,7 @@
 mod claims;
 mod error;
 mod failure;
+mod files;
 mod flight;
 mod found;
 mod http;

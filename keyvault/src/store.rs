@@ -4,14 +4,13 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use reqwest::Client;
-use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{
     Error, Found, Identity, Reference, VaultObject, VaultUrl,
+    files::Files,
     flight::Flights,
     http,
     identity::{Credential, Scoped},
@@ -19,9 +18,6 @@ use super::{
     token::{AccessToken, TokenCache},
     vault::Vault,
 };
-
-/// A file is on this machine, or on a mount that may hang.
-const LOCAL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads references: local ones, and those to vaults by one identity. Its clones share connections
 /// and tokens.
@@ -33,6 +29,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     azure: Option<Azure>,
+    files: Files,
     reads: Flights<Result<Found, Error>>,
 }
 
@@ -51,8 +48,9 @@ impl Store {
     /// # Errors
     /// When the machine has no certificate authorities to trust.
     pub fn new(identity: Option<Identity>) -> Result<Self, Error> {
-        let azure = identity.map(Azure::new).transpose()?;
-        Ok(Self(Arc::new(Inner { azure, reads: Flights::default() })))
+        let files = Files::default();
+        let azure = identity.map(|identity| Azure::new(identity, files.clone())).transpose()?;
+        Ok(Self(Arc::new(Inner { azure, files, reads: Flights::default() })))
     }
 
     /// Reads what stands where `reference` points, anew each time. Those who ask for the same
@@ -62,12 +60,12 @@ impl Store {
     /// Names the object, the fault and what to do.
     pub async fn get(&self, reference: &Reference) -> Result<Found, Error> {
         match reference {
-            Reference::File(_) => read_file(reference.clone()).await,
+            Reference::File(_) => self.0.files.get(reference).await,
             Reference::Vault(object) => {
                 let place = reference.to_string();
                 let vault = self.azure(&place)?.vault(&object.vault)?;
                 let read = self.0.reads.join(&place, || read(vault, object.clone())).await;
-                read.unwrap_or_else(|| Err(failed(&place)))
+                read.unwrap_or_else(|| Err(Error::failed(&place)))
             }
             Reference::Env(_) | Reference::ClearTextForTests(_) => read_local(reference),
         }
@@ -117,9 +115,9 @@ impl fmt::Debug for Store {
 }
 
 impl Azure {
-    fn new(identity: Identity) -> Result<Self, Error> {
+    fn new(identity: Identity, files: Files) -> Result<Self, Error> {
         let http = http::outside()?;
-        let credential = Credential::new(identity, http.clone())?;
+        let credential = Credential::new(identity, http.clone(), files)?;
         Ok(Self { credential, http, tokens: Mutex::default(), vaults: Mutex::default() })
     }
 
@@ -142,26 +140,6 @@ impl Azure {
 
 async fn read(vault: Arc<Vault>, object: VaultObject) -> Result<Found, Error> {
     vault.get(&object).await
-}
-
-async fn read_file(reference: Reference) -> Result<Found, Error> {
-    let place = reference.to_string();
-    match timeout(LOCAL_WITHIN, spawn_blocking(move || read_local(&reference))).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(failed(&place)),
-        Err(_) => Err(Error::new(
-            "SECRET_FILE_SLOW",
-            format!("{place} cannot be read within {} s", LOCAL_WITHIN.as_secs()),
-            "check that it is a file, and the mount that it is on",
-        )
-        .later(None)),
-    }
-}
-
-/// The task that read it has panicked: a fault of this crate or one below.
-fn failed(place: &str) -> Error {
-    let remedy = "report this as a bug, with the log";
-    Error::new("SECRET_READ_FAILED", format!("reading {place} failed"), remedy).later(None)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -23,7 +23,8 @@ use super::{Identity, UserAssigned, command::Recorded, fault};
 use crate::{
     Error, Reference, Secret,
     claims::Claims,
-    http, read_local,
+    files::Files,
+    http,
     token::{AccessToken, Progress, Source},
     transport,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Credential {
     outside: Client,
     /// For endpoints of this machine.
     inside: Client,
+    files: Files,
 }
 
 /// The tokens of an identity for one scope.
@@ -48,8 +50,8 @@ pub(crate) struct Scoped {
 }
 
 impl Credential {
-    pub(crate) fn new(identity: Identity, outside: Client) -> Result<Self, Error> {
-        Ok(Self { identity, outside, inside: http::inside()? })
+    pub(crate) fn new(identity: Identity, outside: Client, files: Files) -> Result<Self, Error> {
+        Ok(Self { identity, outside, inside: http::inside()?, files })
     }
 
     /// A credential of the official crates, made anew for each fetch: so their caches never answer,
@@ -63,7 +65,7 @@ impl Credential {
                 let tenant_id = workload_setting(tenant_id.clone(), "AZURE_TENANT_ID")?;
                 let file = token_file.as_ref().map(|file| file.to_string_lossy().into_owned());
                 let file = workload_setting(file, "AZURE_FEDERATED_TOKEN_FILE")?;
-                let assertion = read_assertion(file.into()).await?;
+                let assertion = read_assertion(&self.files, file.into()).await?;
                 let (seen, known) = (progress.clone(), assertion.clone());
                 let identity = self.identity.clone();
                 let client_options = transport::options(self.outside.clone(), move |outcome| {
@@ -161,7 +163,7 @@ impl ClientAssertion for Assertion {
     }
 }
 
-async fn read_assertion(file: PathBuf) -> Result<Secret, Error> {
+async fn read_assertion(files: &Files, file: PathBuf) -> Result<Secret, Error> {
     let unreadable = |path: &Path, said: &str| {
         Error::new(
             "WORKLOAD_TOKEN_FILE",
@@ -170,9 +172,7 @@ async fn read_assertion(file: PathBuf) -> Result<Secret, Error> {
         )
         .later(None)
     };
-    let path = file.clone();
-    let read = tokio::task::spawn_blocking(move || read_local(&Reference::File(path))).await;
-    let read = read.map_err(|_| unreadable(&file, "reading it failed"))?;
+    let read = files.get(&Reference::File(file.clone())).await;
     let found = read.map_err(|error| unreadable(&file, &error.message))?;
     let claims = Claims::of(&found.secret);
     let claims = claims.ok_or_else(|| unreadable(&file, "it is not a JSON Web Token"))?;
