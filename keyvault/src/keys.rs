@@ -7,13 +7,17 @@ use std::{
         Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{sync::Mutex, time::sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 use super::{Error, http};
 
@@ -21,6 +25,9 @@ use super::{Error, http};
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
 /// The same after a failure.
 const AGAIN_EVERY: Duration = Duration::from_secs(60);
+/// Keys that nobody could confirm for so long do not count any more: the issuer may have withdrawn
+/// them meanwhile.
+const HOLD: Duration = Duration::from_secs(24 * 3600);
 /// An unknown key makes nobody fetch more often: random key ids cost an issuer nothing.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
 /// For one answer.
@@ -35,12 +42,21 @@ pub struct KeySet(Arc<Inner>);
 struct Inner {
     url: Url,
     client: Client,
-    /// Each key's JSON, by its id. Old ones are used while the issuer is away.
-    keys: RwLock<HashMap<String, Arc<str>>>,
+    /// What was fetched last. Used while the issuer is away, but not for ever.
+    kept: RwLock<Option<Kept>>,
     /// Whether a task fetches them every hour.
     is_renewed: AtomicBool,
     /// Held while the keys are fetched.
     last_fetch: Mutex<Option<Fetch>>,
+}
+
+/// Keys as an issuer gave them.
+struct Kept {
+    /// Each key's JSON, by its id.
+    keys: HashMap<String, Arc<str>>,
+    /// When they came: of this clock, which nobody sets, and of the one that people read.
+    since: Instant,
+    date: SystemTime,
 }
 
 struct Fetch {
@@ -68,7 +84,7 @@ impl KeySet {
         Ok(Self(Arc::new(Inner {
             url,
             client,
-            keys: RwLock::default(),
+            kept: RwLock::default(),
             is_renewed: AtomicBool::new(false),
             last_fetch: Mutex::default(),
         })))
@@ -76,10 +92,11 @@ impl KeySet {
 
     /// The key of this id as a JSON Web Key, or `None` if the issuer has no such key.
     ///
-    /// An id that is not known makes the keys be fetched anew, at most once in ten seconds.
+    /// An id that is not known makes the keys be fetched anew, at most once in ten seconds. While
+    /// the issuer cannot be asked, the keys of the last success count for 24 hours.
     ///
     /// # Errors
-    /// When the key is not known and the issuer could not be asked.
+    /// When the key is not known, or does not count any more, and the issuer could not be asked.
     pub async fn key(&self, kid: &str) -> Result<Option<Arc<str>>, Error> {
         if let Some(key) = self.0.get(kid) {
             return Ok(Some(key));
@@ -93,7 +110,7 @@ impl KeySet {
         let fetched = fetched.unwrap_or_else(|_| Err(self.0.malformed()));
         match self.0.get(kid) {
             Some(key) => Ok(Some(key)),
-            None => fetched.map(|()| None),
+            None => fetched.map(|()| None).map_err(|error| self.0.or_too_old(error)),
         }
     }
 }
@@ -106,7 +123,26 @@ impl fmt::Debug for KeySet {
 
 impl Inner {
     fn get(&self, kid: &str) -> Option<Arc<str>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|kept| kept.holds())?.keys.get(kid).cloned()
+    }
+
+    /// The error of a fetch, or what has come of such errors by now.
+    fn or_too_old(&self, error: Error) -> Error {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(kept) = kept.as_ref().filter(|kept| !kept.holds()) else { return error };
+        let since = Timestamp::try_from(kept.date).map_or_else(
+            |_| "a time that no calendar has".to_owned(),
+            |date| date.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        );
+        let message = format!(
+            "the issuer's keys at {} were fetched at {since} for the last time, more than {} h ago, \
+             and do not count any more: {}",
+            self.url,
+            HOLD.as_secs() / 3600,
+            error.message
+        );
+        Error { code: "KEYS_TOO_OLD", message, ..error }
     }
 
     async fn fetch_unless_fresh(&self) -> Result<(), Error> {
@@ -132,7 +168,7 @@ impl Inner {
                 let remedy = "it is tried again; if it stays, check the way there";
                 return self.error("KEYS_SLOW", message, remedy);
             }
-            failure.tell(&format!("the issuer's keys at {}", self.url))
+            failure.tell(&format!("the server of the issuer's keys at {}", self.url))
         })?;
         if !answer.is_success() {
             let error = self.error(
@@ -150,7 +186,7 @@ impl Inner {
         if keys.is_empty() {
             return Err(self.malformed());
         }
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(Kept::now(keys));
         Ok(())
     }
 
@@ -167,6 +203,16 @@ impl Inner {
     }
 }
 
+impl Kept {
+    fn now(keys: HashMap<String, Arc<str>>) -> Self {
+        Self { keys, since: Instant::now(), date: SystemTime::now() }
+    }
+
+    fn holds(&self) -> bool {
+        self.since.elapsed() < HOLD
+    }
+}
+
 /// Fetches the keys now and then, until nobody has the set any more.
 async fn renew(keys: Weak<Inner>) {
     let mut pause = RENEW_EVERY;
@@ -174,7 +220,7 @@ async fn renew(keys: Weak<Inner>) {
         // Many services must not ask in the same minute.
         sleep(pause.mul_f64(0.9 + fastrand::f64() / 10.0)).await;
         let Some(keys) = keys.upgrade() else { return };
-        // A failure is logged, and the old keys stay until somebody answers.
+        // A failure is logged, and the old keys count for a while.
         let fetched = keys.fetch_unless_fresh().await;
         pause = if fetched.is_ok() { RENEW_EVERY } else { AGAIN_EVERY };
     }
@@ -207,6 +253,44 @@ mod tests {
         ] {
             assert_eq!(signing_key(&other), None, "{other}");
         }
+    }
+
+    /// So much time passes at once.
+    async fn pass(time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    #[tokio::test]
+    async fn keys_of_an_issuer_that_is_away_count_for_a_day() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        // Nobody listens there.
+        let keys = KeySet::new("http://127.0.0.1:9/keys", None).unwrap();
+        let key: Arc<str> = Arc::from("{}");
+        let kept = Kept::now(HashMap::from([("a".to_owned(), key.clone())]));
+        let date = Timestamp::try_from(kept.date).unwrap().strftime("%Y-%m-%d %H:%M UTC");
+        *keys.0.kept.write().unwrap() = Some(kept);
+        pass(HOLD - MINUTE).await;
+        assert_eq!(keys.key("a").await, Ok(Some(key.clone())));
+        assert_eq!(keys.key("b").await.unwrap_err().code, "CONNECTION_REFUSED");
+        pass(MINUTE).await;
+        for kid in ["a", "b"] {
+            let error = keys.key(kid).await.unwrap_err();
+            assert_eq!((error.code, error.retry), ("KEYS_TOO_OLD", crate::Retry::Later(None)));
+            assert_eq!(
+                error.message,
+                format!(
+                    "the issuer's keys at http://127.0.0.1:9/keys were fetched at {date} for the \
+                     last time, more than 24 h ago, and do not count any more: the server of the \
+                     issuer's keys at http://127.0.0.1:9/keys refuses connections"
+                )
+            );
+        }
+        // The issuer is back.
+        let kept = Kept::now(HashMap::from([("a".to_owned(), key.clone())]));
+        *keys.0.kept.write().unwrap() = Some(kept);
+        assert_eq!(keys.key("a").await, Ok(Some(key)));
     }
 
     #[test]
