@@ -126,7 +126,7 @@ fn keyvault_knows_neither_kafka_nor_grpc_and_alone_asks_azure() {
         let stated = dependencies.lines().any(|line| line.starts_with(name));
         assert!(!stated, "keyvault must not depend on `{name}`");
     }
-    for name in ["reqwest", "azure_core", "azure_identity", "p12_keystore"] {
+    for name in ["reqwest", "azure_core", "azure_identity", "rc2"] {
         assert_eq!(naming("adapter/src", name, &[]), NONE, "`{name}`");
     }
     assert_eq!(naming("keyvault/src", "unsafe", &[]), NONE);

@@ -1,10 +1,6 @@
-//! What an object in DER is, and how an encrypted key is encrypted.
+//! What an object in DER is, and a reader of its parts.
 
-use x509_parser::{
-    asn1_rs::{Any, Tag},
-    prelude::FromDer as _,
-    x509::AlgorithmIdentifier,
-};
+use x509_parser::{asn1_rs::Any, der_parser::Oid, prelude::FromDer as _};
 
 /// What an object is, told by how it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +18,19 @@ pub(super) enum Kind {
     Pkcs7,
 }
 
+/// Identifiers: the class, whether there are parts in it, and the number.
+const INTEGER: u8 = 0x02;
+const OCTETS: u8 = 0x04;
+const OBJECT: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
+/// The first part that is told by its number, in its own wrapping or without it.
+const FIRST: u8 = 0xa0;
+const FIRST_IMPLICIT: u8 = 0x80;
+
 const INDEFINITE: u8 = 0x80;
 
 /// The object identifiers of PKCS#7, with their tag: 1.2.840.113549.1.7.
 const PKCS7: [u8; 10] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07];
-
-/// Parameters of encryption are nested four deep.
-const NESTED_MAX: usize = 6;
 
 /// What the bytes are, if they begin like something of ours.
 pub(super) fn kind(der: &[u8]) -> Option<Kind> {
@@ -60,35 +61,104 @@ fn content(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The parts of an encrypted PKCS#8 structure: how, and the bytes.
-pub(super) fn encrypted_key(der: &[u8]) -> Option<(AlgorithmIdentifier<'_>, &[u8])> {
-    let (_, outer) = Any::from_der(der).ok()?;
-    outer.tag().assert_eq(Tag::Sequence).ok()?;
-    let (rest, algorithm) = AlgorithmIdentifier::from_der(outer.data).ok()?;
-    let (_, bytes) = Any::from_der(rest).ok()?;
-    bytes.tag().assert_eq(Tag::OctetString).ok()?;
-    Some((algorithm, bytes.data))
+/// What is left to be read. Every part is `None` if it is not the next one.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+/// How something is encrypted, hashed or derived.
+#[derive(Clone)]
+pub(super) struct Algorithm<'a> {
+    pub(super) name: Oid<'a>,
+    pub(super) parameters: Reader<'a>,
 }
 
-/// Whether no number in the parameters is larger. Rounds, and what scrypt asks for, are numbers in
-/// every way to encrypt.
-pub(super) fn numbers_within(algorithm: &AlgorithmIdentifier, max: u64) -> bool {
-    fn within(any: &Any, max: u64, nested: usize) -> bool {
-        if any.tag() == Tag::Integer {
-            return any.as_u64().is_ok_and(|number| number <= max);
-        }
-        if !any.header.is_constructed() {
-            return true;
-        }
-        let mut rest = any.data;
-        while nested < NESTED_MAX && !rest.is_empty() {
-            let Ok((after, inner)) = Any::from_der(rest) else { return false };
-            if !within(&inner, max, nested + 1) {
-                return false;
-            }
-            rest = after;
-        }
-        rest.is_empty()
+impl<'a> Reader<'a> {
+    pub(super) fn is_empty(self) -> bool {
+        self.0.is_empty()
     }
-    algorithm.parameters.as_ref().is_none_or(|parameters| within(parameters, max, 0))
+
+    pub(super) fn sequence(&mut self) -> Option<Self> {
+        self.part(SEQUENCE).map(Self)
+    }
+
+    pub(super) fn octets(&mut self) -> Option<&'a [u8]> {
+        self.part(OCTETS)
+    }
+
+    pub(super) fn object(&mut self) -> Option<Oid<'a>> {
+        self.part(OBJECT).map(|bytes| Oid::new(bytes.into()))
+    }
+
+    /// What is in the part number 0, which has its own wrapping.
+    pub(super) fn first(&mut self) -> Option<Self> {
+        self.part(FIRST).map(Self)
+    }
+
+    /// The octets in the part number 0, which has no other wrapping.
+    pub(super) fn first_octets(&mut self) -> Option<&'a [u8]> {
+        self.part(FIRST_IMPLICIT)
+    }
+
+    /// A number that is not negative.
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let bytes = self.part(INTEGER)?;
+        let is_positive = bytes.first().is_some_and(|first| *first < 0x80);
+        let bytes = bytes.strip_prefix(&[0]).unwrap_or(bytes);
+        (is_positive && bytes.len() <= 8)
+            .then(|| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    pub(super) fn algorithm(&mut self) -> Option<Algorithm<'a>> {
+        let mut parts = self.sequence()?;
+        Some(Algorithm { name: parts.object()?, parameters: parts })
+    }
+
+    fn part(&mut self, identifier: u8) -> Option<&'a [u8]> {
+        if self.0.first() != Some(&identifier) {
+            return None;
+        }
+        let (rest, part) = Any::from_der(self.0).ok()?;
+        self.0 = rest;
+        Some(part.data)
+    }
+}
+
+/// The parts of an encrypted PKCS#8 structure: how, and the bytes.
+pub(super) fn encrypted_key(der: &[u8]) -> Option<(Algorithm<'_>, &[u8])> {
+    let mut parts = Reader(der).sequence()?;
+    Some((parts.algorithm()?, parts.octets()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_up_to_eight_bytes() {
+        for (der, number) in [
+            (&[2, 1, 0][..], Some(0)),
+            (&[2, 1, 0x7f], Some(127)),
+            (&[2, 2, 0, 0x80], Some(128)),
+            (&[2, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255], Some(u64::MAX)),
+            (&[2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0], None),
+            (&[2, 1, 0x80], None),
+            (&[2, 0], None),
+            (&[2, 2, 1], None),
+            (&[4, 1, 1], None),
+        ] {
+            assert_eq!(Reader(der).number(), number, "{der:x?}");
+        }
+    }
+
+    #[test]
+    fn parts_come_in_their_order() {
+        let der = [0x30, 0x0a, 0x30, 0x05, 0x06, 0x01, 0x2a, 0x05, 0x00, 0x04, 0x01, 0x07];
+        let (algorithm, bytes) = encrypted_key(&der).unwrap();
+        assert_eq!((algorithm.name.as_bytes(), algorithm.parameters.0), (&[0x2a][..], &[5, 0][..]));
+        assert_eq!(bytes, [7]);
+        assert!(encrypted_key(&der[..11]).is_none());
+        let mut reader = Reader(&der);
+        assert!(reader.octets().is_none() && reader.first().is_none());
+        assert!(reader.sequence().is_some() && reader.is_empty());
+    }
 }

@@ -57,7 +57,7 @@ pub(super) fn read(store: &[u8], password: Option<&[u8]>) -> Result<Contents, Fa
     }
     if let Some(password) = password {
         let mut sum = Sha1::new();
-        sum.update(&utf16(password)?);
+        sum.update(&characters(password)?);
         sum.update(WHITENER);
         sum.update(&store[..store.len() - DIGEST_BYTES]);
         if sum.finish() != digest {
@@ -71,7 +71,7 @@ pub(super) fn read(store: &[u8], password: Option<&[u8]>) -> Result<Contents, Fa
 ///
 /// The bytes are a salt, the key combined with a stream of digests, and a digest of the key.
 pub(super) fn unlock(locked: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let password = utf16(password)?;
+    let password = characters(password)?;
     let mut reader = Reader(locked);
     let salt = reader.take(DIGEST_BYTES)?;
     let body = reader.0.len().checked_sub(DIGEST_BYTES).ok_or_else(damaged)?;
@@ -97,12 +97,17 @@ fn digest(password: &[u8], bytes: &[u8]) -> [u8; DIGEST_BYTES] {
 }
 
 /// The password as Java's characters.
-fn utf16(password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let text = str::from_utf8(password).map_err(|_| Fault::password_wrong())?;
+fn characters(password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    utf16(password).ok_or_else(Fault::password_wrong)
+}
+
+/// Text in UTF-16, with room for one more character; `None` if it is not UTF-8.
+pub(super) fn utf16(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = str::from_utf8(text).ok()?;
     // Reserved whole: what grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * text.len()));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * text.len() + 2));
     text.encode_utf16().for_each(|unit| bytes.extend(unit.to_be_bytes()));
-    Ok(bytes)
+    Some(bytes)
 }
 
 fn damaged() -> Fault {

@@ -12,11 +12,8 @@ use openssl::{
 use x509_parser::der_parser::oid;
 use zeroize::Zeroizing;
 
-use super::{der, fault::Fault, jks};
+use super::{der, effort::Effort, fault::Fault, jks, pbe};
 use crate::Secret;
-
-/// The most rounds of a key derivation: about a second. `p12-keystore` has the same bound.
-const ROUNDS_MAX: u64 = 1_000_000;
 
 /// What rustls (by aws-lc) signs with at most.
 const RSA_BITS_MAX: u32 = 8192;
@@ -34,16 +31,19 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// Takes what it costs to open it. What it says of that is read here, and not left to OpenSSL.
+    pub(super) fn charge(&self, effort: &mut Effort) -> Result<(), Fault> {
+        let Self::Encrypted(der) = self else { return Ok(()) };
+        let (algorithm, _) = der::encrypted_key(der).ok_or_else(damaged)?;
+        effort.spend(pbe::rounds(&algorithm).ok_or_else(unsupported)?)
+    }
+
     /// The key itself.
     pub(super) fn open(&self, password: Option<&[u8]>) -> Result<PKey<Private>, Fault> {
         let password = || password.ok_or_else(Fault::password_missing);
         match self {
             Self::Plain(der) => plain(der),
             Self::Encrypted(der) => {
-                let (algorithm, _) = der::encrypted_key(der).ok_or_else(damaged)?;
-                if !der::numbers_within(&algorithm, ROUNDS_MAX) {
-                    return Err(too_many_rounds());
-                }
                 let password = password()?;
                 PKey::private_key_from_pkcs8_callback(der, |buffer| fill(buffer, password))
                     .map_err(|errors| locked(&errors))
@@ -55,7 +55,7 @@ impl Key {
             }
             Self::Jks(der) => {
                 let (algorithm, bytes) = der::encrypted_key(der).ok_or_else(damaged)?;
-                if algorithm.algorithm != oid!(1.3.6.1.4.1.42.2.17.1.1) {
+                if algorithm.name != oid!(1.3.6.1.4.1.42.2.17.1.1) {
                     return Err(unsupported());
                 }
                 plain(&jks::unlock(bytes, password()?)?)
@@ -95,13 +95,6 @@ fn unsupported() -> Fault {
     Fault::unsupported(
         "holds a private key that is encrypted in a way that is not read",
         "encrypt it anew, with `openssl pkcs8 -topk8 -provider legacy -provider default`",
-    )
-}
-
-fn too_many_rounds() -> Fault {
-    Fault::unsupported(
-        format!("holds a private key that takes more than {ROUNDS_MAX} rounds to decrypt"),
-        "encrypt it anew, with `openssl pkcs8 -topk8 -iter 100000`",
     )
 }
 

@@ -10,17 +10,19 @@
 //!
 //! They check it and make PEM of it that both OpenSSL and rustls take. Their errors are not to be
 //! retried as such: a caller who read a vault, where somebody may mend the object, says
-//! [`Error::later`]. Deriving a key from a password may take a second: call them where that hurts
-//! nobody.
+//! [`Error::later`]. Deriving keys from a password may take some seconds, and no file makes them
+//! take longer: call them where that hurts nobody.
 
 mod base64;
 mod certificate;
 mod chain;
 mod check;
 mod der;
+mod effort;
 mod fault;
 mod jks;
 mod key;
+mod pbe;
 mod pem;
 mod pfx;
 mod read;
@@ -31,6 +33,7 @@ use openssl::pkey::{PKey, Private};
 
 use self::{
     certificate::Certificate,
+    effort::Effort,
     fault::Fault,
     key::Key,
     read::{Contents, read},
@@ -199,6 +202,8 @@ fn contents(found: &Found, password: Option<&[u8]>) -> Result<Contents, Error> {
 
 /// Opens all keys; a key that is there twice counts once.
 fn open(keys: &[Key], password: Option<&[u8]>) -> Result<Vec<PKey<Private>>, Fault> {
+    let mut effort = Effort::default();
+    keys.iter().try_for_each(|key| key.charge(&mut effort))?;
     let mut opened = Vec::<PKey<Private>>::new();
     for key in keys {
         let key = key.open(password)?;

@@ -1,33 +1,53 @@
-//! PKCS#12 (PFX).
+//! PKCS#12 (PFX, RFC 7292).
 //!
-//! `p12-keystore` reads what OpenSSL without its legacy provider does not (RC2), and bounds the
-//! rounds of a key derivation, and so what a file can cost. Its own copies of keys are not wiped.
+//! A MAC vouches for a row of safes. A safe, which may be encrypted, holds bags: certificates, and
+//! keys, which may be encrypted once more. What is in an encrypted safe is seen by nobody before it
+//! is decrypted, and so no look from outside tells what the whole costs; this reader asks its
+//! [`Effort`] before each derivation.
 
-use openssl::{error::ErrorStack, pkcs12::Pkcs12, x509::X509Ref};
-use p12_keystore::{Pkcs12Archive, error::Error as Refused};
+use x509_parser::der_parser::{Oid, oid};
 use zeroize::Zeroizing;
 
-use super::{fault::Fault, key::Key, read::Contents};
+use super::{
+    CERTIFICATES_MAX, KEYS_MAX,
+    der::{Algorithm, Reader, encrypted_key},
+    effort::Effort,
+    fault::Fault,
+    key::Key,
+    pbe::{self, Mac, Password, unsupported},
+    read::Contents,
+};
 
-/// The object identifier of scrypt with its tag: 1.3.6.1.4.1.11591.4.11.
-const SCRYPT: [u8; 11] = [0x06, 0x09, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b];
+const DATA: Oid = oid!(1.2.840.113549.1.7.1);
+const ENCRYPTED_DATA: Oid = oid!(1.2.840.113549.1.7.6);
+const KEY: Oid = oid!(1.2.840.113549.1.12.10.1.1);
+const ENCRYPTED_KEY: Oid = oid!(1.2.840.113549.1.12.10.1.2);
+const CERTIFICATE: Oid = oid!(1.2.840.113549.1.12.10.1.3);
+const X509: Oid = oid!(1.2.840.113549.1.9.22.1);
 
-/// Reads a PFX. Without a password it is tried with the empty one, as Key Vault hands them out.
+/// Most programs write two; some write one for each certificate.
+const SAFES_MAX: usize = 320;
+
+/// Bags of a file. Those that are neither a key nor a certificate are passed over, but count.
+const BAGS_MAX: usize = 400;
+const _: () = assert!(SAFES_MAX > CERTIFICATES_MAX && BAGS_MAX > CERTIFICATES_MAX + KEYS_MAX);
+
+/// Reads a PFX. Without a password it is tried with the empty one, as Key Vault hands them out, and
+/// with none, between which some programs make a difference.
 pub(super) fn read(pfx: &[u8], password: Option<&[u8]>) -> Result<Contents, Fault> {
-    // It could ask for a GiB; no program is known to use it in a PFX.
-    if pfx.windows(SCRYPT.len()).any(|window| window == SCRYPT) {
-        return Err(unsupported());
-    }
-    if let Some(password) = password
-        && let Ok(password) = str::from_utf8(password)
-        && let Some(contents) = open(pfx, password)?
+    let (pfx, mut effort) = (Pfx::of(pfx)?, Effort::default());
+    if let Some(password) = password.and_then(Password::of)
+        && let Some(contents) = pfx.open(&password, &mut effort)?
     {
         return Ok(contents);
     }
-    let without = match open(pfx, "")? {
-        Some(contents) => Some(contents),
-        None => open_with_none(pfx)?,
-    };
+    let mut without = None;
+    for password in [Password::of(b""), Some(Password::none())].into_iter().flatten() {
+        without = pfx.open(&password, &mut effort)?;
+        if without.is_some() {
+            break;
+        }
+    }
     match (without, password) {
         (Some(contents), None) => Ok(contents),
         (Some(_), Some(_)) => Err(Fault::password_not_needed()),
@@ -36,63 +56,141 @@ pub(super) fn read(pfx: &[u8], password: Option<&[u8]>) -> Result<Contents, Faul
     }
 }
 
-/// What is in it; `None` if the password does not fit.
-fn open(pfx: &[u8], password: &str) -> Result<Option<Contents>, Fault> {
-    let archive = match Pkcs12Archive::from_pkcs12(pfx, password) {
-        Ok(archive) => archive,
-        // Without a MAC a wrong password shows only in what it decrypts.
-        Err(Refused::MacError(_) | Refused::UnpadError | Refused::Pkcs5Error(_)) => {
+struct Pfx<'a> {
+    mac: Option<Mac<'a>>,
+    /// What the MAC is over.
+    content: &'a [u8],
+    safes: Vec<Safe<'a>>,
+}
+
+enum Safe<'a> {
+    Open(&'a [u8]),
+    Encrypted(Algorithm<'a>, &'a [u8]),
+}
+
+impl<'a> Pfx<'a> {
+    fn of(der: &'a [u8]) -> Result<Self, Fault> {
+        let parts = || {
+            let mut parts = Reader(der).sequence()?;
+            let (version, mut safe) = (parts.number()?, parts.sequence()?);
+            Some((version, safe.object()?, safe.first()?, parts))
+        };
+        let (version, kind, mut content, mut rest) = parts().ok_or_else(damaged)?;
+        // The other kind is signed, with a key of its own.
+        if version != 3 || kind != DATA {
+            return Err(unsupported());
+        }
+        let content = content.octets().ok_or_else(damaged)?;
+        let mut list = Reader(content).sequence().ok_or_else(damaged)?;
+        let mut safes = Vec::new();
+        while !list.is_empty() {
+            if safes.len() == SAFES_MAX {
+                return Err(Fault::too_large(format!(
+                    "holds a PFX of more than {SAFES_MAX} parts"
+                )));
+            }
+            safes.push(Safe::next(&mut list)?);
+        }
+        let mac = match rest.is_empty() {
+            true => None,
+            false => Some(rest.sequence().and_then(Mac::of).ok_or_else(damaged)?),
+        };
+        Ok(Self { mac, content, safes })
+    }
+
+    /// What is in it; `None` if the password does not fit.
+    fn open(&self, password: &Password, effort: &mut Effort) -> Result<Option<Contents>, Fault> {
+        if let Some(mac) = &self.mac
+            && !pbe::verifies(mac, self.content, password, effort)?
+        {
             return Ok(None);
         }
-        Err(
-            Refused::InvalidVersion
-            | Refused::InvalidParameters
-            | Refused::UnsupportedCertificateType
-            | Refused::UnsupportedContentType
-            | Refused::UnsupportedEncryptionScheme
-            | Refused::UnsupportedMacAlgorithm,
-        ) => return Err(unsupported()),
-        Err(_) => return Err(damaged()),
-    };
-    let mut contents = Contents::default();
-    for bag in &archive.keys {
-        contents.add_key(Key::Plain(Zeroizing::new(bag.key.as_der().to_vec())))?;
+        let (mut contents, mut count) = (Contents::default(), 0);
+        for safe in &self.safes {
+            let opened;
+            let bags = match safe {
+                Safe::Open(bags) => *bags,
+                Safe::Encrypted(algorithm, bytes) => {
+                    opened = pbe::open(algorithm, bytes, password, effort)?;
+                    let Some(bags) = &opened else { return Ok(None) };
+                    bags
+                }
+            };
+            let mut bags = Reader(bags).sequence().ok_or_else(damaged)?;
+            while !bags.is_empty() {
+                count += 1;
+                if count > BAGS_MAX {
+                    let what = format!("holds a PFX of more than {BAGS_MAX} keys and certificates");
+                    return Err(Fault::too_large(what));
+                }
+                if !add_bag(&mut contents, &mut bags, password, effort)? {
+                    return Ok(None);
+                }
+            }
+        }
+        if contents.is_empty() {
+            return Err(Fault::unreadable("holds a PFX without a certificate and without a key"));
+        }
+        Ok(Some(contents))
     }
-    for bag in &archive.certs {
-        contents.add_certificate(bag.cert.as_der())?;
-    }
-    if contents.is_empty() {
-        return Err(Fault::unreadable("holds a PFX without a certificate and without a key"));
-    }
-    Ok(Some(contents))
 }
 
-/// Some programs make a difference between an empty password and none (RFC 7292, appendix B.1: a
-/// terminating zero is part of a password). OpenSSL tries both.
-fn open_with_none(pfx: &[u8]) -> Result<Option<Contents>, Fault> {
-    let parse = || -> Result<_, ErrorStack> {
-        let parsed = Pkcs12::from_der(pfx)?.parse2("")?;
-        let key = parsed.pkey.map(|key| key.private_key_to_pkcs8()).transpose()?;
-        let others = parsed.ca.iter().flatten().map(X509Ref::to_der);
-        let own = parsed.cert.iter().map(|own| own.to_der());
-        Ok((key, own.chain(others).collect::<Result<Vec<_>, _>>()?))
-    };
-    let Ok((key, certificates)) = parse() else { return Ok(None) };
-    let mut contents = Contents::default();
-    if let Some(key) = key {
-        contents.add_key(Key::Plain(Zeroizing::new(key)))?;
+impl<'a> Safe<'a> {
+    fn next(list: &mut Reader<'a>) -> Result<Self, Fault> {
+        let mut parts = || {
+            let mut safe = list.sequence()?;
+            Some((safe.object()?, safe.first()?))
+        };
+        let (kind, mut content) = parts().ok_or_else(damaged)?;
+        if kind == DATA {
+            return content.octets().map(Self::Open).ok_or_else(damaged);
+        }
+        if kind != ENCRYPTED_DATA {
+            return Err(unsupported());
+        }
+        let mut parts = || {
+            let mut parts = content.sequence()?;
+            // The version; and what it is without the encryption.
+            let (_, mut info) = (parts.number()?, parts.sequence()?);
+            let _ = info.object()?;
+            Some(Self::Encrypted(info.algorithm()?, info.first_octets()?))
+        };
+        parts().ok_or_else(damaged)
     }
-    for certificate in certificates {
-        contents.add_certificate(&certificate)?;
-    }
-    Ok(Some(contents))
 }
 
-fn unsupported() -> Fault {
-    Fault::unsupported(
-        "holds a PFX that is protected in a way that is not read",
-        "write it anew with AES-256 and SHA-256, as `openssl pkcs12 -export` does by default",
-    )
+/// Adds what is in the next bag; `false` if the password does not fit.
+fn add_bag(
+    contents: &mut Contents,
+    bags: &mut Reader,
+    password: &Password,
+    effort: &mut Effort,
+) -> Result<bool, Fault> {
+    let mut parts = || {
+        let mut bag = bags.sequence()?;
+        Some((bag.object()?, bag.first()?))
+    };
+    let (kind, mut value) = parts().ok_or_else(damaged)?;
+    if kind == KEY {
+        contents.add_key(Key::Plain(Zeroizing::new(value.0.to_vec())))?;
+    } else if kind == ENCRYPTED_KEY {
+        let (algorithm, bytes) = encrypted_key(value.0).ok_or_else(damaged)?;
+        match pbe::open(&algorithm, bytes, password, effort)? {
+            Some(key) => contents.add_key(Key::Plain(key))?,
+            None => return Ok(false),
+        }
+    } else if kind == CERTIFICATE {
+        let mut parts = || {
+            let mut parts = value.sequence()?;
+            Some((parts.object()?, parts.first()?.octets()?))
+        };
+        let (kind, certificate) = parts().ok_or_else(damaged)?;
+        if kind != X509 {
+            return Err(unsupported());
+        }
+        contents.add_certificate(certificate)?;
+    }
+    Ok(true)
 }
 
 fn damaged() -> Fault {

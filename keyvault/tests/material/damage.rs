@@ -43,12 +43,12 @@ const SAID: &[&str] = &[
     "it holds a damaged private key: its certificate does not verify what it signs",
     "it holds a private key of a kind that is not used here",
     "it holds a private key that is encrypted in a way that is not read",
-    "it holds a private key that takes more than 0000000 rounds to decrypt",
     "it holds a private key, but no certificate",
     "it holds a private key, but no certificate to trust",
     "it holds only certificates that have expired; the last was …, at 0000-00-00T00:00:00Z",
     "it holds the certificate …, but no private key",
     "it is empty",
+    "it is encrypted with more than 0000000 rounds",
     "it is nothing that is known as a certificate, a key or a key store",
     "it is text, but neither PEM nor base00 of something that is known",
     "it looks like JSON, not like a certificate or a key",
@@ -193,7 +193,7 @@ fn claims_are_not_believed() {
     for (bytes, what) in [
         (nested, "it is nothing that is known as a certificate, a key or a key store"),
         (pfx, "it holds a PFX that is damaged or protected in a way that is not known"),
-        (encrypted, "it holds a private key that takes more than 0000000 rounds to decrypt"),
+        (encrypted, "it holds a private key that is encrypted in a way that is not read"),
         // 4 Gi entries; a key of 2 GiB; and one with as many certificates.
         (jks(&[&[0xff; 4]]), "it holds a damaged JKS key store"),
         (jks(&[&key, &[0; 8], &two_gib]), "it holds a damaged JKS key store"),

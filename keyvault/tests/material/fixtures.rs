@@ -83,18 +83,18 @@ fn what_openssl_does_not_decrypt_any_more_is_told_from_a_wrong_password() {
     for file in ["old-des.key", "md5-des.key"] {
         assert_eq!(shown(with_key(file, Some("secret"))), unsupported, "{file}");
     }
-    // scrypt in 254 MiB instead of 16: N = 16384, r = 127, p = 1.
+    // scrypt in 64 MiB instead of 16: N = 16384, r = 32, p = 1.
     let pem = String::from_utf8(fixture("scrypt.key")).unwrap();
     let text = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
     let mut scrypt = BASE64_STANDARD.decode(text).unwrap();
     let numbers = [2, 2, 0x40, 0, 2, 1, 8, 2, 1, 1];
     let at = scrypt.windows(numbers.len()).position(|window| window == numbers).unwrap();
-    scrypt[at + 6] = 127;
+    scrypt[at + 6] = 32;
     assert_eq!(shown(with_key_bytes(scrypt, Some("secret"))), unsupported);
     assert_eq!(
         shown(with_key("rounds.key", Some("secret"))),
-        "KEY_MATERIAL_UNSUPPORTED: the key holds a private key that takes more than 1000000 rounds \
-         to decrypt; encrypt it anew, with `openssl pkcs8 -topk8 -iter 100000`"
+        "KEY_MATERIAL_UNSUPPORTED: the key is encrypted with more than 1000000 rounds; encrypt it \
+         anew with fewer, by `-iter 100000` of `openssl pkcs8 -topk8` or `openssl pkcs12 -export`"
     );
     assert_eq!(
         shown(client(fixture("rc4.pfx"), Some("secret"))),

@@ -118,7 +118,8 @@ fn pfx_files(leaf: &Issued) -> Vec<File> {
         ("3des", Nid::PBE_WITHSHA1AND3_KEY_TRIPLEDES_CBC),
     ] {
         for digest in [MessageDigest::sha1(), MessageDigest::sha256(), MessageDigest::sha512()] {
-            for password in [None, Some(""), Some("secret"), Some("pässwörd 鍵")] {
+            let long = "longer than a block of a digest, and not in one plane of Unicode: 🔑🔑🔑";
+            for password in [None, Some(""), Some("secret"), Some("pässwörd 鍵"), Some(long)] {
                 let der = pfx(cipher, digest, password.unwrap_or_default());
                 let name = format!("pfx {name} {:?} {password:?}", digest.type_());
                 files.push((name, der, password));
@@ -145,7 +146,7 @@ fn one_pair_comes_of_every_format() {
         }
     }
     // Kinds of keys; ways of PEM (without old ones for Ed25519); PFX.
-    assert_eq!(cells, 5 * 12 + (4 * 5 + 2) + 5 * (3 * 3 * 4 + 2));
+    assert_eq!(cells, 5 * 12 + (4 * 5 + 2) + 5 * (3 * 3 * 5 + 2));
 }
 
 /// A key that stands elsewhere, also in DER, and beside other certificates.

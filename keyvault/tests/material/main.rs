@@ -5,6 +5,7 @@
 
 mod chains;
 mod damage;
+mod effort;
 mod faults;
 mod fixtures;
 mod formats;
