@@ -184,7 +184,7 @@ const FAULTS: [Fault; 21] = [
     ("wrong-password", "LOGIN", "PASSWORD_WRONG", "refuses user name or password"),
     ("wrong-scram", "LOGIN", "AUTHENTICATION_FAILED", "invalid credentials with SASL mechanism"),
     ("wrong-token", "LOGIN", "TOKEN_REFUSED", "for `kafka`, valid until"),
-    ("unknown-ca", "TLS", "UNKNOWN_CA", "is signed by `O=kafka-output tests, CN=Other authority`"),
+    ("unknown-ca", "TLS", "UNKNOWN_CA", "is signed by `CN=Other authority,O=kafka-output tests`"),
     ("wrong-host", "TLS", "HOST_NAME_MISMATCH", "is for `elsewhere.example`, not for `127."),
     ("expired-server", "TLS", "SERVER_CERTIFICATE_EXPIRED", "expired on"),
     ("expired-client", "CREDENTIALS", "CERTIFICATE_EXPIRED", "expired-client.pem"),
@@ -211,7 +211,7 @@ const REMEDIES: [(&str, &str); 6] = [
     ("sasl-plain-at-sasl-ssl", "`securityProtocol: SASL_SSL`"),
     ("tls-at-plain", "`securityProtocol: None`"),
     ("sasl-ssl-at-sasl-plain", "`securityProtocol: SASL_PLAINTEXT`"),
-    ("unknown-ca", "certificate of `O=kafka-output tests, CN=Other authority`"),
+    ("unknown-ca", "certificate of `CN=Other authority,O=kafka-output tests`"),
 ];
 
 #[test]

@@ -3,9 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::{Timestamp, tz::TimeZone};
-use keyvault::material::CertificateInfo;
+use keyvault::material::{CertificateInfo, distinguished_name};
 use serde_json::{Value, json};
-use x509_parser::{prelude::FromDer as _, x509::X509Name};
 
 use super::report::{Facts, Finding};
 
@@ -50,7 +49,7 @@ pub(super) fn title(certificate: &CertificateInfo) -> String {
 
 /// The name of an authority, from the list of those that a server takes.
 pub(super) fn authority(der: &[u8]) -> String {
-    X509Name::from_der(der).map_or_else(|_| "?".to_owned(), |(_, name)| name.to_string())
+    distinguished_name(der).unwrap_or_else(|| "?".to_owned())
 }
 
 /// `2030-01-31 00:00 UTC`.

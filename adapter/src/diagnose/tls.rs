@@ -21,9 +21,7 @@ use rustls::{
     },
     sign::CertifiedKey,
 };
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime, pem::PemObject,
-};
+use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout_at},
@@ -240,17 +238,12 @@ struct Pair {
 }
 
 impl Pair {
-    #[expect(clippy::disallowed_methods, reason = "rustls signs with the key")]
     fn new(pair: &KeyPair) -> Result<Self, Unable> {
         let unable = |error: &dyn fmt::Display| {
             Unable(format!("this check cannot use the key of the client certificate: {error}"))
         };
-        let chain = CertificateDer::pem_slice_iter(pair.chain_pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| unable(&error))?;
+        let (chain, key) = pair.certified().map_err(|error| unable(&error))?;
         let issuers = chain.iter().filter_map(|der| X509::from_der(der).ok()).collect();
-        let key = PrivateKeyDer::from_pem_slice(pair.key_pem.expose())
-            .map_err(|_| unable(&"it is not in PEM"))?;
         let key = CertifiedKey::from_der(chain, key, &PROVIDER).map_err(|error| unable(&error))?;
         Ok(Self { key: Arc::new(key), issuers })
     }

@@ -2,7 +2,6 @@
 
 use std::{
     cmp::Ordering,
-    fmt::Write as _,
     net::{Ipv4Addr, Ipv6Addr},
     time::{Duration, SystemTime},
 };
@@ -12,13 +11,17 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkey::Id,
-    x509::{X509, X509NameRef, X509Ref, X509VerifyResult},
+    x509::{X509, X509Ref, X509VerifyResult},
 };
 use x509_parser::{
     extensions::GeneralName, prelude::FromDer as _, time::ASN1Time, x509::X509Version,
 };
 
-use super::{CertificateInfo, Usage, fault::Fault};
+use super::{
+    CertificateInfo, Usage,
+    fault::Fault,
+    name::{harmless, hex, text},
+};
 
 /// Names are shown up to here: whoever made the certificate chose their length.
 const NAME_CHARS_MAX: usize = 200;
@@ -57,8 +60,8 @@ impl Certificate {
         let alternatives = parsed.subject_alternative_name().ok().flatten();
         let names = alternatives.map_or(&[][..], |names| &names.value.general_names);
         let info = CertificateInfo {
-            subject: text(x509.subject_name()),
-            issuer: text(x509.issuer_name()),
+            subject: text(parsed.subject()),
+            issuer: text(parsed.issuer()),
             serial: hex(parsed.raw_serial()),
             not_before: time(parsed.validity().not_before),
             not_after: time(parsed.validity().not_after),
@@ -153,23 +156,6 @@ pub(super) fn name(text: &str) -> String {
     }
 }
 
-/// As in `CN=writer, O=Contoso`, in the order of the certificate.
-fn text(name: &X509NameRef) -> String {
-    let mut text = String::new();
-    for entry in name.entries() {
-        let nid = entry.object().nid();
-        let key = match nid.short_name() {
-            Ok(key) if nid != Nid::UNDEF => key.to_owned(),
-            _ => entry.object().to_string(),
-        };
-        let value =
-            entry.data().to_string().map_or_else(|_| String::new(), |value| harmless(&value));
-        let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{key}={value}");
-    }
-    text
-}
-
 /// A DNS name or IP address among other kinds of names.
 fn host(name: &GeneralName) -> Option<String> {
     match name {
@@ -181,18 +167,6 @@ fn host(name: &GeneralName) -> Option<String> {
         },
         _ => None,
     }
-}
-
-/// Line breaks and terminal codes have no place in a log line.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn time(time: ASN1Time) -> SystemTime {

@@ -15,6 +15,7 @@
 
 mod base64;
 mod certificate;
+mod certified;
 mod chain;
 mod check;
 mod der;
@@ -22,6 +23,7 @@ mod effort;
 mod fault;
 mod jks;
 mod key;
+mod name;
 mod pbe;
 mod pem;
 mod pfx;
@@ -31,6 +33,7 @@ use std::time::SystemTime;
 
 use openssl::pkey::{PKey, Private};
 
+pub use self::name::distinguished_name;
 use self::{
     certificate::Certificate,
     effort::Effort,
@@ -90,7 +93,7 @@ pub struct TrustStore {
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateInfo {
-    /// Whose it is, such as `CN=writer, O=Contoso`.
+    /// Whose it is, such as `CN=writer,O=Contoso`, by [`distinguished_name`].
     pub subject: String,
     /// Who signed it.
     pub issuer: String,

@@ -40,9 +40,11 @@ fn a_missing_link_is_noted() {
     assert!(pair.incomplete);
     assert_eq!(
         pair.notes,
-        ["the chain in the file x ends at `O=Contoso, CN=writer`: its issuer `O=Contoso, \
-          CN=issuing` is not there or not valid now, so a peer that does not know that one refuses \
-          it"]
+        [
+            "the chain in the file x ends at `CN=writer,O=Contoso`: its issuer `CN=issuing,O=Contoso` \
+           is not there or not valid now, so a peer that does not know that one refuses \
+          it"
+        ]
     );
 }
 
@@ -117,7 +119,7 @@ fn of_two_certificates_of_a_key_the_valid_one_is_taken() {
     let text = old.both() + &renew(-200, -91).pem();
     assert_eq!(
         shown(client(text, None)),
-        "CERTIFICATE_EXPIRED: the certificate `O=Contoso, CN=writer` in the file x expired at \
+        "CERTIFICATE_EXPIRED: the certificate `CN=writer,O=Contoso` in the file x expired at \
          2029-12-31T00:00:00Z; renew it, and put the new one there"
     );
 }
@@ -128,7 +130,7 @@ fn the_certificate_of_an_authority_is_taken_with_a_note() {
     let pair = client(own.both(), None).unwrap();
     assert_eq!(
         pair.notes,
-        ["`O=Contoso, CN=own` in the file x is the certificate of an authority (CA:TRUE); some \
+        ["`CN=own,O=Contoso` in the file x is the certificate of an authority (CA:TRUE); some \
           peers, such as those that use rustls, refuse it of anybody else"]
     );
 }

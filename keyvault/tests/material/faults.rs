@@ -177,7 +177,7 @@ fn a_key_without_certificate_and_a_certificate_without_key() {
     );
     assert_eq!(
         refused(LEAF.pem()),
-        "KEY_MISSING: the file x holds the certificate `O=Contoso, CN=writer`, but no private key; \
+        "KEY_MISSING: the file x holds the certificate `CN=writer,O=Contoso`, but no private key; \
          put the private key there, or say where it stands"
     );
     let certificate = found("the file tls.crt", LEAF.pem());
@@ -195,7 +195,7 @@ fn a_key_of_another_certificate() {
         refused(ISSUING.key_pem() + &LEAF.pem()),
         format!(
             "KEY_MISMATCH: the private key in the file x does not belong to the certificate \
-             `O=Contoso, CN=writer` beside it; {remedy}"
+             `CN=writer,O=Contoso` beside it; {remedy}"
         )
     );
     // Of another kind, too.
@@ -205,7 +205,7 @@ fn a_key_of_another_certificate() {
             refused_apart(&certificate, &found("the file tls.key", key.key_pem())),
             format!(
                 "KEY_MISMATCH: the private key in the file tls.key does not belong to the \
-                 certificate `O=Contoso, CN=writer` in the file tls.crt; {remedy}"
+                 certificate `CN=writer,O=Contoso` in the file tls.crt; {remedy}"
             )
         );
     }
@@ -220,12 +220,12 @@ fn dates() {
     };
     assert_eq!(
         refused(dated(-30, -1)),
-        "CERTIFICATE_EXPIRED: the certificate `O=Contoso, CN=writer` in the file x expired at \
+        "CERTIFICATE_EXPIRED: the certificate `CN=writer,O=Contoso` in the file x expired at \
          2029-12-31T00:00:00Z; renew it, and put the new one there"
     );
     assert_eq!(
         refused(dated(1, 30)),
-        "CERTIFICATE_NOT_YET_VALID: the certificate `O=Contoso, CN=writer` in the file x is not \
+        "CERTIFICATE_NOT_YET_VALID: the certificate `CN=writer,O=Contoso` in the file x is not \
          valid before 2030-01-02T00:00:00Z; wait until then, or set the clock of this machine if \
          it is wrong"
     );
@@ -243,20 +243,20 @@ fn what_it_is_for() {
         |purposes: &'static [&'static str]| issue(Wanted { purposes, ..leaf("writer") });
     assert_eq!(
         refused(for_purposes(&["serverAuth"])),
-        "CERTIFICATE_WRONG_USAGE: the certificate `O=Contoso, CN=writer` in the file x is not for \
+        "CERTIFICATE_WRONG_USAGE: the certificate `CN=writer,O=Contoso` in the file x is not for \
          a client: its extended key usage does not name clientAuth; have one issued with clientAuth \
          and digitalSignature"
     );
     assert_eq!(
         refused_for_server(for_purposes(&["clientAuth", "codeSigning"])),
-        "CERTIFICATE_WRONG_USAGE: the certificate `O=Contoso, CN=writer` in the file x is not for \
+        "CERTIFICATE_WRONG_USAGE: the certificate `CN=writer,O=Contoso` in the file x is not for \
          a server: its extended key usage does not name serverAuth; have one issued with serverAuth \
          and digitalSignature"
     );
     let no_signatures = Some(usage(KeyUsage::key_encipherment));
     assert_eq!(
         refused(issue(Wanted { key_usage: no_signatures, ..leaf("writer") })),
-        "CERTIFICATE_WRONG_USAGE: the certificate `O=Contoso, CN=writer` in the file x is not for \
+        "CERTIFICATE_WRONG_USAGE: the certificate `CN=writer,O=Contoso` in the file x is not for \
          a client: its key usage does not name digitalSignature; have one issued with clientAuth and \
          digitalSignature"
     );
@@ -276,13 +276,13 @@ fn version_1() {
     let old = Wanted { version_1: true, ..leaf("writer") }.issue(LEAF.key.clone(), Some(&ISSUING));
     assert_eq!(
         refused_for_server(old.both()),
-        "KEY_MATERIAL_UNSUPPORTED: the certificate `O=Contoso, CN=writer` in the file x is of \
+        "KEY_MATERIAL_UNSUPPORTED: the certificate `CN=writer,O=Contoso` in the file x is of \
          X.509 version 1, which a server cannot show; have one issued of version 3, with the names \
          of the server"
     );
     assert_eq!(
         client(old.both(), None).unwrap().notes,
-        ["`O=Contoso, CN=writer` in the file x is of X.509 version 1; some peers, such as those \
+        ["`CN=writer,O=Contoso` in the file x is of X.509 version 1; some peers, such as those \
           that use rustls, refuse it"]
     );
 }
@@ -295,7 +295,7 @@ fn a_server_without_a_name_is_noted() {
     assert_eq!(
         pair(Usage::Server).notes,
         [
-            "`O=Contoso, CN=writer` in the file x names no host (subject alternative name); most peers \
+            "`CN=writer,O=Contoso` in the file x names no host (subject alternative name); most peers \
           refuse it of a server"
         ]
     );
@@ -316,7 +316,7 @@ fn weak_keys_and_signatures() {
     assert_eq!(
         refused(weak.both()),
         format!(
-            "KEY_TOO_WEAK: the certificate `O=Contoso, CN=writer` in the file x has an RSA key of \
+            "KEY_TOO_WEAK: the certificate `CN=writer,O=Contoso` in the file x has an RSA key of \
              only 1024 bits; {remedy}"
         )
     );
@@ -329,7 +329,7 @@ fn weak_keys_and_signatures() {
         assert_eq!(
             refused(weak.both()),
             format!(
-                "KEY_TOO_WEAK: the certificate `O=Contoso, CN=writer` in the file x is signed with \
+                "KEY_TOO_WEAK: the certificate `CN=writer,O=Contoso` in the file x is signed with \
                  {name}; {remedy}"
             )
         );
@@ -340,7 +340,7 @@ fn weak_keys_and_signatures() {
     assert_eq!(
         refused(leaf.both() + &middle.pem()),
         format!(
-            "KEY_TOO_WEAK: the certificate `O=Contoso, CN=middle` in the file x has an RSA key of \
+            "KEY_TOO_WEAK: the certificate `CN=middle,O=Contoso` in the file x has an RSA key of \
              only 1024 bits; {remedy}"
         )
     );
@@ -355,8 +355,8 @@ fn names_of_certificates_are_harmless() {
         let title = text.split('`').nth(1).unwrap();
         title.to_owned()
     };
-    assert_eq!(titled("a\nb\u{1b}[31m", &[]), "O=Contoso, CN=a\u{fffd}b\u{fffd}[31m");
-    assert_eq!(titled("a`b", &[]), "O=Contoso, CN=a'b");
+    assert_eq!(titled("a\nb\u{1b}[31m", &[]), r"CN=a\0ab\1b[31m,O=Contoso");
+    assert_eq!(titled("a`b", &[]), "CN=a'b,O=Contoso");
     let long = "long-".repeat(50) + ".example.org";
     let names = Vec::leak(vec![&*String::leak(long.clone())]);
     assert_eq!(titled("", names), format!("{}…", &long[..200]));

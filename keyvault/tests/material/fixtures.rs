@@ -12,7 +12,7 @@ use crate::make::{client, fixture, found, now, secret, shown, trusted};
 fn expected() -> KeyPair {
     let pair = client(fixture("bags.pem"), None).unwrap();
     let subjects = pair.chain.iter().map(|info| info.subject.as_str()).collect::<Vec<_>>();
-    assert_eq!(subjects, ["O=Contoso, CN=fixture", "CN=Fixture Issuing"]);
+    assert_eq!(subjects, ["CN=fixture,O=Contoso", "CN=Fixture Issuing"]);
     assert_eq!(pair.leaf().names, ["fixture.example.org", "192.0.2.1"]);
     assert_eq!((pair.incomplete, pair.notes.len()), (false, 0));
     pair

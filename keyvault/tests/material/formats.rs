@@ -31,8 +31,8 @@ fn expected(leaf: &Issued) -> KeyPair {
     assert_eq!(pair.chain_pem, leaf.pem() + &ISSUING.pem());
     assert_eq!(pair.key_pem.expose_text().unwrap(), leaf.key_pem());
     assert_eq!(pair.leaf().sha256, leaf.sha256());
-    assert_eq!(pair.leaf().subject, "O=Contoso, CN=writer");
-    assert_eq!(pair.leaf().issuer, "O=Contoso, CN=issuing");
+    assert_eq!(pair.leaf().subject, "CN=writer,O=Contoso");
+    assert_eq!(pair.leaf().issuer, "CN=issuing,O=Contoso");
     assert_eq!(pair.leaf().serial, "01ab");
     assert_eq!(pair.leaf().names, ["localhost"]);
     assert_eq!((pair.incomplete, pair.notes.len()), (false, 0));

@@ -8,21 +8,23 @@ use std::{
     sync::Arc,
 };
 
-use keyvault::material::{KeyPair, TrustStore, Usage, key_pair};
+use keyvault::{
+    Secret,
+    material::{KeyPair, TrustStore, Usage, key_pair},
+};
 use openssl::{
     pkey::PKey,
     ssl::{Ssl, SslContext, SslMethod, SslOptions, SslStream, SslVerifyMode, SslVersion},
     x509::{X509, store::X509StoreBuilder},
 };
 use rustls::{
-    ClientConfig, Connection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    ClientConfig, Connection, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
     version::{TLS12, TLS13},
 };
 
-use crate::make::{ISSUING, KINDS, Kind, ROOT, found, key, leaf, now, trusted};
+use crate::make::{ISSUING, KINDS, Kind, ROOT, found, key, leaf, now, shown, trusted};
 
 /// More than any handshake takes.
 const ROUNDS_MAX: usize = 20;
@@ -87,29 +89,15 @@ fn openssl(pair: &KeyPair, trust: &TrustStore, version: SslVersion) -> SslContex
     context.build()
 }
 
-fn rustls_certificates(pair: &KeyPair) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-    let chain = CertificateDer::pem_slice_iter(pair.chain_pem.as_bytes());
-    let key = PrivateKeyDer::from_pem_slice(pair.key_pem.expose()).unwrap();
-    (chain.collect::<Result<_, _>>().unwrap(), key)
-}
-
-fn rustls_roots(trust: &TrustStore) -> Arc<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(trust.pem.as_bytes()) {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    Arc::new(roots)
-}
-
 fn rustls_server(
     pair: &KeyPair,
     trust: &TrustStore,
     version: &'static SupportedProtocolVersion,
 ) -> Connection {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let clients =
-        WebPkiClientVerifier::builder_with_provider(rustls_roots(trust), provider.clone());
-    let (chain, key) = rustls_certificates(pair);
+    let roots = Arc::new(trust.roots().unwrap());
+    let clients = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+    let (chain, key) = pair.certified().unwrap();
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
@@ -124,11 +112,11 @@ fn rustls_client(
     trust: &TrustStore,
     version: &'static SupportedProtocolVersion,
 ) -> Connection {
-    let (chain, key) = rustls_certificates(pair);
+    let (chain, key) = pair.certified().unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
-        .with_root_certificates(rustls_roots(trust))
+        .with_root_certificates(trust.roots().unwrap())
         .with_client_auth_cert(chain, key)
         .unwrap();
     let name = "localhost".try_into().unwrap();
@@ -168,7 +156,7 @@ fn check(mut openssl: SslStream<Wire>, mut rustls: Connection, mut wire: Wire, s
         }
         if received == (b"pong".to_vec(), b"ping".to_vec()) {
             let chain = rustls.peer_certificates().unwrap();
-            assert_eq!(chain, rustls_certificates(shown).0);
+            assert_eq!(chain, shown.certified().unwrap().0);
             return;
         }
     }
@@ -203,4 +191,29 @@ fn both_libraries_trust_each_other_by_every_kind_of_key() {
             check(stream, rustls_client(&client, &trust, new), wire, &server);
         }
     }
+}
+
+/// Whoever makes one of these by hand may make it wrong.
+#[test]
+fn what_rustls_cannot_use_is_named_without_its_content() {
+    let block = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n";
+    let trust = trusted(ROOT.pem(), None).unwrap();
+    let wrong = TrustStore { pem: block.to_owned(), ..trust };
+    let text = shown(wrong.roots());
+    assert!(
+        text.starts_with(
+            "KEY_MATERIAL_UNSUPPORTED: the authority `CN=root,O=Contoso` cannot be used for TLS: "
+        ),
+        "{text}"
+    );
+    let pair = made(Kind::P256, Usage::Client);
+    let keyless = KeyPair { key_pem: Secret::new(*b"canary"), ..pair.clone() };
+    assert_eq!(
+        shown(keyless.certified()),
+        "KEY_MATERIAL_UNSUPPORTED: the key of the certificate `CN=writer,O=Contoso` cannot be used \
+         for TLS: it is not in PEM; replace it"
+    );
+    let cut = KeyPair { chain_pem: pair.chain_pem[..100].to_owned(), ..pair };
+    let text = shown(cut.certified());
+    assert!(text.contains("the certificate `CN=writer,O=Contoso` cannot be used"), "{text}");
 }

@@ -65,7 +65,7 @@ pub fn rsa(bits: u32) -> PKey<Private> {
 
 /// A certificate to be made.
 pub struct Wanted {
-    /// The common name in `O=Contoso, CN=…`; nothing if this is empty.
+    /// The common name in `CN=…,O=Contoso`; nothing if this is empty.
     pub subject: &'static str,
     /// Days from [`NOW`].
     pub from: i64,

@@ -46,8 +46,8 @@ fn expired_ones_are_left_out() {
     assert_eq!(
         store.notes,
         [
-            "`O=Contoso, CN=old` in the file ca expired at 2029-11-27T00:00:00Z and is left out",
-            "`O=Contoso, CN=next` in the file ca is not valid before 2030-01-11T00:00:00Z",
+            "`CN=old,O=Contoso` in the file ca expired at 2029-11-27T00:00:00Z and is left out",
+            "`CN=next,O=Contoso` in the file ca is not valid before 2030-01-11T00:00:00Z",
         ]
     );
     let older = Wanted { from: -400, until: -90, ..authority("older") };
@@ -55,7 +55,7 @@ fn expired_ones_are_left_out() {
     assert_eq!(
         shown(trusted(old.pem() + &older.pem(), None)),
         "CERTIFICATE_EXPIRED: the file ca holds only certificates that have expired; the last was \
-         `O=Contoso, CN=old`, at 2029-11-27T00:00:00Z; put the certificates there that the \
+         `CN=old,O=Contoso`, at 2029-11-27T00:00:00Z; put the certificates there that the \
          authority uses now"
     );
 }
@@ -112,7 +112,7 @@ fn a_weak_authority_is_noted() {
     let store = trusted(weak.pem(), None).unwrap();
     assert_eq!(
         store.notes,
-        ["`O=Contoso, CN=weak` in the file ca has an RSA key of only 1024 bits; OpenSSL trusts \
+        ["`CN=weak,O=Contoso` in the file ca has an RSA key of only 1024 bits; OpenSSL trusts \
           nothing that it signs"]
     );
 }
