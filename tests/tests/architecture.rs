@@ -151,7 +151,6 @@ fn few_places_open_a_secret() {
             "adapter/src/client/security.rs",
             "adapter/src/diagnose/sasl.rs",
             "adapter/src/diagnose/token.rs",
-            "adapter/src/grpc/tls.rs",
             "adapter/src/kafka/client.rs",
         ]
     );

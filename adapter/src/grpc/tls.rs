@@ -7,11 +7,10 @@ use keyvault::{
     material::{KeyPair, TrustStore},
 };
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 /// The listener's TLS. Its material can be renewed while it serves: connections that begin later
 /// get the new one, and those that are there go on.
@@ -79,7 +78,7 @@ fn config(
 ) -> Result<Arc<ServerConfig>, Error> {
     // Named, since a process may have several providers. Its suites are AEAD ones alone.
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let unusable = |error: rustls::Error| {
+    let unusable = |error: &dyn std::fmt::Display| {
         let message = format!(
             "the listener's certificate of {} is of no use: {error}",
             key_pair.leaf().subject
@@ -88,15 +87,16 @@ fn config(
     };
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     let builder = match asked {
         ClientCertificates::No => builder.with_no_client_auth(),
         ClientCertificates::Optional | ClientCertificates::Required => {
             builder.with_client_cert_verifier(verifier(provider, client_ca, asked)?)
         }
     };
-    let chain = certificates(&key_pair.chain_pem).map_err(unusable)?;
-    let mut config = builder.with_single_cert(chain, private_key(key_pair)?).map_err(unusable)?;
+    let (chain, key) = key_pair.certified().map_err(|error| unusable(&error.message))?;
+    let config = builder.with_single_cert(chain, key);
+    let mut config = config.map_err(|error| unusable(&error))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     // A session that is taken up again is not verified again: a client certificate that has ended
     // since, or whose authority is out, would still be good. Connections are few and long.
@@ -115,27 +115,11 @@ fn verifier(
         Error::new("CLIENT_CA_UNUSABLE", message, "replace them (`clientCa`)")
     };
     let client_ca = client_ca.ok_or_else(|| unusable(&"there are none"))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&client_ca.pem).map_err(|error| unusable(&error))? {
-        roots.add(certificate).map_err(|error| unusable(&error))?;
-    }
+    let roots = client_ca.roots().map_err(|error| unusable(&error.message))?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = match asked {
         ClientCertificates::Optional => builder.allow_unauthenticated(),
         ClientCertificates::No | ClientCertificates::Required => builder,
     };
     builder.build().map_err(|error| unusable(&error))
-}
-
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::Error> {
-    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>();
-    certificates.map_err(|error| rustls::Error::General(error.to_string()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "rustls takes the key as it is, and keeps its own")]
-fn private_key(key_pair: &KeyPair) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_slice(key_pair.key_pem.expose()).map_err(|_| {
-        let message = format!("the key of {} cannot be read", key_pair.leaf().subject);
-        Error::new("LISTENER_KEY_UNUSABLE", message, "replace it: PEM, PKCS#8, not encrypted")
-    })
 }
