@@ -180,13 +180,14 @@ fn every_way_into_the_brokers_that_works_is_told_as_working() {
 /// An output that fails: where, with which code, and a part of what is said of it.
 type Fault = (&'static str, &'static str, &'static str, &'static str);
 
-const FAULTS: [Fault; 21] = [
+const FAULTS: [Fault; 22] = [
     ("wrong-password", "LOGIN", "PASSWORD_WRONG", "refuses user name or password"),
     ("wrong-scram", "LOGIN", "AUTHENTICATION_FAILED", "invalid credentials with SASL mechanism"),
     ("wrong-token", "LOGIN", "TOKEN_REFUSED", "for `kafka`, valid until"),
     ("unknown-ca", "TLS", "UNKNOWN_CA", "is signed by `CN=Other authority,O=kafka-output tests`"),
     ("wrong-host", "TLS", "HOST_NAME_MISMATCH", "is for `elsewhere.example`, not for `127."),
     ("expired-server", "TLS", "SERVER_CERTIFICATE_EXPIRED", "expired on"),
+    ("old-tls", "TLS", "TLS_VERSION_TOO_OLD", "neither TLS 1.2 nor TLS 1.3"),
     ("expired-client", "CREDENTIALS", "CERTIFICATE_EXPIRED", "expired-client.pem"),
     ("untrusted-client", "CLIENT_CERTIFICATE", "CLIENT_CERTIFICATE_REFUSED", "is not even sent"),
     ("missing-client", "CLIENT_CERTIFICATE", "CLIENT_CERTIFICATE_MISSING", "the output has none"),
@@ -257,6 +258,7 @@ fn certificates(job: &mut Job<'_>) {
     job.at("unknown-ca", Listener::TlsUntrusted, &mtls());
     job.at("wrong-host", Listener::TlsOtherHost, &mtls());
     job.at("expired-server", Listener::TlsExpired, &mtls());
+    job.at("old-tls", Listener::TlsOld, &mtls());
     let template = || Template::client(USER);
     for (name, pair) in [
         ("expired-client", authority().issue(&template().expired())),

@@ -137,6 +137,18 @@ pub fn trust_store_jks(authorities: &[&Authority], password: &str) -> Vec<u8> {
     fs::read(to).expect("keytool has written a trust store")
 }
 
+/// Certificates of authorities in PKCS#12, as `openssl pkcs12 -export -nokeys` writes them. The
+/// password may be empty.
+pub fn trust_store_pfx(authorities: &[&Authority], password: &str) -> Vec<u8> {
+    let mut certificates = Stack::new().expect(MADE);
+    for authority in authorities {
+        let certificate = X509::from_pem(authority.pem().as_bytes()).expect("it was just made");
+        certificates.push(certificate).expect(MADE);
+    }
+    let made = Pkcs12::builder().ca(certificates).build2(password);
+    made.and_then(|made| made.to_der()).expect(MADE)
+}
+
 fn keytool(what: &str) -> Command {
     let mut command = Command::new(java::tool("keytool"));
     command.arg(what).stdin(Stdio::null());

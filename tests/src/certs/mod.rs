@@ -21,7 +21,7 @@ use rcgen::{
 mod formats;
 mod handshake;
 
-pub use formats::{PairFiles, trust_store_jks};
+pub use formats::{PairFiles, trust_store_jks, trust_store_pfx};
 pub use handshake::{Shown, shown};
 
 /// Clocks of a machine and of its virtual machines differ a little.

@@ -1,7 +1,7 @@
 //! The table: each cell with the way into the brokers and what the job file says.
 
 use tests::{
-    certs::{KeyKind, Pair, Template, authority, trust_store_jks},
+    certs::{KeyKind, Pair, Template, authority, trust_store_jks, trust_store_pfx},
     kafka::{Listener, Mechanism, PASSWORD, USER},
     oidc,
 };
@@ -76,12 +76,16 @@ fn tokens(source: &mut Source) -> Vec<Cell> {
              clientId: {CLIENT}, clientSecret: {secret} }} }}"
         )
     };
-    let (plain, tls) = (login(), login());
+    let (plain, tls, both) = (login(), login(), login());
     let plain = format!("securityProtocol: SASL_PLAINTEXT, {plain}");
     let tls = format!("securityProtocol: SASL_SSL, {}, {tls}", trusting(source));
+    let pair = authority().issue(&Template::client("somebody"));
+    let shown = certificate(&source.text(&(pair.chain_pem() + &pair.key_pem())));
+    let both = format!("securityProtocol: SASL_SSL, {}, {shown}, {both}", trusting(source));
     vec![
         cell("token-plaintext", Listener::SaslPlaintext, plain),
         cell("token-tls", Listener::SaslSsl, tls),
+        cell("token-certificate", Listener::SaslMtls, both),
     ]
 }
 
@@ -159,13 +163,28 @@ fn unlocked(source: &mut Source) -> String {
     format!(", clientKeyPassword: {}", source.text(STORE_PASSWORD))
 }
 
-/// Formats of whom to trust; PEM is in the other cells.
+/// Formats of whom to trust, with a password and without; PEM is in the other cells.
 fn trust_stores(source: &mut Source) -> Vec<Cell> {
-    let store = source.bytes(&trust_store_jks(&[authority()], STORE_PASSWORD));
-    let (store_password, password) = (source.text(STORE_PASSWORD), source.text(PASSWORD));
-    let keys = format!(
-        "securityProtocol: SASL_SSL, truststore: {store}, truststorePassword: {store_password}, \
-         sasl: {{ mechanism: PLAIN, username: {USER}, password: {password} }}"
-    );
-    vec![cell("trust-jks", Listener::SaslSsl, keys)]
+    let jks = trust_store_jks(&[authority()], STORE_PASSWORD);
+    let stores = [
+        ("jks", jks.clone(), true),
+        // Its certificates are public; the password only guards against changes.
+        ("jks-unchecked", jks, false),
+        ("pfx", trust_store_pfx(&[authority()], STORE_PASSWORD), true),
+        ("pfx-open", trust_store_pfx(&[authority()], ""), false),
+    ];
+    let cell = |(name, store, is_locked): (_, Vec<u8>, bool)| {
+        let store = source.bytes(&store);
+        let unlocked = match is_locked {
+            true => format!(", truststorePassword: {}", source.text(STORE_PASSWORD)),
+            false => String::new(),
+        };
+        let password = source.text(PASSWORD);
+        let keys = format!(
+            "securityProtocol: SASL_SSL, truststore: {store}{unlocked}, \
+             sasl: {{ mechanism: PLAIN, username: {USER}, password: {password} }}"
+        );
+        cell(format!("trust-{name}"), Listener::SaslSsl, keys)
+    };
+    stores.into_iter().map(cell).collect()
 }

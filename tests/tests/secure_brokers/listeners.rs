@@ -1,7 +1,8 @@
 //! Each listener with each client that it knows, and with each fault.
 
-use std::thread;
+use std::{net::TcpStream, thread};
 
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use serde_json::json;
 use tests::{
     certs::{KeyKind, Template, authority, other_authority},
@@ -162,6 +163,7 @@ fn server_certificates(at: At<'_>) -> Vec<Case> {
         bad("TLS, expired", at(Listener::TlsExpired), NOT_VERIFIED),
         bad("TLS, for another host", at(Listener::TlsOtherHost), NOT_VERIFIED),
         bad("TLS, untrusted", at(Listener::TlsUntrusted), NOT_VERIFIED),
+        bad("TLS 1.1 alone", at(Listener::TlsOld), "SSL handshake failed"),
     ]
 }
 
@@ -177,4 +179,24 @@ fn other_protocols(at: At<'_>) -> Vec<Case> {
         bad("SASL to plaintext", login(speaking(Listener::Plaintext, "SASL_PLAINTEXT")), no_login),
         bad("SASL to TLS", login(speaking(Listener::Tls, "SASL_SSL")), no_login),
     ]
+}
+
+/// Who asks for TLS 1.1 gets it, so whoever is refused there is refused for asking for more.
+#[test]
+fn the_old_listener_speaks_tls_1_1() {
+    let address = shared_secure().bootstrap(Listener::TlsOld);
+    let versions = |least, most| {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.set_min_proto_version(Some(least)).unwrap();
+        connector.set_max_proto_version(Some(most)).unwrap();
+        // Its signatures are made with SHA-1, which OpenSSL takes at no other level.
+        connector.set_cipher_list("DEFAULT:@SECLEVEL=0").unwrap();
+        let stream = TcpStream::connect(&address).unwrap();
+        let shaken = connector.build().connect("localhost", stream);
+        shaken.map(|stream| stream.ssl().version_str()).map_err(|error| error.to_string())
+    };
+    assert_eq!(versions(SslVersion::TLS1, SslVersion::TLS1_1), Ok("TLSv1.1"));
+    let refused = versions(SslVersion::TLS1_2, SslVersion::TLS1_3).unwrap_err();
+    assert!(refused.contains("protocol version"), "{refused}");
 }

@@ -104,6 +104,13 @@ fn faults_of_brokers_are_told_apart_and_disturb_nobody() {
             &[],
         ),
         Case::new(
+            "old-tls",
+            Listener::TlsOld,
+            ours.clone(),
+            "TLS_VERSION_TOO_OLD",
+            &["neither TLS 1.2 nor TLS 1.3"],
+        ),
+        Case::new(
             "stranger",
             Listener::Mtls,
             stranger,

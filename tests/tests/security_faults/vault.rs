@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tests::{
-    azure::{Azure, Fault},
+    azure::{Azure, Fault, TENANT},
     certs::{Template, authority},
     engine::{
         Engine,
@@ -53,6 +53,11 @@ fn faults_of_a_vault_are_told_apart_and_disturb_nobody() {
         );
         Fault::status(403, body)
     };
+    let unauthorized = r#"{"error":{"code":"Unauthorized","message":"AKV10000: refused"}}"#;
+    let challenge = "Bearer authorization=\"https://login.microsoftonline.com/tenant\", \
+                     resource=\"https://vault.azure.net\"";
+    let refused = Fault::status(401, unauthorized);
+    spoil("refused", refused.with("WWW-Authenticate", &challenge.replace("tenant", TENANT)));
     spoil("forbidden", inner("ForbiddenByRbac"));
     spoil("firewall", inner("ForbiddenByFirewall"));
     let busy = r#"{"error":{"code":"Throttled","message":"slow down"}}"#;
@@ -74,6 +79,7 @@ fn faults_of_a_vault_are_told_apart_and_disturb_nobody() {
         Case::new(name, Listener::SaslSsl, of_secret(name), code, says)
     };
     let cases = [
+        case("refused", "VAULT_TOKEN_REFUSED", &["AKV10000: refused"]),
         case("forbidden", "VAULT_FORBIDDEN", &["Key Vault Secrets User", "`forbidden`"]),
         case("firewall", "VAULT_FIREWALL", &[]),
         case("throttled", "VAULT_THROTTLED", &[]),

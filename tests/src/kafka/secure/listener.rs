@@ -31,6 +31,8 @@ pub enum Listener {
     TlsOtherHost,
     /// The same; the server's certificate is of an authority that nobody trusts.
     TlsUntrusted,
+    /// The same; it speaks TLS 1.1 alone.
+    TlsOld,
 }
 
 /// How long a login lasts at [`Listener::SaslBrief`]. librdkafka logs in again a little earlier.
@@ -48,7 +50,7 @@ const TOKEN_HANDLER: &str =
 
 impl Listener {
     /// All of them; a listener's place here counts its ports.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Plaintext,
         Self::Mtls,
         Self::SaslPlaintext,
@@ -61,6 +63,7 @@ impl Listener {
         Self::TlsExpired,
         Self::TlsOtherHost,
         Self::TlsUntrusted,
+        Self::TlsOld,
     ];
 
     /// What clients set as `security.protocol`.
@@ -88,6 +91,7 @@ impl Listener {
             Self::TlsExpired => "TLS_EXPIRED",
             Self::TlsOtherHost => "TLS_OTHER_HOST",
             Self::TlsUntrusted => "TLS_UNTRUSTED",
+            Self::TlsOld => "TLS_OLD",
         }
     }
 
@@ -105,7 +109,7 @@ impl Listener {
             Self::SaslPlaintext | Self::SaslSsl | Self::SaslMtls => true,
             Self::SaslBrief | Self::ScramOnly => true,
             Self::Plaintext | Self::Mtls | Self::Tls | Self::TlsIntermediate => false,
-            Self::TlsExpired | Self::TlsOtherHost | Self::TlsUntrusted => false,
+            Self::TlsExpired | Self::TlsOtherHost | Self::TlsUntrusted | Self::TlsOld => false,
         }
     }
 
@@ -126,6 +130,9 @@ impl Listener {
         if self.asks_certificate() {
             set("ssl.truststore.location", &self.file(dir, "ca.pem"));
             set("ssl.client.auth", "required");
+        }
+        if self == Self::TlsOld {
+            set("ssl.enabled.protocols", "TLSv1.1");
         }
         if self == Self::SaslBrief {
             set("connections.max.reauth.ms", &BRIEF_SESSION_MS.to_string());

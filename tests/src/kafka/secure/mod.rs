@@ -40,6 +40,7 @@ pub use levers::Mechanism;
 pub use listener::{BRIEF_SESSION_MS, Listener};
 
 const SECURE: &str = include_str!("../../../kafka/secure.properties");
+const JAVA_SECURITY: &str = include_str!("../../../kafka/java.security");
 /// How often another address is tried when somebody takes ours between the look and the start.
 const ADDRESS_ATTEMPTS: usize = 5;
 /// Ports between one node's listeners and the next one's.
@@ -152,8 +153,11 @@ impl SecureBrokers {
         let mut names = vec!["localhost".to_owned(), host.to_string()];
         names.extend(proxy_hosts.map(|proxy| proxy.address().ip().to_string()));
         write_material(dir.path(), &names);
-        let flags: [OsString; 3] = [
+        let java_security = dir.path().join("java.security");
+        write(&java_security, JAVA_SECURITY);
+        let flags: [OsString; 4] = [
             format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}", options.keys_url).into(),
+            format!("-Djava.security.properties={}", java_security.display()).into(),
             "-cp".into(),
             kafka.class_path_with(plain::handler(kafka)),
         ];
