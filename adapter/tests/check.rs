@@ -57,8 +57,8 @@ impl Job {
         let token = r#"{"accessToken":"canary","expires_on":32503680000,"tokenType":"Bearer"}"#;
         let said = "ERROR: AADSTS500011: The resource principal was not found";
         let script = format!(
-            "#!/bin/sh\ncase \"$*\" in\n{scopes}) echo '{token}' ;;\n*) echo '{said}' >&2 && exit 1 \
-             ;;\nesac\n"
+            "#!/bin/sh\ncase \"$*\" in\n{scopes}) echo '{token}' ;;\n*) echo '{said}' >&2; \
+             exit 1 ;;\nesac\n"
         );
         self.write("az", &script);
         fs::set_permissions(self.0.path().join("az"), Permissions::from_mode(0o755)).unwrap();

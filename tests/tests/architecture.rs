@@ -132,7 +132,8 @@ fn keyvault_knows_neither_kafka_nor_grpc_and_alone_asks_azure() {
     assert_eq!(naming("keyvault/src", "unsafe", &[]), NONE);
 }
 
-/// A secret is opened where it leaves for librdkafka, or for a handshake; nowhere else.
+/// A secret is opened where it leaves for librdkafka, or for a handshake, and where its form is
+/// judged; nowhere else.
 #[test]
 fn few_places_open_a_secret() {
     let mut opening: Vec<_> = sources("adapter/src")
@@ -149,9 +150,10 @@ fn few_places_open_a_secret() {
         opening,
         [
             "adapter/src/client/security.rs",
+            "adapter/src/diagnose/connection_string.rs",
             "adapter/src/diagnose/sasl.rs",
             "adapter/src/diagnose/token.rs",
-            "adapter/src/kafka/client.rs",
+            "adapter/src/kafka/client/text.rs",
         ]
     );
 }

@@ -125,8 +125,8 @@ fn host_of(endpoint: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::Mechanism;
     use super::*;
-    use crate::diagnose::Mechanism;
 
     const HOST: &str = "ns.servicebus.windows.net";
 

@@ -1,15 +1,18 @@
-//! No secret comes out. Unique values stand everywhere that a job may refer to; the service and
-//! every command run with them, well and badly, with the most detailed logs; and of all that comes
-//! out, not a byte of them is found.
+//! No secret comes out. Unique values stand everywhere that a job may refer to, and in everything
+//! that a caller shows; the service and every command run with them, well and badly, with the most
+//! detailed logs; and of all that comes out, not a byte of them is found. Nor does another process
+//! of the same user read them in the service's memory.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod callers;
+mod memory;
 mod planted;
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, path::Path, process::Command};
 
 use tests::{
-    azure::Azure,
+    azure::{Azure, Fault},
     cache,
     certs::{Template, authority},
     engine::{
@@ -17,7 +20,7 @@ use tests::{
         job::{job_of, output},
         load::{COLUMNS, rows},
     },
-    kafka::{Listener, Right, USER, shared_secure, unique_topic},
+    kafka::{Listener, Right, SecureBrokers, USER, shared_secure, unique_topic},
     oidc, process,
     service::{Service, ServiceOptions, program},
     wait::DEADLINE,
@@ -31,196 +34,264 @@ const LOGS: (&str, &str) = ("KAFKA_OUTPUT_LOG", "trace,librdkafka=trace");
 const CLIENT: &str = "canary-client";
 /// A user with a secret of its own.
 const CANARY_USER: &str = "canary-user";
+/// The vault's host.
+const HOST: &str = "canary.vault.azure.net";
 
-/// Runs a command of the binary; returns all that it printed.
-fn run(arguments: &[&str], variables: &[(String, String)]) -> String {
+/// An output: its alias, its way into the brokers, its keys in YAML's flow style.
+type Output = (&'static str, Listener, String);
+
+/// What was printed, and by what.
+type Shown = Vec<(String, String)>;
+
+/// Runs a command of the binary; returns how it ended and all that it printed.
+fn run(arguments: &[&str], variables: &[(String, String)]) -> (Option<i32>, String) {
     let mut command: Command = process::command(program());
     command.args(arguments).env(LOGS.0, LOGS.1);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    let [stdout, stderr] = [output.stdout, output.stderr];
+    let text = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+    (output.status.code(), text)
+}
+
+/// Puts a file there; returns the reference of a job file to it.
+fn file(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = dir.join(name);
+    fs::write(&path, content).unwrap();
+    format!("{{ file: {} }}", path.display())
+}
+
+/// A running service with the most detailed logs.
+fn start(job: &str, variables: &[(String, String)]) -> Service {
+    let options = ServiceOptions::default().env(LOGS.0, LOGS.1);
+    let options = variables.iter().fold(options, |options, (name, value)| options.env(name, value));
+    Service::start_with(job, &options)
+}
+
+/// A place for everything that is planted, and what there is to plant it with.
+struct Field<'a> {
+    dir: &'a Path,
+    planted: Planted,
+    /// `truststore: …`.
+    trust: String,
+    /// What a wrong password is.
+    wrong: String,
+    /// A key store, and what opens it.
+    store: String,
+    opens: String,
+}
+
+impl<'a> Field<'a> {
+    fn new(dir: &'a Path) -> Self {
+        let mut planted = Planted::default();
+        let trust = format!("truststore: {}", file(dir, "ca.pem", authority().pem()));
+        let wrong = file(dir, "wrong", planted.text("wrong"));
+        let store_password = planted.text("store");
+        let pair = authority().issue(&Template::client(CANARY_USER));
+        planted.key(&pair.key_pem());
+        let store = file(dir, "client.pfx", pair.pfx(&store_password));
+        let opens = file(dir, "opens", &store_password);
+        file(dir, "client.pem", pair.chain_pem() + &pair.key_pem());
+        let encrypted = pair.chain_pem() + &pair.key_encrypted_pem(&store_password);
+        file(dir, "encrypted.pem", encrypted);
+        Self { dir, planted, trust, wrong, store, opens }
+    }
+
+    fn sasl(&self, mechanism: &str, password: &str) -> String {
+        let trust = &self.trust;
+        format!(
+            "securityProtocol: SASL_SSL, {trust}, sasl: {{ mechanism: {mechanism}, username: \
+             {CANARY_USER}, password: {password} }}"
+        )
+    }
+
+    fn by_token(&self, secret: &str) -> String {
+        let (trust, endpoint) = (&self.trust, oidc::shared().token_endpoint());
+        format!(
+            "securityProtocol: SASL_SSL, {trust}, sasl: {{ mechanism: OAUTHBEARER, token: {{ \
+             endpoint: '{endpoint}', clientId: {CLIENT}, clientSecret: {secret} }} }}"
+        )
+    }
+
+    fn by_certificate(&self, keys: &str) -> String {
+        format!("securityProtocol: mTLS, {}, clientCertificate: {keys}", self.trust)
+    }
+
+    fn of_file(&self, name: &str) -> String {
+        format!("{{ file: {} }}", self.dir.join(name).display())
+    }
+
+    /// Outputs that write.
+    fn good(&mut self) -> Vec<Output> {
+        let client_secret = self.planted.text("client-secret");
+        oidc::shared().set_client(CLIENT, &client_secret);
+        let client_secret = file(self.dir, "client-secret", client_secret);
+        let opens = &self.opens;
+        let (pem, encrypted) = (self.of_file("client.pem"), self.of_file("encrypted.pem"));
+        let store = format!("{}, clientKeyPassword: {opens}", self.store);
+        let encrypted = format!("{encrypted}, clientKeyPassword: {opens}");
+        vec![
+            ("plain", Listener::SaslSsl, self.sasl("PLAIN", "{ env: CANARY_PASSWORD }")),
+            ("scram", Listener::SaslSsl, self.sasl("SCRAM-SHA-512", "{ secret: password }")),
+            // It has to log in again and again.
+            ("brief", Listener::SaslBrief, self.sasl("PLAIN", "{ env: CANARY_PASSWORD }")),
+            ("token", Listener::SaslSsl, self.by_token(&client_secret)),
+            ("certificate", Listener::Mtls, self.by_certificate(&pem)),
+            ("store", Listener::Mtls, self.by_certificate(&store)),
+            ("encrypted", Listener::Mtls, self.by_certificate(&encrypted)),
+        ]
+    }
+
+    /// Outputs that do not.
+    fn bad(&self) -> Vec<Output> {
+        let password = "{ secret: password }";
+        vec![
+            ("wrong-plain", Listener::SaslSsl, self.sasl("PLAIN", &self.wrong)),
+            ("wrong-scram", Listener::SaslSsl, self.sasl("SCRAM-SHA-256", &self.wrong)),
+            ("wrong-client", Listener::SaslSsl, self.by_token(&self.wrong)),
+            ("wrong-place", Listener::SaslSsl, self.sasl("PLAIN", "{ secret: absent }")),
+            ("no-key", Listener::Mtls, self.by_certificate("{ secret: broken }")),
+            ("plain-port", Listener::Plaintext, self.sasl("PLAIN", password)),
+        ]
+    }
+
+    /// Job files that are wrong, or whose secrets are.
+    fn mistakes(&mut self) -> Vec<(&'static str, String)> {
+        let literal = self.planted.text("literal");
+        let not_a_key = file(self.dir, "not-a-key", self.planted.text("not-a-key"));
+        let broken = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            self.planted.text("brokenkey")
+        );
+        let broken = file(self.dir, "broken.pem", broken);
+        let sasl = |password: &str| {
+            format!(
+                "securityProtocol: SASL_SSL, sasl: {{ mechanism: PLAIN, username: u, password: \
+                 {password} }}"
+            )
+        };
+        let clear = sasl(&format!("{{ clearTextForTests: {literal} }}"));
+        let raw = format!("librdkafka: {{ sasl.password: {literal}, ssl.key.pem: {literal} }}");
+        let wrong_store = format!("{}, clientKeyPassword: {}", self.store, self.wrong);
+        let mistakes = [
+            ("literal.yaml", sasl(&literal)),
+            ("misspelled.yaml", format!("pasword: {literal}")),
+            ("dotted.yaml", format!("sasl.password: {literal}")),
+            ("raw.yaml", raw),
+            ("clear.yaml", clear),
+            ("not-a-key.yaml", self.by_certificate(&not_a_key)),
+            ("broken-key.yaml", self.by_certificate(&broken)),
+            ("wrong-store.yaml", self.by_certificate(&wrong_store)),
+        ];
+        let job = |keys: &str| job_of(&[output("a", "k:9092", "t", keys)]);
+        mistakes.iter().map(|(name, keys)| (*name, job(keys))).collect()
+    }
+
+    /// A job that is right, with the connection string of another namespace.
+    fn other_hub(&mut self) -> String {
+        let connection_string = format!(
+            "Endpoint=sb://other.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey={};\
+             EntityPath=other",
+            self.planted.text("accesskey")
+        );
+        let connection_string = file(self.dir, "connection-string", connection_string);
+        let keys = format!("sasl: {{ mechanism: PLAIN, password: {connection_string} }}");
+        job_of(&[output("a", "ns.servicebus.windows.net:9093", "t", &keys)])
+    }
 }
 
 #[test]
 fn no_secret_comes_out() {
     let brokers = shared_secure();
     let azure = Azure::start();
-    let vault = azure.vault("canary");
     let dir = cache::run_dir("canary-");
-    let topic = unique_topic("canary");
-    let mut planted = Planted::default();
-
-    let password = planted.text("password");
-    brokers.create_topic(&topic, 1, CANARY_USER);
-    brokers.set_passwords(CANARY_USER, &password);
-    brokers.create_topic(&unique_topic("canary-other"), 1, USER);
-    vault.set("password", &password);
-    let pair = authority().issue(&Template::client(CANARY_USER));
-    planted.key(&pair.key_pem());
-    let store_password = planted.text("store");
-    let file = |name: &str, content: &[u8]| {
-        let path = dir.path().join(name);
-        fs::write(&path, content).unwrap();
-        format!("{{ file: {} }}", path.display())
-    };
-    let (store, opens) =
-        (file("client.pfx", &pair.pfx(&store_password)), file("opens", store_password.as_bytes()));
-    let pem = file("client.pem", (pair.chain_pem() + &pair.key_pem()).as_bytes());
-    let encrypted = pair.chain_pem() + &pair.key_encrypted_pem(&store_password);
-    let encrypted = file("encrypted.pem", encrypted.as_bytes());
-    let client_secret = planted.text("client-secret");
-    oidc::shared().set_client(CLIENT, &client_secret);
-    brokers.allow(CLIENT, Right::Write(&topic));
-    let client_secret = file("client-secret", client_secret.as_bytes());
-    let wrong = file("wrong", planted.text("wrong").as_bytes());
-    let not_a_key = file("not-a-key", planted.text("not-a-key").as_bytes());
-    let broken = format!(
-        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-        planted.text("brokenkey")
-    );
-    let broken = file("broken.pem", broken.as_bytes());
-    vault.set("broken", &planted.text("vault-broken"));
-    let trust = format!("truststore: {}", file("ca.pem", authority().pem().as_bytes()));
-    let token = format!(
-        "token: {{ endpoint: '{}', clientId: {CLIENT}, clientSecret: ",
-        oidc::shared().token_endpoint()
-    );
-    let sasl = |mechanism: &str, password: &str| {
-        format!(
-            "securityProtocol: SASL_SSL, {trust}, sasl: {{ mechanism: {mechanism}, username: \
-             {CANARY_USER}, password: {password} }}"
-        )
-    };
-    let by_token = |secret: &str| {
-        format!(
-            "securityProtocol: SASL_SSL, {trust}, sasl: {{ mechanism: OAUTHBEARER, {token}{secret} }} }}"
-        )
-    };
-    let by_certificate =
-        |keys: &str| format!("securityProtocol: mTLS, {trust}, clientCertificate: {keys}");
-    let good = [
-        ("plain", Listener::SaslSsl, sasl("PLAIN", "{ env: CANARY_PASSWORD }")),
-        ("scram", Listener::SaslSsl, sasl("SCRAM-SHA-512", "{ secret: password }")),
-        ("token", Listener::SaslSsl, by_token(&client_secret)),
-        ("certificate", Listener::Mtls, by_certificate(&pem)),
-        ("store", Listener::Mtls, by_certificate(&format!("{store}, clientKeyPassword: {opens}"))),
-        (
-            "encrypted",
-            Listener::Mtls,
-            by_certificate(&format!("{encrypted}, clientKeyPassword: {opens}")),
-        ),
-    ];
-    let bad = [
-        ("wrong-plain", Listener::SaslSsl, sasl("PLAIN", &wrong)),
-        ("wrong-scram", Listener::SaslSsl, sasl("SCRAM-SHA-256", &wrong)),
-        ("wrong-client", Listener::SaslSsl, by_token(&wrong)),
-        ("wrong-place", Listener::SaslSsl, sasl("PLAIN", "{ secret: absent }")),
-        ("no-key", Listener::Mtls, by_certificate("{ secret: broken }")),
-        ("plain-port", Listener::Plaintext, sasl("PLAIN", "{ secret: password }")),
-    ];
-    let line = |(alias, listener, keys): &(&str, Listener, String)| {
+    let mut field = Field::new(dir.path());
+    let password = field.planted.text("password");
+    let topic = plant_in_brokers(&brokers, &password);
+    azure.vault("canary").set("password", &password);
+    azure.vault("canary").set("broken", &field.planted.text("vault-broken"));
+    let (good, bad) = (field.good(), field.bad());
+    let (mistakes, other_hub) = (field.mistakes(), field.other_hub());
+    let line = |(alias, listener, keys): &Output| {
         output(alias, &brokers.bootstrap(*listener), &topic, keys)
     };
-    let head = "identity: { type: systemAssigned }\nvault: https://canary.vault.azure.net\n\
-                secretRefresh: 1s\n";
+    let head =
+        format!("identity: {{ type: systemAssigned }}\nvault: https://{HOST}\nsecretRefresh: 1s\n");
     let outputs: Vec<_> = good.iter().chain(&bad).map(line).collect();
-    let job = head.to_owned() + &job_of(&outputs);
+    let job = head + &job_of(&outputs);
     let mut variables = azure.environment();
     variables.push(("CANARY_PASSWORD".to_owned(), password.clone()));
 
-    let mut shown = Vec::new();
-    shown.push(("serve", serve(&job, &variables, &good, &bad, &brokers, &azure)));
-    // Each command, with the job that works in part, and with those that do not at all.
-    let literal = planted.text("literal");
-    let mistakes = [
-        ("good.yaml", job),
-        (
-            "literal.yaml",
-            job_of(&[output(
-                "a",
-                "k:9092",
-                "t",
-                &format!(
-                    "securityProtocol: SASL_SSL, sasl: {{ mechanism: PLAIN, username: u, password: {literal} }}"
-                ),
-            )]),
-        ),
-        ("misspelled.yaml", job_of(&[output("a", "k:9092", "t", &format!("pasword: {literal}"))])),
-        (
-            "raw.yaml",
-            job_of(&[output(
-                "a",
-                "k:9092",
-                "t",
-                &format!("librdkafka: {{ sasl.password: {literal}, ssl.key.pem: {literal} }}"),
-            )]),
-        ),
-        (
-            "clear.yaml",
-            job_of(&[output(
-                "a",
-                "k:9092",
-                "t",
-                &format!(
-                    "securityProtocol: SASL_SSL, sasl: {{ mechanism: PLAIN, username: u, password: \
-             {{ clearTextForTests: {literal} }} }}"
-                ),
-            )]),
-        ),
-        ("not-a-key.yaml", job_of(&[output("a", "k:9092", "t", &by_certificate(&not_a_key))])),
-        ("broken-key.yaml", job_of(&[output("a", "k:9092", "t", &by_certificate(&broken))])),
-        (
-            "wrong-store.yaml",
-            job_of(&[output(
-                "a",
-                "k:9092",
-                "t",
-                &by_certificate(&format!("{store}, clientKeyPassword: {wrong}")),
-            )]),
-        ),
+    let service = start(&job, &variables);
+    let arguments = fs::read(format!("/proc/{}/cmdline", service.pid())).unwrap();
+    let mut shown = vec![
+        ("arguments".to_owned(), String::from_utf8_lossy(&arguments).into_owned()),
+        ("serve".to_owned(), live_through(service, &good, &bad, &brokers, &azure)),
     ];
+    // Each command, with the job that works in part, and with those that do not at all.
+    commands("good.yaml", "plain", &job, &field, &variables, &mut shown);
+    commands("other-hub.yaml", "a", &other_hub, &field, &variables, &mut shown);
     for (name, text) in &mistakes {
+        commands(name, "a", text, &field, &variables, &mut shown);
         let path = dir.path().join(name);
-        fs::write(&path, text).unwrap();
-        let path = path.to_str().unwrap();
-        shown.push((name, run(&["check", "--offline", path], &variables)));
-        shown.push((name, run(&["--output", "json", "check", "--offline", path], &variables)));
-        shown.push((name, run(&["check", path], &variables)));
-        shown.push((name, run(&["--output", "json", "check", path], &variables)));
-        if *name != "good.yaml" {
-            shown.push((name, run(&["serve", path], &variables)));
-        }
+        shown
+            .push((format!("serve {name}"), run(&["serve", path.to_str().unwrap()], &variables).1));
     }
     for token in azure.given_tokens() {
-        planted.add(token);
+        field.planted.add(token);
     }
-    let bytes: usize = shown.iter().map(|(_, text)| text.len()).sum();
-    println!("{} bytes of output, {} values looked for", bytes, planted.count());
+    let bytes = field.planted.assert_absent_in(&shown);
     assert!(bytes > 100_000, "the logs are as detailed as can be: {bytes} bytes");
-    for (name, text) in &shown {
-        planted.assert_absent(name, text);
-    }
     // The search finds what is there.
-    let found =
-        std::panic::catch_unwind(|| planted.assert_absent("a leak", &format!("x{password}x")));
+    let leak = [("a leak".to_owned(), format!("x{password}x"))];
+    let found = std::panic::catch_unwind(|| drop(field.planted.assert_absent_in(&leak)));
     assert!(found.is_err());
 }
 
-/// Runs the service through good and bad times; returns its logs and all that it told.
-fn serve(
+/// A topic, and who may write to it.
+fn plant_in_brokers(brokers: &SecureBrokers, password: &str) -> String {
+    let topic = unique_topic("canary");
+    brokers.create_topic(&topic, 1, CANARY_USER);
+    brokers.set_passwords(CANARY_USER, password);
+    brokers.create_topic(&unique_topic("canary-other"), 1, USER);
+    brokers.allow(CLIENT, Right::Write(&topic));
+    topic
+}
+
+/// Each command that reads a job file.
+fn commands(
+    name: &str,
+    alias: &str,
     job: &str,
+    field: &Field<'_>,
     variables: &[(String, String)],
-    good: &[(&str, Listener, String)],
-    bad: &[(&str, Listener, String)],
-    brokers: &tests::kafka::SecureBrokers,
+    shown: &mut Shown,
+) {
+    let path = field.dir.join(name);
+    fs::write(&path, job).unwrap();
+    let path = path.to_str().unwrap();
+    file(field.dir, "rows.csv", "n\n1\n");
+    let rows = field.dir.join("rows.csv");
+    let rows = rows.to_str().unwrap();
+    for words in [
+        vec!["check", "--offline", path],
+        vec!["--output", "json", "check", "--offline", path],
+        vec!["check", path],
+        vec!["--output", "json", "check", path],
+        vec!["preview", path, "--output", alias, rows],
+    ] {
+        shown.push((words.join(" "), run(&words, variables).1));
+    }
+}
+
+/// Takes the service through good and bad times; returns its logs and all that it told.
+fn live_through(
+    service: Service,
+    good: &[Output],
+    bad: &[Output],
+    brokers: &SecureBrokers,
     azure: &Azure,
 ) -> String {
-    let options = ServiceOptions::default().env(LOGS.0, LOGS.1);
-    let options = variables.iter().fold(options, |options, (name, value)| options.env(name, value));
-    let service = Service::start_with(job, &options);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", service.pid())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     let engine = Engine::connect(&service);
     for (alias, ..) in good {
         engine.wait_ready(alias);
@@ -234,10 +305,21 @@ fn serve(
             !["", "CREDENTIALS_PENDING", "BROKER_UNREACHABLE"].contains(&&*output.trouble_code)
         });
     }
-    // The vault goes, a password is changed at the brokers alone: what is told of that, too.
-    azure.spoil("canary.vault.azure.net", tests::azure::Fault::TlsReset);
+    // The vault refuses on connections that live, then it cannot be reached any more.
+    azure.spoil(HOST, Fault::status(500, r#"{"error":{"code":"InternalError"}}"#));
+    engine.wait_output("scram", "is told that the vault fails", |output| {
+        output.credentials_trouble_code == "VAULT_FAILED"
+    });
+    azure.spoil(HOST, Fault::TlsReset);
+    azure.spoil(HOST, Fault::CutAfter(0));
+    engine.wait_output("scram", "is told that the vault is away", |output| {
+        !["", "VAULT_FAILED"].contains(&&*output.credentials_trouble_code)
+    });
+    // A password is changed at the brokers alone: whoever has to log in again is refused.
     brokers.set_passwords(CANARY_USER, "another-password");
-    thread::sleep(Duration::from_secs(3));
+    engine.wait_output("brief", "is told that its password is wrong", |output| {
+        !output.trouble_code.is_empty()
+    });
     let told: Vec<_> =
         good.iter().chain(bad).map(|(alias, ..)| format!("{:?}", engine.output(alias))).collect();
     azure.mend();

@@ -26,18 +26,29 @@ impl Planted {
         self.values.extend(lines.map(str::to_owned));
     }
 
+    /// A token (JWT): as a whole, what it says, and its signature.
+    pub fn token(&mut self, token: &str) {
+        self.values.push(token.to_owned());
+        self.values.extend(token.split('.').skip(1).map(str::to_owned));
+    }
+
     /// Something that was made elsewhere.
     pub fn add(&mut self, value: String) {
         self.values.push(value);
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.values.len()
+    /// Looks for each value in all that was printed; returns how many bytes that are.
+    pub fn assert_absent_in(&self, shown: &[(String, String)]) -> usize {
+        let bytes: usize = shown.iter().map(|(_, text)| text.len()).sum();
+        println!("{bytes} bytes of output, {} values looked for", self.values.len());
+        for (name, text) in shown {
+            self.assert_absent(name, text);
+        }
+        bytes
     }
 
     /// Looks for each value: as it is, in base64 at each of its three places, and in hex.
-    pub fn assert_absent(&self, name: &str, text: &str) {
+    fn assert_absent(&self, name: &str, text: &str) {
         let lower = text.to_ascii_lowercase();
         for value in &self.values {
             let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
