@@ -97,77 +97,80 @@ impl Failure {
 
     /// The error about `peer`, which is named in words such as `the vault https://…`.
     pub(crate) fn tell(&self, peer: &str) -> Error {
+        Error::new(self.cause.code(), self.message(peer), self.cause.remedy()).later(None)
+    }
+
+    fn message(&self, peer: &str) -> String {
         let Self { cause, detail } = self;
-        let (code, message, remedy) = match cause {
-            Cause::NotResolved => (
-                "NAME_NOT_RESOLVED",
-                format!("the name of {peer} cannot be resolved: {detail}"),
+        match cause {
+            Cause::NotResolved => format!("the name of {peer} cannot be resolved: {detail}"),
+            Cause::Refused => format!("{peer} refuses connections"),
+            Cause::Unreachable => format!("there is no way to {peer}: {detail}"),
+            Cause::Reset => {
+                format!("the connection to {peer} ended before there was a whole answer: {detail}")
+            }
+            Cause::Slow => format!("no connection to {peer} came about in time"),
+            Cause::Silent => format!("{peer} takes connections and has not answered in time"),
+            Cause::Proxy => format!("the proxy gives no way to {peer}: {detail}"),
+            Cause::Untrusted => format!("the certificate of {peer} is not trusted: {detail}"),
+            Cause::WrongHost => format!("the certificate of {peer} is for another host: {detail}"),
+            Cause::Expired => format!("the certificate of {peer} does not hold now: {detail}"),
+            Cause::Tls => format!("no TLS connection to {peer} came about: {detail}"),
+            Cause::TooLarge => format!("the answer of {peer} is larger than 256 KiB"),
+            Cause::Other => format!("{peer} cannot be asked: {detail}"),
+        }
+    }
+}
+
+impl Cause {
+    fn code(self) -> &'static str {
+        match self {
+            Self::NotResolved => "NAME_NOT_RESOLVED",
+            Self::Refused => "CONNECTION_REFUSED",
+            Self::Unreachable => "NETWORK_UNREACHABLE",
+            Self::Reset => "CONNECTION_RESET",
+            Self::Slow => "CONNECTION_SLOW",
+            Self::Silent => "NO_ANSWER",
+            Self::Proxy => "PROXY_FAILED",
+            Self::Untrusted => "TLS_UNTRUSTED",
+            Self::WrongHost => "TLS_WRONG_HOST",
+            Self::Expired => "TLS_CERTIFICATE_EXPIRED",
+            Self::Tls => "TLS_FAILED",
+            Self::TooLarge => "ANSWER_TOO_LARGE",
+            Self::Other => "CONNECTION_FAILED",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::NotResolved => {
                 "check the name, and the DNS of this machine (a private endpoint needs its \
-                 private DNS zone)",
-            ),
-            Cause::Refused => (
-                "CONNECTION_REFUSED",
-                format!("{peer} refuses connections"),
-                "check the address, and what stands between",
-            ),
-            Cause::Unreachable => (
-                "NETWORK_UNREACHABLE",
-                format!("there is no way to {peer}: {detail}"),
-                "check routes and firewalls",
-            ),
-            Cause::Reset => (
-                "CONNECTION_RESET",
-                format!("the connection to {peer} ended before there was a whole answer: {detail}"),
-                "it is tried again; if it stays, look for a firewall or proxy in between",
-            ),
-            Cause::Slow => (
-                "CONNECTION_SLOW",
-                format!("no connection to {peer} came about in time"),
-                "check routes, firewalls and, if one is set, the proxy",
-            ),
-            Cause::Silent => (
-                "NO_ANSWER",
-                format!("{peer} takes connections and has not answered in time"),
-                "it is tried again; if it stays, look at its health and at what stands between",
-            ),
-            Cause::Proxy => (
-                "PROXY_FAILED",
-                format!("the proxy gives no way to {peer}: {detail}"),
-                "check the proxy that `HTTPS_PROXY` names, or except the host by `NO_PROXY`",
-            ),
-            Cause::Untrusted => (
-                "TLS_UNTRUSTED",
-                format!("the certificate of {peer} is not trusted: {detail}"),
+                 private DNS zone)"
+            }
+            Self::Refused => "check the address, and what stands between",
+            Self::Unreachable => "check routes and firewalls",
+            Self::Reset => {
+                "it is tried again; if it stays, look for a firewall or proxy in between"
+            }
+            Self::Slow => "check routes, firewalls and, if one is set, the proxy",
+            Self::Silent => {
+                "it is tried again; if it stays, look at its health and at what stands between"
+            }
+            Self::Proxy => {
+                "check the proxy that `HTTPS_PROXY` names, or except the host by `NO_PROXY`"
+            }
+            Self::Untrusted => {
                 "trust its authority (the system's certificates, or `SSL_CERT_FILE`); a proxy \
-                 that opens TLS shows its own",
-            ),
-            Cause::WrongHost => (
-                "TLS_WRONG_HOST",
-                format!("the certificate of {peer} is for another host: {detail}"),
-                "check the address, DNS and proxies",
-            ),
-            Cause::Expired => (
-                "TLS_CERTIFICATE_EXPIRED",
-                format!("the certificate of {peer} does not hold now: {detail}"),
-                "check the clock of this machine; otherwise the certificate must be renewed there",
-            ),
-            Cause::Tls => (
-                "TLS_FAILED",
-                format!("no TLS connection to {peer} came about: {detail}"),
-                "check that it speaks TLS 1.2 or newer there",
-            ),
-            Cause::TooLarge => (
-                "ANSWER_TOO_LARGE",
-                format!("the answer of {peer} is larger than 256 KiB"),
-                "check the address",
-            ),
-            Cause::Other => (
-                "CONNECTION_FAILED",
-                format!("{peer} cannot be asked: {detail}"),
-                "check the network",
-            ),
-        };
-        Error::new(code, message, remedy).later(None)
+                 that opens TLS shows its own"
+            }
+            Self::WrongHost => "check the address, DNS and proxies",
+            Self::Expired => {
+                "check the clock of this machine; otherwise the certificate must be renewed there"
+            }
+            Self::Tls => "check that it speaks TLS 1.2 or newer there",
+            Self::TooLarge => "check the address",
+            Self::Other => "check the network",
+        }
     }
 }
 

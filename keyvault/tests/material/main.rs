@@ -13,3 +13,6 @@ mod handshake;
 mod make;
 mod memory;
 mod trust;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting<std::alloc::System> = memory::Counting(std::alloc::System);
