@@ -136,8 +136,8 @@ impl Inner {
             |date| date.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         );
         let message = format!(
-            "the issuer's keys at {} were fetched at {since} for the last time, more than {} h ago, \
-             and do not count any more: {}",
+            "the issuer's keys at {} were fetched at {since} for the last time, more than {} h \
+             ago, and do not count any more: {}",
             self.url,
             HOLD.as_secs() / 3600,
             error.message

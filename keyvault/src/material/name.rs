@@ -3,7 +3,7 @@
 //! Whoever made a certificate chose them. A common name may hold a line break and look like the
 //! next line of a log, or `,O=Contoso` and look like two parts.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::RangeInclusive};
 
 use x509_parser::{
     asn1_rs::Tag,
@@ -34,10 +34,16 @@ pub(super) fn harmless(text: &str) -> String {
     text.replace(is_harmful, "\u{fffd}")
 }
 
-/// Line breaks, terminal codes, and what changes the direction of what comes after it.
+/// What is not seen, breaks a line, or turns the direction of what comes after it.
+const UNSEEN: [RangeInclusive<char>; 4] = [
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{feff}'..='\u{feff}',
+];
+
 fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control() || UNSEEN.iter().any(|range| range.contains(&c))
 }
 
 fn attribute(attribute: &AttributeTypeAndValue) -> String {

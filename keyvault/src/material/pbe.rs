@@ -55,6 +55,10 @@ impl<'a> Password<'a> {
         Some(Self { text, wide })
     }
 
+    pub(super) fn empty() -> Self {
+        Self { text: &[], wide: vec![0, 0].into() }
+    }
+
     /// No password, which is not the empty one: the zero is missing.
     pub(super) fn none() -> Self {
         Self { text: &[], wide: Zeroizing::default() }
@@ -277,12 +281,10 @@ fn digest(name: &Oid) -> Option<MessageDigest> {
         (oid!(2.16.840.1.101.3.4.2.2), Nid::SHA384),
         (oid!(2.16.840.1.101.3.4.2.3), Nid::SHA512),
     ];
-    digests
-        .iter()
-        .find(|(known, _)| known == name)
-        .and_then(|(_, nid)| MessageDigest::from_nid(*nid))
+    digest_among(&digests, name)
 }
 
+/// The digest of an HMAC.
 fn hmac(name: &Oid) -> Option<MessageDigest> {
     let digests = [
         (oid!(1.2.840.113549.2.7), Nid::SHA1),
@@ -291,10 +293,12 @@ fn hmac(name: &Oid) -> Option<MessageDigest> {
         (oid!(1.2.840.113549.2.10), Nid::SHA384),
         (oid!(1.2.840.113549.2.11), Nid::SHA512),
     ];
-    digests
-        .iter()
-        .find(|(known, _)| known == name)
-        .and_then(|(_, nid)| MessageDigest::from_nid(*nid))
+    digest_among(&digests, name)
+}
+
+fn digest_among(digests: &[(Oid, Nid)], name: &Oid) -> Option<MessageDigest> {
+    let (_, digest) = digests.iter().find(|(known, _)| known == name)?;
+    MessageDigest::from_nid(*digest)
 }
 
 /// A PFX that is not read for how it is protected.

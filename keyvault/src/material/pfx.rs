@@ -41,13 +41,10 @@ pub(super) fn read(pfx: &[u8], password: Option<&[u8]>) -> Result<Contents, Faul
     {
         return Ok(contents);
     }
-    let mut without = None;
-    for password in [Password::of(b""), Some(Password::none())].into_iter().flatten() {
-        without = pfx.open(&password, &mut effort)?;
-        if without.is_some() {
-            break;
-        }
-    }
+    let without = match pfx.open(&Password::empty(), &mut effort)? {
+        Some(contents) => Some(contents),
+        None => pfx.open(&Password::none(), &mut effort)?,
+    };
     match (without, password) {
         (Some(contents), None) => Ok(contents),
         (Some(_), Some(_)) => Err(Fault::password_not_needed()),

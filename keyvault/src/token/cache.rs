@@ -188,11 +188,10 @@ impl<S: Source> TokenCache<S> {
         let (cache, progress) = (Self(self.0.clone()), Progress::default());
         let watched = progress.clone();
         let flight = Flight::start(async move {
-            // A source that panics must not leave the cache waiting for it.
-            let landing = Landing(&cache.0.state);
+            let mut landing = Landing { cache: &cache, settled: false };
             let fetched = timeout(FETCH_MAX, cache.0.source.fetch(watched)).await;
             let result = fetched.unwrap_or_else(|_| Err(cache.0.source.slow())).and_then(in_time);
-            cache.settle(&result);
+            landing.settle(&result);
             drop(landing);
             result
         });
@@ -235,12 +234,26 @@ impl<S: Source> TokenCache<S> {
     }
 }
 
-/// Takes the flight off however it ends.
-struct Landing<'a>(&'a Mutex<State>);
+/// Takes the flight off however it ends. A source that panics has failed, and must not leave the
+/// cache waiting for it.
+struct Landing<'a, S: Source> {
+    cache: &'a TokenCache<S>,
+    settled: bool,
+}
 
-impl Drop for Landing<'_> {
+impl<S: Source> Landing<'_, S> {
+    fn settle(&mut self, result: &Result<AccessToken, Error>) {
+        self.settled = true;
+        self.cache.settle(result);
+    }
+}
+
+impl<S: Source> Drop for Landing<'_, S> {
     fn drop(&mut self) {
-        lock(self.0).flight = None;
+        if !self.settled {
+            self.cache.settle(&Err(Error::failed("an access token")));
+        }
+        lock(&self.cache.0.state).flight = None;
     }
 }
 

@@ -40,11 +40,9 @@ fn a_missing_link_is_noted() {
     assert!(pair.incomplete);
     assert_eq!(
         pair.notes,
-        [
-            "the chain in the file x ends at `CN=writer,O=Contoso`: its issuer `CN=issuing,O=Contoso` \
-           is not there or not valid now, so a peer that does not know that one refuses \
-          it"
-        ]
+        ["the chain in the file x ends at `CN=writer,O=Contoso`: its issuer \
+          `CN=issuing,O=Contoso` is not there or not valid now, so a peer that does not know that \
+          one refuses it"]
     );
 }
 

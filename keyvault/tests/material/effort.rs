@@ -213,8 +213,8 @@ fn scrypt_has_a_bound_on_its_work() {
     }
     // No program is known to use it in a PFX.
     let unsupported = "KEY_MATERIAL_UNSUPPORTED: the file x holds a PFX that is protected in a way \
-                       that is not read; write it anew with AES-256 and SHA-256, as `openssl pkcs12 \
-                       -export` does by default";
+                       that is not read; write it anew with AES-256 and SHA-256, as `openssl \
+                       pkcs12 -export` does by default";
     let key = key_bag(scrypt(2, 1, 1), &[0; 32]);
     for file in
         [pfx(&[encrypted_safe(scrypt(2, 1, 1), &[0; 32])], &[]), pfx(&[hiding_safe(&[key])], &[])]

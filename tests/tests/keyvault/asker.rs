@@ -65,6 +65,8 @@ pub struct Good {
     pub not_before: Option<u64>,
     pub expires: Option<u64>,
     pub principal: Option<String>,
+    /// The code of why there is no newer token.
+    pub trouble: Option<String>,
 }
 
 /// An error.
@@ -218,6 +220,7 @@ fn from_json(told: &Value) -> Answer {
         not_before: good["notBefore"].as_u64(),
         expires: good["expires"].as_u64(),
         principal: text(&good["principal"]),
+        trouble: text(&good["trouble"]),
     })
 }
 
@@ -258,8 +261,10 @@ async fn answer(store: &Store, ask: &Value) -> Value {
         "secret" => ObjectKind::Secret,
         "certificate" => ObjectKind::Certificate,
         _ => {
-            let token = store.token(&text("scope").unwrap()).await;
-            return token.map_or_else(|error| bad(&error), |token| good_token(&token));
+            let scope = text("scope").unwrap();
+            let token = store.token(&scope).await;
+            let trouble = store.token_trouble(&scope);
+            return token.map_or_else(|error| bad(&error), |token| good_token(&token, trouble));
         }
     };
     let vault = format!("https://{}.vault.azure.net", text("vault").unwrap()).parse().unwrap();
@@ -284,12 +289,13 @@ fn good(found: &Found) -> Value {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test compares what was fetched")]
-fn good_token(token: &AccessToken) -> Value {
+fn good_token(token: &AccessToken, trouble: Option<Error>) -> Value {
     let expires = token.expires.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     json!({ "good": {
         "text": token.secret.expose_text().unwrap(),
         "expires": expires,
         "principal": token.principal,
+        "trouble": trouble.map(|error| error.code),
     }})
 }
 

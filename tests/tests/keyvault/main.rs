@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
 mod asker;
+mod challenges;
 mod emulators;
 mod foreign;
 mod identities;

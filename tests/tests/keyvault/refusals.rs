@@ -7,7 +7,9 @@ use tests::azure::{APP_SERVICE, Azure, Certificate, Fault, PROXY, SYSTEM};
 
 use super::asker::{Asker, Bad, Question, secret};
 
-const CHALLENGE: &str = "Bearer authorization=\"https://login.microsoftonline.com/t\", resource=";
+/// Of a vault, up to what the token must be for.
+pub const CHALLENGE: &str =
+    "Bearer authorization=\"https://login.microsoftonline.com/t\", resource=";
 
 /// An error of Key Vault with an inner code.
 fn forbidden(inner: &str) -> Fault {

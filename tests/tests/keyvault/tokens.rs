@@ -34,12 +34,17 @@ fn a_token_is_renewed_before_it_ends_and_serves_while_that_fails() {
     azure.set_token_life(6);
     let mut asker = Asker::on_azure(&azure);
     let first = asker.ask(token(SCOPE)).unwrap();
+    assert_eq!(first.trouble, None);
     assert!(asker.ask(secret("kv1", "name")).is_ok());
     azure.spoil(APP_SERVICE, Fault::status(500, "{}"));
     let (start, before) = (Instant::now(), azure.requests(APP_SERVICE));
+    let mut trouble = None;
     let bad = loop {
         match asker.ask(token(SCOPE)) {
-            Ok(token) => assert_eq!(token, first),
+            Ok(token) => {
+                assert_eq!(token.text, first.text);
+                trouble = trouble.or(token.trouble);
+            }
             Err(bad) => break bad,
         }
         assert!(start.elapsed() < DEADLINE, "the token outlives itself");
@@ -48,12 +53,14 @@ fn a_token_is_renewed_before_it_ends_and_serves_while_that_fails() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!(now >= first.expires.unwrap(), "it was refused while it held");
     assert_eq!(bad.code, "IDENTITY_FAILED");
+    assert_eq!(trouble.as_deref(), Some("IDENTITY_FAILED"), "it was known while the token held");
     let tries = azure.requests(APP_SERVICE) - before;
     assert!((1..=6).contains(&tries), "{tries} tries, each after a longer pause");
     // The endpoint is back.
     azure.mend();
     azure.set_token_life(3600);
-    tests::wait::wait_until("there is a token again", DEADLINE, || asker.ask(token(SCOPE)).is_ok());
+    let again = || asker.ask(token(SCOPE)).ok();
+    assert_eq!(tests::wait::wait_for("a token comes again", DEADLINE, again).trouble, None);
     tests::wait::wait_until("the vault is read again", DEADLINE, || {
         asker.ask(secret("kv1", "name")).is_ok()
     });

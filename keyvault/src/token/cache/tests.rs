@@ -15,6 +15,8 @@ struct Scripted {
     /// Each fetch waits for it, if there is one.
     gate: Option<Arc<Notify>>,
     progress: Option<Error>,
+    /// All but the first.
+    panics: bool,
 }
 
 impl Source for Scripted {
@@ -24,6 +26,7 @@ impl Source for Scripted {
         if let Some(gate) = &self.gate {
             gate.notified().await;
         }
+        assert!(!self.panics || nth == 0, "on purpose");
         let life = self.answers[nth.min(self.answers.len() - 1)].clone()?;
         let secret = Secret::from(format!("token {nth}"));
         Ok(AccessToken::new(secret, SystemTime::now() + life))
@@ -140,6 +143,19 @@ async fn a_renewal_that_is_slow_is_known_while_it_goes_on() {
         tokio::task::yield_now().await;
     }
     assert_eq!(cache.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_renewal_that_panics_has_failed() {
+    let source = Scripted { answers: vec![Ok(HOUR)], panics: true, ..Default::default() };
+    let cache = TokenCache::new(source);
+    let first = cache.get().await.unwrap();
+    due(&cache);
+    for _ in 0..10 {
+        assert_eq!(cache.get().await.unwrap(), first);
+    }
+    assert_eq!(cache.trouble().unwrap().code, "SECRET_READ_FAILED");
+    assert_eq!(fetches(&cache), 2, "it is not tried again at once");
 }
 
 /// The shorter a token still holds, the sooner it is tried again, whatever the other side wishes.
