@@ -9,7 +9,10 @@ use keyvault::{
     Error, Secret,
     token::{AccessToken, ClientCredentials, Issuer},
 };
-use tests::azure::{Azure, Certificate, Fault};
+use tests::{
+    azure::{Azure, Certificate, Fault},
+    wait::{DEADLINE, wait_for, wait_until},
+};
 use tokio::runtime::Runtime;
 
 const PLACE: &str = "/oidc/token";
@@ -73,6 +76,28 @@ fn one_fetch_serves_all_who_ask() {
         }
     });
     assert_eq!(azure.requests(PLACE), 1);
+}
+
+#[test]
+fn a_renewal_that_fails_is_known_beside_the_token_that_holds() {
+    let (azure, runtime) = (Azure::start(), Runtime::new().unwrap());
+    azure.issuer().add_client("writer:1", SECRET);
+    // It is due two seconds before it ends, which is long enough for a look.
+    azure.set_token_life(10);
+    let issuer = Issuer::new(credentials(&azure.issuer().token_endpoint())).unwrap();
+    let first = runtime.block_on(issuer.token()).unwrap();
+    assert_eq!(issuer.trouble(), None);
+    azure.spoil(PLACE, Fault::status(503, "{}"));
+    let trouble = wait_for("the renewal fails", DEADLINE, || {
+        assert_eq!(runtime.block_on(issuer.token()).as_ref(), Ok(&first), "it still holds");
+        issuer.trouble()
+    });
+    assert_eq!(trouble.code, "TOKEN_ENDPOINT_FAILED");
+    azure.mend();
+    wait_until("there is another token", DEADLINE, || {
+        runtime.block_on(issuer.token()).is_ok_and(|token| token != first)
+    });
+    assert_eq!(issuer.trouble(), None);
 }
 
 #[test]
