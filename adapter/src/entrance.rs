@@ -1,57 +1,92 @@
-//! The entrance of the gRPC port as a job file describes it: its certificate, kept fresh, and the
-//! tokens that callers show.
+//! The entrance of the gRPC port as a job file describes it: its certificate and the tokens that
+//! callers show, both kept fresh.
 use std::sync::Arc;
 
-use keyvault::{Error, KeySet, Store};
+use keyvault::{Error, Store};
 
 use crate::{
-    grpc::{Entrance, ServerTls, callers::TokenCheck},
+    grpc::{
+        Entrance, ServerTls,
+        callers::{IssuerKeys, TokenCheck},
+    },
     job::{Job, ListenTls, Tokens},
-    secrets::{Reporter, Running, listener, trust_store},
+    secrets::{Reporter, Running, listener::Upkeep},
 };
 
-/// Reads what the entrance needs. What comes with it keeps the certificate fresh until it is
-/// dropped.
+/// The entrance, and what keeps it fresh until it is dropped.
+pub struct Kept {
+    /// Who may call, and how.
+    pub entrance: Entrance,
+    /// What is known of the certificate of the port and of `clientCa`.
+    pub certificate: Reporter,
+    /// What is known of `tokens.truststore`.
+    pub token_trust: Reporter,
+    /// The renewals.
+    pub running: Vec<Running>,
+}
+
+/// Reads what the entrance needs.
 ///
 /// # Errors
-/// What only somebody on this machine can mend. A vault that gives no certificate is asked again
-/// until it does: without one there is nothing to serve.
-pub async fn entrance(job: &Job, store: &Store) -> Result<(Entrance, Option<Running>), Error> {
-    let (tls, running) = match &job.grpc.tls {
-        Some(listen) => {
-            let (tls, running) = server_tls(job, listen, store).await?;
-            (Some(tls), Some(running))
+/// What only somebody on this machine can mend. A vault that gives nothing is asked again until it
+/// does: without a certificate there is nothing to serve, and without trust no token can be checked.
+pub async fn entrance(job: &Job, store: &Store) -> Result<Kept, Error> {
+    let (certificate, token_trust) = (Reporter::default(), Reporter::default());
+    let tls = async {
+        match &job.grpc.tls {
+            Some(listen) => server_tls(job, listen, store, &certificate).await.map(Some),
+            None => Ok(None),
         }
-        None => (None, None),
     };
-    let tokens = match &job.grpc.tokens {
-        Some(tokens) => Some(token_check(tokens, store).await?),
-        None => None,
+    let tokens = async {
+        match &job.grpc.tokens {
+            Some(tokens) => token_check(job, tokens, store, &token_trust).await.map(Some),
+            None => Ok(None),
+        }
     };
-    Ok((Entrance::new(tls, tokens, job.grpc.reflection), running))
+    let (tls, tokens) = tokio::try_join!(tls, tokens)?;
+    let (tls, tls_running) = tls.unzip();
+    let (tokens, tokens_running) = tokens.unzip();
+    let entrance = Entrance::new(tls, tokens, job.grpc.reflection);
+    let running = tls_running.into_iter().chain(tokens_running.flatten()).collect();
+    Ok(Kept { entrance, certificate, token_trust, running })
 }
 
 async fn server_tls(
     job: &Job,
     listen: &ListenTls,
     store: &Store,
+    reporter: &Reporter,
 ) -> Result<(Arc<ServerTls>, Running), Error> {
-    let mut renewal =
-        listener::Listener::new(store, listen, job.secret_refresh, Reporter::default());
-    let first = renewal.first().await?;
-    let (key_pair, client_ca) = (&first.key_pair, first.client_ca.as_ref());
+    let mut upkeep = Upkeep::port(store, listen, job.secret_refresh, reporter.clone());
+    let (key_pair, client_ca) = upkeep.first().await?;
     let optional = listen.client_certificate_optional;
-    let tls = Arc::new(ServerTls::new(key_pair, client_ca, optional)?);
+    let tls = Arc::new(ServerTls::new(&key_pair, client_ca.as_ref(), optional)?);
     let renewed = tls.clone();
-    let running = renewal.run(move |new| renewed.renew(&new.key_pair, new.client_ca.as_ref()));
+    let running = upkeep.run(move |(key_pair, client_ca)| {
+        let taken = renewed.renew(&key_pair, client_ca.as_ref());
+        Box::pin(std::future::ready(taken))
+    });
     Ok((tls, running))
 }
 
-async fn token_check(tokens: &Tokens, store: &Store) -> Result<TokenCheck, Error> {
-    let trust = match &tokens.truststore {
-        Some(material) => Some(trust_store(store, "tokens.truststore", material).await?),
-        None => None,
+async fn token_check(
+    job: &Job,
+    tokens: &Tokens,
+    store: &Store,
+    reporter: &Reporter,
+) -> Result<(TokenCheck, Option<Running>), Error> {
+    let Some(trust) = &tokens.truststore else {
+        let keys = IssuerKeys::new(&tokens.keys_url, None)?;
+        return Ok((TokenCheck::new(tokens.clone(), Arc::new(keys)), None));
     };
-    let keys = KeySet::new(&tokens.keys_url, trust.as_ref().map(|trust| &*trust.pem))?;
-    Ok(TokenCheck::new(tokens.clone(), Arc::new(keys)))
+    let mut upkeep = Upkeep::token_trust(store, trust, job.secret_refresh, reporter.clone());
+    let first = upkeep.first().await?;
+    let keys = Arc::new(IssuerKeys::new(&tokens.keys_url, Some(&first.pem))?);
+    let renewed = keys.clone();
+    let running = upkeep.run(move |trust| {
+        let renewed = renewed.clone();
+        Box::pin(async move { renewed.renew(&trust.pem).await })
+    });
+    Ok((TokenCheck::new(tokens.clone(), keys), Some(running)))
 }

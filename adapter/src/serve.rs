@@ -29,6 +29,10 @@ pub struct Service {
     server: Server,
     sinks: Vec<Arc<Sink>>,
     renewals: Vec<secrets::Running>,
+    /// What is known of the certificate of the port and of `clientCa`.
+    pub certificate: Reporter,
+    /// What is known of those who vouch for the keys of callers' tokens.
+    pub token_trust: Reporter,
 }
 
 /// Why a service does not start.
@@ -82,8 +86,8 @@ impl Service {
     /// What keeps it from starting.
     pub async fn start(job: &Job) -> Result<Self, StartError> {
         let address = job.grpc.address;
-        let bound =
-            Bound::new(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let listen = |source| StartError::Listen { address, source };
+        let bound = Bound::new(address).map_err(listen)?;
         // Half for what comes in, half for what goes out.
         let shares = share_out(job.memory_bytes / 2, job.outputs.len());
         let store = Store::new(job.identity.clone()).map_err(StartError::Identity)?;
@@ -111,11 +115,12 @@ impl Service {
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
         });
-        let (entrance, renewal) = entrance(job, &store).await.map_err(StartError::Entrance)?;
-        renewals.extend(renewal);
+        let kept = entrance(job, &store).await.map_err(StartError::Entrance)?;
+        renewals.extend(kept.running);
         let address = bound.address;
-        let server = bound.serve(shared, entrance);
-        Ok(Self { address, server, sinks, renewals })
+        let server = bound.serve(shared, kept.entrance).map_err(listen)?;
+        let (certificate, token_trust) = (kept.certificate, kept.token_trust);
+        Ok(Self { address, server, sinks, renewals, certificate, token_trust })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -123,7 +128,8 @@ impl Service {
         let end = Instant::now() + timeout;
         // 1. No new streams; writers are told; what they sent settles.
         let streams_ended = self.server.drain(end - timeout / CLOSE_SHARE).await;
-        // 2. Nothing is renewed any more. The producers settle what no stream waits for any more, and close, all at once.
+        // 2. Nothing is renewed any more. The producers settle what no stream waits for any more,
+        //    and close, all at once.
         drop(self.renewals);
         let closing: Vec<_> = self
             .sinks

@@ -11,5 +11,10 @@ mod bystander;
 mod connections;
 #[path = "abuse/floods.rs"]
 mod floods;
+#[allow(dead_code, reason = "tests of callers use the rest")]
+#[path = "callers/issuer.rs"]
+mod issuer;
 #[path = "abuse/raw.rs"]
 mod raw;
+#[path = "abuse/unknown.rs"]
+mod unknown;

@@ -9,6 +9,10 @@ mod support;
 mod caller;
 #[path = "callers/client.rs"]
 mod client;
+#[path = "callers/denials.rs"]
+mod denials;
+#[path = "callers/health.rs"]
+mod health;
 #[path = "callers/issuer.rs"]
 mod issuer;
 #[path = "callers/renewal.rs"]

@@ -37,8 +37,12 @@ pub enum CallError {
     KeysUnavailable,
     /// The connection has no client certificate, and one is asked for.
     CertificateMissing,
+    /// The client certificate of the connection does not hold any more.
+    CertificateInvalid,
     /// Who calls is known, and may not do this.
     CallerNotAllowed,
+    /// So many calls of the connection were denied that it takes no more.
+    TooManyDenied,
     /// More is unacknowledged than granted.
     CreditExceeded {
         /// Bytes that would be unacknowledged.
@@ -52,6 +56,11 @@ pub enum CallError {
     MessageTooLarge {
         /// The limit, in bytes.
         bytes_max: u64,
+    },
+    /// The first message of a call is far beyond what it may have; it was not read.
+    FirstMessageTooLarge {
+        /// The limit, in bytes.
+        bytes_max: u32,
     },
     /// More schemas than a stream may declare.
     TooManySchemas {
@@ -128,10 +137,15 @@ impl CallError {
             Self::TokenInvalid => (Code::Unauthenticated, "TOKEN_INVALID", None, false),
             Self::KeysUnavailable => (Code::Unavailable, "KEYS_UNAVAILABLE", later, false),
             Self::CertificateMissing => (Code::Unauthenticated, "CERTIFICATE_MISSING", None, false),
+            Self::CertificateInvalid => (Code::Unauthenticated, "CERTIFICATE_INVALID", soon, false),
             Self::CallerNotAllowed => (Code::PermissionDenied, "CALLER_NOT_ALLOWED", None, false),
+            Self::TooManyDenied => (Code::Unavailable, "TOO_MANY_DENIED", later, false),
             Self::CreditExceeded { .. } => (Code::ResourceExhausted, "CREDIT_EXCEEDED", None, true),
             Self::MessageTooLarge { .. } => {
                 (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, true)
+            }
+            Self::FirstMessageTooLarge { .. } => {
+                (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", None, false)
             }
             Self::TooManySchemas { .. } => {
                 (Code::ResourceExhausted, "TOO_MANY_SCHEMAS", None, true)
@@ -173,6 +187,13 @@ impl CallError {
             Self::TokenInvalid => "the token is not accepted; the service's log says why".into(),
             Self::KeysUnavailable => "the token cannot be checked now; call again".into(),
             Self::CertificateMissing => "the connection has no client certificate".into(),
+            Self::CertificateInvalid => {
+                "the client certificate of this connection does not hold any more; connect again"
+                    .into()
+            }
+            Self::TooManyDenied => {
+                "too many calls of this connection were denied; connect again".into()
+            }
             Self::CallerNotAllowed => {
                 "the caller may not do this; the service's log says what is missing".into()
             }
@@ -183,6 +204,9 @@ impl CallError {
             Self::MessageTooLarge { bytes_max } => {
                 format!("a message is larger than {bytes_max} bytes; split the batch")
             }
+            Self::FirstMessageTooLarge { bytes_max } => format!(
+                "the first message is larger than {bytes_max} bytes; on a stream it is `open`"
+            ),
             Self::TooManySchemas { schemas_max } => {
                 format!("a stream declares at most {schemas_max} schemas; use an id again")
             }
@@ -192,13 +216,13 @@ impl CallError {
             ),
             Self::TakenOver => "another stream of this writer is live now".into(),
             Self::StaleEpoch { highest } => {
-                format!("this writer has been here with epoch {highest}; a newer instance of it runs")
+                format!("this writer was here with epoch {highest}; a newer instance of it runs")
             }
             Self::WriterBusy | Self::ResetBusy => {
                 "a stream of this writer is live, or rows of it are not settled yet".into()
             }
             Self::SequenceReused { sequence } => {
-                format!("sequence {sequence} named other rows before; a sequence names the same rows for ever")
+                format!("sequence {sequence} named other rows before; it names the same for ever")
             }
             Self::BatchTimeout { sequence } => format!(
                 "the time of batch {sequence} is over while it is on its way; open again to learn \
@@ -208,8 +232,7 @@ impl CallError {
                 "the call's time is over before anything was handed to Kafka; call again".into()
             }
             Self::ClientSilent => {
-                "nothing came for three heartbeat intervals; send a heartbeat when there are no rows"
-                    .into()
+                "nothing came for three heartbeat intervals; send one when there are no rows".into()
             }
             Self::AnswersUnread => "answers pile up; read them while you send".into(),
             Self::Draining | Self::Drained => {

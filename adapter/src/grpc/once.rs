@@ -12,10 +12,11 @@ use tokio::{
 use super::{
     convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
-    opening::{check_writer_id, too_many},
+    opening::check_writer_id,
     service::{Admitted, Served},
 };
 use crate::{
+    credit::Credit,
     kafka::{Outcome, Ticket},
     output::{Accepted, BadRows, Plan, Refusal},
     rows::Carrier,
@@ -40,13 +41,15 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
     Instant::now().checked_add(timeout.mul_f32(0.95))
 }
 
-/// `WriteOnce`.
+/// `WriteOnce`, with the memory that was set aside for its rows. They keep it until they are settled,
+/// like those of a stream.
 ///
 /// # Errors
 /// Why nothing, or not surely all, of the batch is written.
 pub async fn write_once(
     admitted: &Admitted,
     request: v1::WriteOnceRequest,
+    _credit: Credit,
     deadline: Option<Instant>,
     gone: oneshot::Receiver<()>,
 ) -> Result<v1::WriteOnceResponse, CallError> {
@@ -69,8 +72,6 @@ pub async fn write_once(
         SchemaFault::Invalid(what) => CallError::Invalid("INVALID_SCHEMA", "schema", what),
         SchemaFault::Refused(refusal) => refused(refusal),
     })?;
-    // The rows take memory like those of a stream, until they are settled.
-    let _credit = shared.credits.open().ok_or_else(|| too_many(shared))?;
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
     let draining = shared.draining();

@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 use super::{
     convert::is_too_large,
     error::{CallError, denied},
+    first_message::FIRST_MESSAGE_BYTES_MAX,
     outbox::Outbox,
     service::{Admitted, Served, Shared},
     session::{SCHEMAS_MAX, Session, Terms},
@@ -92,11 +93,10 @@ async fn first_message(
         first = timeout(OPEN_TIMEOUT, incoming.next()) => first,
         _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
     };
-    let bytes_max = shared.message_bytes_max;
     match first {
         Ok(Some(Ok(WriteRequest { message: Some(In::Open(open)) }))) => Ok(open),
         Ok(Some(Err(status))) if is_too_large(&status) => {
-            Err(CallError::MessageTooLarge { bytes_max })
+            Err(CallError::FirstMessageTooLarge { bytes_max: FIRST_MESSAGE_BYTES_MAX })
         }
         _ => Err(CallError::OpenExpected),
     }

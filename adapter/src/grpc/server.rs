@@ -1,28 +1,26 @@
-//! The listener: HTTP/2 with every limit set, health, reflection, and an end within a deadline.
+//! The port: HTTP/2 with every limit set, health, reflection, and an end within a deadline.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::v1::kafka_output_service_server::KafkaOutputServiceServer;
 use tokio::{
-    net::TcpListener,
+    net::TcpSocket,
     sync::{mpsc, watch},
     task::JoinHandle,
     time::Instant,
 };
-use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{codec::CompressionEncoding, service::Routes};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::server::HealthReporter;
 
 use super::{
-    callers::{Callers, TokenCheck, gate::Gate},
+    callers::{Callers, TokenCheck},
+    conduct::{Conduct, FAREWELL},
+    gate::Gate,
+    health::{health_service, report_health},
     listener::{Limits, Listener},
+    quiet_log::QuietLog,
     service::{Service, Shared},
-    tls::{ClientCertificates, ServerTls},
+    tls::ServerTls,
 };
-use crate::kafka::State;
-
-/// Name under which the health service tells whether rows pass (readiness); the empty name tells
-/// that the process serves (liveness), and `output/ALIAS` tells about one output.
-const SERVICE: &str = "kafkaoutput.v1.KafkaOutputService";
 
 /// Unacknowledged bytes are bounded by credit, and the service always reads, so the windows only
 /// have to keep a fast connection busy.
@@ -45,22 +43,17 @@ const ERROR_RESETS_MAX: usize = 1024;
 /// A peer that answers no ping for this long is gone.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-/// What connections get to carry the last words of their streams.
-const FAREWELL: Duration = Duration::from_millis(500);
-
 /// Connections that have greeted and are not served yet.
 const GREETED: usize = 16;
 
-/// The largest question to the health service.
-const PROBE_BYTES_MAX: usize = 1 << 10;
+/// Peers that may wait until they are accepted.
+const BACKLOG: u32 = 1024;
 
-/// Between looks at the outputs' state for the health service.
-const HEALTH_REFRESH: Duration = Duration::from_millis(250);
-
-/// A listener that is bound.
+/// An address that is bound. Nobody can connect yet: peers are refused at once, and do not wait in
+/// vain for a service that has no certificate to show.
 pub struct Bound {
-    listener: TcpListener,
-    /// Where it listens.
+    socket: TcpSocket,
+    /// Where it will listen.
     pub address: SocketAddr,
 }
 
@@ -74,7 +67,7 @@ pub struct Entrance {
 /// A server that runs.
 pub struct Server {
     shared: Arc<Shared>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    serving: JoinHandle<()>,
     health: JoinHandle<()>,
     stop: watch::Sender<bool>,
     /// Ends all connections at once.
@@ -86,8 +79,7 @@ impl Entrance {
     /// call if `tokens` is there, or in its place a client certificate where that is optional. With
     /// `reflection` the services are told to those who are let in.
     pub fn new(tls: Option<Arc<ServerTls>>, tokens: Option<TokenCheck>, reflection: bool) -> Self {
-        let asked = tls.as_ref().map_or(ClientCertificates::No, |tls| tls.client_certificates());
-        Self { tls, callers: Callers::new(asked, tokens), reflection }
+        Self { callers: Callers::new(tls.clone(), tokens), tls, reflection }
     }
 }
 
@@ -96,21 +88,29 @@ impl Bound {
     ///
     /// # Errors
     /// If it is taken or not of this host.
-    pub async fn new(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+    pub fn new(address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections of a service that was here before do not hold the address.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
     }
 
-    /// Serves the outputs.
-    pub fn serve(self, shared: Arc<Shared>, entrance: Entrance) -> Server {
+    /// Listens, and serves the outputs.
+    ///
+    /// # Errors
+    /// If somebody else has begun to listen there.
+    pub fn serve(self, shared: Arc<Shared>, entrance: Entrance) -> io::Result<Server> {
         let Entrance { tls, callers, reflection } = entrance;
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        // Anybody may probe, and a probe names a service.
-        let health_service = health_service.max_decoding_message_size(PROBE_BYTES_MAX);
+        let socket = self.socket.listen(BACKLOG)?;
+        let reporter = HealthReporter::new();
+        let health_service = health_service(reporter.clone());
         let health = tokio::spawn(report_health(shared.clone(), reporter));
-        let callers = Arc::new(callers);
-        let service = Service { shared: shared.clone(), callers: callers.clone() };
+        let service = Service { shared: shared.clone() };
         // One message beyond the limit is refused by name; far beyond it is not even read.
         let decoded_bytes_max = shared.message_bytes_max as usize + (1 << 20);
         let service = KafkaOutputServiceServer::new(service)
@@ -128,23 +128,18 @@ impl Bound {
                 .expect("the generated descriptors are complete");
             routes = routes.add_service(reflection);
         }
-        let gate = Gate::new(routes.prepare(), callers);
+        let gate = Gate::new(routes.prepare(), shared.clone(), Arc::new(callers));
 
-        let (stop, mut stopping) = watch::channel(false);
-        let stopped = async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
+        let (stop, stopping) = watch::channel(false);
         let (closing, closed) = watch::channel(false);
         let (greeted, connections) = mpsc::channel(GREETED);
-        let writers_max = shared.credits.streams_max();
-        let listener = Listener::new(tls, Limits::of(writers_max), greeted, closed);
-        tokio::spawn(listener.run(self.listener));
-        let connections = ReceiverStream::new(connections).map(Ok::<_, io::Error>);
-        let server = http2(writers_max);
-        let serving = tokio::spawn(async move {
-            server.serve_with_incoming_shutdown(gate, connections, stopped).await
-        });
-        Server { shared, serving, health, stop, closing }
+        let (writers_max, log) = (shared.credits.streams_max(), Arc::new(QuietLog::new()));
+        let listener = Listener::new(tls, Limits::of(writers_max), greeted, log.clone());
+        tokio::spawn(listener.run(socket));
+        let http2 = http2(writers_max);
+        let conduct = Conduct { http2, gate, stop: stopping, closing: closed, log };
+        let serving = tokio::spawn(conduct.serve_all(connections));
+        Ok(Server { shared, serving, health, stop, closing })
     }
 }
 
@@ -183,30 +178,5 @@ impl Server {
             let _ = tokio::time::timeout(FAREWELL, serving).await;
         }
         ended
-    }
-}
-
-/// Keeps the health service true. Liveness is that this runs; readiness is that some output is
-/// ready, since a caller whose output is away learns so by name on its own stream.
-async fn report_health(shared: Arc<Shared>, reporter: HealthReporter) {
-    let of = |ready: bool| if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    let names: Vec<String> =
-        shared.outputs.iter().map(|served| format!("output/{}", served.output.alias)).collect();
-    let mut known: Vec<Option<bool>> = vec![None; names.len()];
-    let mut tick = tokio::time::interval(HEALTH_REFRESH);
-    loop {
-        tick.tick().await;
-        let mut news = false;
-        for (index, served) in shared.outputs.iter().enumerate() {
-            let ready = served.output.kafka.health().state == State::Ready;
-            if known[index] != Some(ready) {
-                known[index] = Some(ready);
-                news = true;
-                reporter.set_service_status(&names[index], of(ready)).await;
-            }
-        }
-        if news {
-            reporter.set_service_status(SERVICE, of(known.contains(&Some(true)))).await;
-        }
     }
 }

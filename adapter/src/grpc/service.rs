@@ -1,5 +1,5 @@
 //! The calls of `KafkaOutputService`.
-use std::{pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use proto::v1::{
     self, WriteRequest, WriteResponse, kafka_output_service_server::KafkaOutputService,
@@ -9,12 +9,14 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    callers::{Caller, Callers, Rules, gate::caller},
+    callers::{Caller, Callers, Peer, Rules},
     convert,
     error::{CallError, denied},
+    gate::Reserved,
     once::{deadline, write_once},
     opening::{serve_stream, too_many},
     outbox::Outbox,
+    standing::Live,
 };
 use crate::{
     credit::Pool,
@@ -57,8 +59,6 @@ pub struct Shared {
 pub struct Service {
     /// What all calls share.
     pub shared: Arc<Shared>,
-    /// Who calls, and their log.
-    pub callers: Arc<Callers>,
 }
 
 /// A caller that was let in, and what it may reach.
@@ -70,7 +70,9 @@ pub struct Admitted {
     /// What all calls share.
     pub shared: Arc<Shared>,
     callers: Arc<Callers>,
+    peer: Peer,
     caller: Caller,
+    _live: Live,
 }
 
 /// A session that is counted until dropped.
@@ -91,6 +93,29 @@ impl Shared {
 }
 
 impl Admitted {
+    /// A caller that is let in, on its connection.
+    pub fn new(shared: Arc<Shared>, callers: Arc<Callers>, peer: Peer, caller: Caller) -> Self {
+        let live = peer.standing.admit();
+        Self { shared, callers, peer, caller, _live: live }
+    }
+
+    /// Whether the caller may write into any output at all.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn check_any(&self) -> Result<(), CallError> {
+        match self.outputs().next() {
+            Some(_) => Ok(()),
+            None => Err(self.deny(&"the `writers` of no output name the caller")),
+        }
+    }
+
+    /// Notes that the caller may not do something, and says why in the log.
+    fn deny(&self, what: &dyn fmt::Display) -> CallError {
+        self.callers.deny(&self.peer, &self.caller, what);
+        CallError::CallerNotAllowed
+    }
+
     /// Whether the caller may write into an output.
     fn may_write(&self, served: &Served) -> bool {
         served.rules.as_ref().is_none_or(|rules| rules.allow(&self.caller))
@@ -111,8 +136,7 @@ impl Admitted {
             Some(served) if self.may_write(served) => Ok(served),
             Some(_) => {
                 let what = format_args!("none of the `writers` of output `{alias}` is the caller");
-                self.callers.deny(&self.caller, &what);
-                Err(CallError::CallerNotAllowed)
+                Err(self.deny(&what))
             }
             None => {
                 let others = self.outputs().take(10);
@@ -137,8 +161,7 @@ impl Admitted {
         }
         let (alias, id) = (&served.output.alias, writer_id.chars().take(128).collect::<String>());
         let what = format_args!("no prefix of the caller's in output `{alias}` begins {id:?}");
-        self.callers.deny(&self.caller, &what);
-        Err(CallError::CallerNotAllowed)
+        Err(self.deny(&what))
     }
 }
 
@@ -166,11 +189,9 @@ impl Drop for Counted {
     }
 }
 
-impl Service {
-    fn admitted<T>(&self, request: &Request<T>) -> Result<Admitted, CallError> {
-        let (shared, callers) = (self.shared.clone(), self.callers.clone());
-        Ok(Admitted { shared, callers, caller: caller(request)? })
-    }
+/// Who makes a call that has passed the gate.
+fn admitted<T>(request: &Request<T>) -> Result<Arc<Admitted>, CallError> {
+    request.extensions().get().cloned().ok_or(CallError::CallerNotAllowed)
 }
 
 #[tonic::async_trait]
@@ -181,7 +202,7 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStream>, Status> {
-        let admitted = self.admitted(&request)?;
+        let admitted = admitted(&request)?;
         let counted = Counted::new(&self.shared)?;
         let (outbox, answers) = Outbox::new();
         // A task of its own: the records on their way outlive a client that hangs up.
@@ -196,15 +217,18 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::WriteOnceRequest>,
     ) -> Result<Response<v1::WriteOnceResponse>, Status> {
-        let admitted = self.admitted(&request)?;
+        let admitted = admitted(&request)?;
         let counted = Counted::new(&self.shared)?;
         let deadline = deadline(request.metadata());
+        // The gate has set it aside; it takes it back if the message was too slow.
+        let reserved = request.extensions().get::<Reserved>().and_then(Reserved::take);
+        let credit = reserved.ok_or(CallError::CallTimeout)?;
         // Dropped with this future, which is when the caller hangs up.
         let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
         // As above: a caller that hangs up leaves its records to settle and its writer to move on.
         let call = tokio::spawn(async move {
             let _counted = counted;
-            write_once(&admitted, request.into_inner(), deadline, gone).await
+            write_once(&admitted, request.into_inner(), credit, deadline, gone).await
         });
         let answer = call.await.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(answer?))
@@ -214,7 +238,7 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::GetWriterRequest>,
     ) -> Result<Response<v1::GetWriterResponse>, Status> {
-        let admitted = self.admitted(&request)?;
+        let admitted = admitted(&request)?;
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
         admitted.check_writer(served, &request.writer_id)?;
@@ -237,7 +261,7 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::ResetWriterRequest>,
     ) -> Result<Response<v1::ResetWriterResponse>, Status> {
-        let admitted = self.admitted(&request)?;
+        let admitted = admitted(&request)?;
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
         admitted.check_writer(served, &request.writer_id)?;
@@ -252,7 +276,7 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::ListOutputsRequest>,
     ) -> Result<Response<v1::ListOutputsResponse>, Status> {
-        let outputs = self.admitted(&request)?.outputs().map(convert::output).collect();
+        let outputs = admitted(&request)?.outputs().map(convert::output).collect();
         Ok(Response::new(v1::ListOutputsResponse { outputs }))
     }
 
@@ -260,7 +284,7 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::GetOutputRequest>,
     ) -> Result<Response<v1::GetOutputResponse>, Status> {
-        let admitted = self.admitted(&request)?;
+        let admitted = admitted(&request)?;
         let output = Some(convert::output(admitted.find(&request.into_inner().output)?));
         Ok(Response::new(v1::GetOutputResponse { output }))
     }

@@ -1,5 +1,5 @@
 //! TLS of the listener: whose certificate it shows, whose client certificates it takes.
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use keyvault::{
@@ -11,12 +11,28 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// The listener's TLS. Its material can be renewed while it serves: connections that begin later
-/// get the new one, and those that are there go on.
+/// get the new one. Streams that are open go on; calls that begin later on an older connection are
+/// let in if the new authorities vouch for its client certificate, too.
 pub struct ServerTls {
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
     client_certificate: ClientCertificates,
+}
+
+/// What a connection is served with.
+pub struct Current {
+    /// The certificate, and how TLS is spoken.
+    pub config: Arc<ServerConfig>,
+    /// Who vouches for callers, if anybody is asked.
+    pub authorities: Option<Arc<ClientAuthorities>>,
+}
+
+/// Who vouches for callers.
+pub struct ClientAuthorities {
+    pem: String,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 /// Which client certificates a listener asks for.
@@ -46,8 +62,8 @@ impl ServerTls {
             (Some(_), true) => ClientCertificates::Optional,
             (Some(_), false) => ClientCertificates::Required,
         };
-        let config = config(key_pair, client_ca, client_certificate)?;
-        Ok(Self { current: ArcSwap::new(config), client_certificate })
+        let current = current(key_pair, client_ca, client_certificate, None)?;
+        Ok(Self { current: ArcSwap::from_pointee(current), client_certificate })
     }
 
     /// Takes new material for connections that begin from now on. What is asked of callers stays:
@@ -56,7 +72,9 @@ impl ServerTls {
     /// # Errors
     /// If the material is of no use; the old one stays.
     pub fn renew(&self, key_pair: &KeyPair, client_ca: Option<&TrustStore>) -> Result<(), Error> {
-        self.current.store(config(key_pair, client_ca, self.client_certificate)?);
+        let old = self.client_authorities();
+        let new = current(key_pair, client_ca, self.client_certificate, old)?;
+        self.current.store(Arc::new(new));
         Ok(())
     }
 
@@ -66,16 +84,41 @@ impl ServerTls {
     }
 
     /// What a connection that begins now is served with.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<Current> {
         self.current.load_full()
+    }
+
+    /// Who vouches for callers now.
+    pub fn client_authorities(&self) -> Option<Arc<ClientAuthorities>> {
+        self.current.load().authorities.clone()
     }
 }
 
-fn config(
+impl ClientAuthorities {
+    /// Checks a chain, the caller's own certificate first, as TLS does when it connects.
+    ///
+    /// # Errors
+    /// Why it is not good.
+    pub fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        let (own, others) = chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
+        self.verifier.verify_client_cert(own, others, UnixTime::now()).map(drop)
+    }
+}
+
+impl fmt::Debug for ClientAuthorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientAuthorities")
+    }
+}
+
+/// The material as it is served. Authorities that are the same as before stay the same ones, so that
+/// nobody is verified again for their sake.
+fn current(
     key_pair: &KeyPair,
     client_ca: Option<&TrustStore>,
     asked: ClientCertificates,
-) -> Result<Arc<ServerConfig>, Error> {
+    old: Option<Arc<ClientAuthorities>>,
+) -> Result<Current, Error> {
     // Named, since a process may have several providers. Its suites are AEAD ones alone.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let unusable = |error: &dyn std::fmt::Display| {
@@ -88,11 +131,15 @@ fn config(
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| unusable(&error))?;
-    let builder = match asked {
-        ClientCertificates::No => builder.with_no_client_auth(),
+    let authorities = match asked {
+        ClientCertificates::No => None,
         ClientCertificates::Optional | ClientCertificates::Required => {
-            builder.with_client_cert_verifier(verifier(provider, client_ca, asked)?)
+            Some(client_authorities(provider, client_ca, asked, old)?)
         }
+    };
+    let builder = match &authorities {
+        None => builder.with_no_client_auth(),
+        Some(known) => builder.with_client_cert_verifier(known.verifier.clone()),
     };
     let (chain, key) = key_pair.certified().map_err(|error| unusable(&error.message))?;
     let config = builder.with_single_cert(chain, key);
@@ -102,24 +149,29 @@ fn config(
     // since, or whose authority is out, would still be good. Connections are few and long.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    Ok(Current { config: Arc::new(config), authorities })
 }
 
-fn verifier(
+fn client_authorities(
     provider: Arc<CryptoProvider>,
     client_ca: Option<&TrustStore>,
     asked: ClientCertificates,
-) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+    old: Option<Arc<ClientAuthorities>>,
+) -> Result<Arc<ClientAuthorities>, Error> {
     let unusable = |cause: &dyn std::fmt::Display| {
         let message = format!("the authorities for client certificates are of no use: {cause}");
         Error::new("CLIENT_CA_UNUSABLE", message, "replace them (`clientCa`)")
     };
     let client_ca = client_ca.ok_or_else(|| unusable(&"there are none"))?;
+    if let Some(old) = old.filter(|old| old.pem == client_ca.pem) {
+        return Ok(old);
+    }
     let roots = client_ca.roots().map_err(|error| unusable(&error.message))?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = match asked {
         ClientCertificates::Optional => builder.allow_unauthenticated(),
         ClientCertificates::No | ClientCertificates::Required => builder,
     };
-    builder.build().map_err(|error| unusable(&error))
+    let verifier = builder.build().map_err(|error| unusable(&error))?;
+    Ok(Arc::new(ClientAuthorities { pem: client_ca.pem.clone(), verifier }))
 }

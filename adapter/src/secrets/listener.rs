@@ -1,10 +1,11 @@
-//! Keeps the certificate of the gRPC port, and whom it trusts, fresh while it serves.
+//! Keeps what the gRPC port is made of fresh while it serves: its certificate with those whom it
+//! trusts, and those who vouch for the place where the keys of callers' tokens are.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, pin::Pin, time::Duration};
 
 use keyvault::{
     Error, Retry, Store,
-    material::{KeyPair, TrustStore},
+    material::{CertificateInfo, KeyPair, TrustStore},
 };
 
 use super::{
@@ -13,67 +14,135 @@ use super::{
     resolve::Reading,
     watch::Watch,
 };
-use crate::{job::ListenTls, kafka::Cause};
+use crate::{
+    job::{ListenTls, Material},
+    kafka::Cause,
+};
 
-/// What the port shows, and whom it trusts.
-pub struct Material {
-    /// Its own certificate with the key.
-    pub key_pair: KeyPair,
-    /// The authorities whose client certificates it takes.
-    pub client_ca: Option<TrustStore>,
-}
+/// The certificate of the port, and whose client certificates it takes.
+pub type PortMaterial = (KeyPair, Option<TrustStore>);
 
-/// What a look has found.
-struct Looked {
-    material: Material,
-    /// Digests of all certificates: others are another material.
-    versions: Vec<String>,
-    in_use: Vec<InUse>,
-}
-
-/// The secrets of the port.
-pub struct Listener {
+/// A part of the port that is made of secrets.
+pub struct Upkeep<M> {
+    /// What the log calls it.
+    name: &'static str,
+    read: Read<M>,
+    /// All of its certificates: with others it is another material.
+    certificates: fn(&M) -> Vec<&CertificateInfo>,
     store: Store,
-    tls: ListenTls,
     watch: Watch,
     reporter: Reporter,
     versions: Vec<String>,
 }
 
-impl Listener {
-    /// The secrets that the job file names for the port.
-    pub fn new(store: &Store, tls: &ListenTls, refresh: Duration, reporter: Reporter) -> Self {
-        let watch = Watch::new(refresh, tls.references());
-        let (store, tls) = (store.clone(), tls.clone());
-        Self { store, tls, watch, reporter, versions: Vec::new() }
-    }
+/// Reads a part, and keeps account of what was read.
+type Read<M> = Box<dyn for<'a> Fn(&'a Store) -> Task<'a, (M, Vec<InUse>)> + Send + Sync>;
 
+/// Something that may fail.
+type Task<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// Takes new material, or refuses it.
+pub type Taking = Task<'static, ()>;
+
+/// What a look has found.
+struct Looked<M> {
+    material: M,
+    /// Digests of all certificates.
+    versions: Vec<String>,
+    in_use: Vec<InUse>,
+}
+
+impl Upkeep<PortMaterial> {
+    /// The certificate of the port with those whom it trusts; what becomes of them is told to
+    /// `reporter`.
+    pub fn port(store: &Store, tls: &ListenTls, refresh: Duration, reporter: Reporter) -> Self {
+        let watch = Watch::new(refresh, tls.references());
+        let tls = tls.clone();
+        Self {
+            name: "the gRPC port",
+            read: Box::new(move |store| {
+                let tls = tls.clone();
+                Box::pin(async move {
+                    let mut reading = Reading::new(store);
+                    let material = reading.listener(&tls).await?;
+                    Ok((material, reading.in_use))
+                })
+            }),
+            certificates: |(key_pair, client_ca)| {
+                let authorities = client_ca.iter().flat_map(|trust| &trust.certificates);
+                key_pair.chain.iter().chain(authorities).collect()
+            },
+            store: store.clone(),
+            watch,
+            reporter,
+            versions: Vec::new(),
+        }
+    }
+}
+
+impl Upkeep<TrustStore> {
+    /// Those who vouch for the keys of callers' tokens; what becomes of them is told to `reporter`.
+    pub fn token_trust(
+        store: &Store,
+        trust: &Material,
+        refresh: Duration,
+        reporter: Reporter,
+    ) -> Self {
+        let watch = Watch::new(refresh, trust.references());
+        let trust = trust.clone();
+        Self {
+            name: "the keys of callers' tokens",
+            read: Box::new(move |store| {
+                let trust = trust.clone();
+                Box::pin(async move {
+                    let mut reading = Reading::new(store);
+                    let material = reading.trust_store("tokens.truststore", &trust).await?;
+                    Ok((material, reading.in_use))
+                })
+            }),
+            certificates: |trust| trust.certificates.iter().collect(),
+            store: store.clone(),
+            watch,
+            reporter,
+            versions: Vec::new(),
+        }
+    }
+}
+
+impl<M: Send + 'static> Upkeep<M> {
     /// The first, without which there is nothing to serve. What a vault does not give now is asked
     /// for again until it does.
     ///
     /// # Errors
     /// What only somebody on this machine can mend.
-    pub async fn first(&mut self) -> Result<Material, Error> {
+    pub async fn first(&mut self) -> Result<M, Error> {
+        let (of, mut has_waited) = (self.name, false);
         loop {
-            match self.look().await {
+            let error = match self.look().await {
                 Ok(Looked { material, versions, in_use }) => {
-                    return Ok(self.in_place(versions, in_use, material));
+                    self.in_place(versions, in_use);
+                    if has_waited {
+                        tracing::info!(of, "what was missing is there");
+                    }
+                    return Ok(material);
                 }
-                Err(error) if error.retry == Retry::Never => return Err(error),
-                Err(error) => {
-                    let pause = self.watch.pause_after(error.retry, None);
-                    tracing::warn!(code = error.code, "the port has no certificate yet: {error}");
-                    self.watch.wait(pause, pending()).await;
-                }
+                Err(error) => error,
+            };
+            if error.retry == Retry::Never {
+                return Err(error);
             }
+            has_waited = true;
+            let code = error.code;
+            if self.reporter.failed(Cause::new(code, error.to_string())) {
+                tracing::warn!(of, code, "nobody can connect before this is there: {error}");
+            }
+            let pause = self.watch.pause_after(error.retry, None);
+            self.watch.wait(pause, pending()).await;
         }
     }
 
-    /// Looks again and again, and gives what is new to `take`, which may refuse it.
-    pub fn run(
-        mut self,
-        take: impl Fn(Material) -> Result<(), Error> + Send + Sync + 'static,
-    ) -> Running {
+    /// Looks again and again, and gives what is new to `take`.
+    pub fn run(mut self, take: impl Fn(M) -> Taking + Send + Sync + 'static) -> Running {
         Running::of(async move {
             let mut pause = self.watch.pause(None);
             loop {
@@ -86,45 +155,38 @@ impl Listener {
         })
     }
 
-    async fn renew(&mut self, take: impl Fn(Material) -> Result<(), Error>) -> Result<(), Error> {
+    async fn renew(&mut self, take: impl Fn(M) -> Taking) -> Result<(), Error> {
         let Looked { material, versions, in_use } = self.look().await?;
         if versions == self.versions {
             self.reporter.confirmed(in_use);
             return Ok(());
         }
-        take(material)?;
-        self.in_place(versions, in_use, ());
+        take(material).await?;
+        self.in_place(versions, in_use);
         Ok(())
     }
 
     /// Notes what is in place now.
-    fn in_place<T>(&mut self, versions: Vec<String>, in_use: Vec<InUse>, material: T) -> T {
+    fn in_place(&mut self, versions: Vec<String>, in_use: Vec<InUse>) {
         let is_first = std::mem::replace(&mut self.versions, versions).is_empty();
-        log("the gRPC port", is_first, &self.reporter.renewed(in_use));
-        material
+        log(self.name, is_first, &self.reporter.renewed(in_use));
     }
 
     /// Says that what is there stays. Returns the pause until the next look.
     fn tell(&mut self, error: &Error) -> Duration {
-        let (code, retry) = (error.code, error.retry);
+        let (of, code, retry) = (self.name, error.code, error.retry);
         if self.reporter.failed(Cause::new(code, error.to_string())) {
-            tracing::warn!(
-                code,
-                "a newer certificate of the port is not in place, the one there stays: {error}"
-            );
+            tracing::warn!(of, code, "what is newer is not in place, what is there stays: {error}");
         }
         self.watch.pause_after(retry, None)
     }
 
     /// Reads everything.
-    async fn look(&mut self) -> Result<Looked, Error> {
+    async fn look(&mut self) -> Result<Looked<M>, Error> {
         self.watch.looking().await;
-        let mut reading = Reading::new(&self.store);
-        let (key_pair, client_ca) = reading.listener(&self.tls).await?;
-        let authorities = client_ca.iter().flat_map(|trust| &trust.certificates);
-        let certificates = key_pair.chain.iter().chain(authorities);
+        let (material, in_use) = (self.read)(&self.store).await?;
+        let certificates = (self.certificates)(&material).into_iter();
         let versions = certificates.map(|certificate| certificate.sha256.clone()).collect();
-        let material = Material { key_pair, client_ca };
-        Ok(Looked { material, versions, in_use: reading.in_use })
+        Ok(Looked { material, versions, in_use })
     }
 }

@@ -74,6 +74,14 @@ async fn empty_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_that_is_nothing_but_padding() {
+    const PADDED: u8 = 0x8;
+    let begin = headers(1, "Write", 0);
+    let padded = frame(kind::DATA, PADDED, 1, &[7, 0, 0, 0, 0, 0, 0, 0]);
+    flooded(2_000_000, &begin, |_| padded.clone()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings() {
     flooded(2_000_000, &[], |_| frame(kind::SETTINGS, 0, 0, &[])).await;
 }

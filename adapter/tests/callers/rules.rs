@@ -109,8 +109,10 @@ async fn certificates_open_what_the_rules_say() {
     let server = authority.sign(Leaf::server()).key_pair();
     let tls = ServerTls::new(&server, Some(&authority.trust()), false).unwrap();
     let setup = outputs(vec![
-        rule(CallerRule::Subject("CN=exact,O=Contoso".to_owned()), "exact/"),
-        rule(CallerRule::Subject("CN=engine".to_owned()), ""),
+        rule(CallerRule::Subject("CN=exact,O=Contoso".parse().unwrap()), "exact/"),
+        rule(CallerRule::Subject("CN=engine".parse().unwrap()), ""),
+        rule(CallerRule::Subject("CN=mailed, E=e@contoso.com".parse().unwrap()), "mail/"),
+        rule(CallerRule::Subject("street=1 Main St,CN=housed".parse().unwrap()), "street/"),
         rule(CallerRule::Name("engine.example".to_owned()), "dns/"),
         rule(CallerRule::Name("spiffe://example/engine".to_owned()), "uri/"),
     ]);
@@ -119,6 +121,9 @@ async fn certificates_open_what_the_rules_say() {
     let dns = SanType::DnsName("engine.example".try_into().unwrap());
     let uri = SanType::URI("spiffe://example/engine".try_into().unwrap());
     let named = |name, alternative: Vec<SanType>| Leaf { name, alternative, ..Leaf::client("") };
+    let with = |name, attributes| Leaf { attributes, ..named((name, None), Vec::new()) };
+    const EMAIL: &[u64] = &[1, 2, 840, 113549, 1, 9, 1];
+    const STREET: &[u64] = &[2, 5, 4, 9];
     // One common name that looks like two parts.
     let forged = ("exact,O=Contoso", None);
     for (leaf, id, may) in [
@@ -127,6 +132,11 @@ async fn certificates_open_what_the_rules_say() {
         (named(forged, Vec::new()), "exact/1", false),
         (named(("exact", None), Vec::new()), "exact/1", false),
         (named(("engine", Some("Any")), Vec::new()), "x", true),
+        (with("mailed", vec![(EMAIL, "e@contoso.com")]), "mail/1", true),
+        (with("mailed", vec![(EMAIL, "f@contoso.com")]), "mail/1", false),
+        (with("mailed", Vec::new()), "mail/1", false),
+        (with("housed", vec![(STREET, "1 Main St")]), "street/1", true),
+        (with("housed", vec![(EMAIL, "1 Main St")]), "street/1", false),
         (named(("x", None), vec![dns.clone()]), "dns/1", true),
         (named(("x", None), vec![dns.clone()]), "uri/1", false),
         (named(("x", None), vec![dns, uri]), "uri/1", true),

@@ -99,6 +99,64 @@ async fn each_claim_by_itself_keeps_a_token_out() {
 }
 
 #[tokio::test]
+async fn an_application_that_has_proven_nothing_is_none() {
+    let issuer = Issuer::new();
+    let by_id = issuer.check_with(|wanted| wanted.roles = Vec::new());
+    let by_role = issuer.check_with(|wanted| wanted.applications = Vec::new());
+    let with = |claim: &str, kind: Value| {
+        let mut claims = claims_with(claim, kind);
+        if claim == "appidacr" {
+            claims["appid"] = claims.as_object_mut().unwrap().remove("azp").unwrap();
+        }
+        issuer.sign(&claims)
+    };
+    for claim in ["azpacr", "appidacr"] {
+        for kind in ["1", "2"] {
+            let said = by_id.check(&with(claim, json!(kind))).await.unwrap();
+            assert_eq!(said.application.as_deref(), Some(APPLICATION));
+        }
+        // A public client: whoever knows its id can be it, for any user that logs in.
+        for kind in [json!("0"), json!(0)] {
+            let public = with(claim, kind);
+            let said = fault(&by_id, &public).await;
+            assert!(said.contains(&format!("claim `{claim}` is")), "{said}");
+            // Its roles are its own all the same, and no rule takes it for the application.
+            assert_eq!(by_role.check(&public).await.unwrap().application, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_hold_costs_one_signature() {
+    let issuer = Issuer::new();
+    let check = issuer.check();
+    let asked = || issuer.keys.asked.load(Ordering::SeqCst);
+    let bad = [
+        issuer.sign_foreign(&claims()),
+        issuer.sign(&claims_with("aud", json!("api://other"))),
+        issuer.sign(&claims_with("exp", json!(seconds_from_now(-3600)))),
+    ];
+    for (number, token) in bad.iter().enumerate() {
+        let first = fault(&check, token).await;
+        for _ in 0..1_000 {
+            assert_eq!(fault(&check, token).await, first);
+        }
+        // Whoever asks for no key verifies nothing.
+        assert_eq!(asked(), number + 1);
+    }
+    // However many there are, those that hold are not forgotten for them.
+    let good = issuer.sign(&claims());
+    check.check(&good).await.unwrap();
+    let before = asked();
+    for n in 0..2_000 {
+        let cut = format!("{}{n}", &good[..good.len() - 8]);
+        fault(&check, &cut).await;
+    }
+    check.check(&good).await.unwrap();
+    assert_eq!(asked(), before + 2_000);
+}
+
+#[tokio::test]
 async fn signatures_of_any_other_kind_are_refused() {
     let issuer = Issuer::new();
     let check = issuer.check();

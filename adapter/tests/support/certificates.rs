@@ -1,5 +1,5 @@
 //! Authorities and certificates, as the service and its callers get them.
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use keyvault::{
     Secret,
@@ -31,8 +31,12 @@ pub struct Leaf {
     pub name: (&'static str, Option<&'static str>),
     /// DNS names, addresses, URIs.
     pub alternative: Vec<SanType>,
+    /// Further attributes of the name, by their numbers.
+    pub attributes: Vec<(&'static [u64], &'static str)>,
     /// Years between which it holds.
     pub years: (i32, i32),
+    /// Or so long from now on.
+    pub holds: Option<Duration>,
     /// Whether it is a server's.
     pub server: bool,
 }
@@ -44,12 +48,19 @@ impl Leaf {
             SanType::DnsName("localhost".try_into().unwrap()),
             SanType::IpAddress([127, 0, 0, 1].into()),
         ];
-        Self { name: ("service", None), alternative, years: (2020, 2080), server: true }
+        Self { name: ("service", None), alternative, server: true, ..Self::client("") }
     }
 
     /// A caller's certificate.
     pub fn client(name: &'static str) -> Self {
-        Self { name: (name, None), alternative: Vec::new(), years: (2020, 2080), server: false }
+        Self {
+            name: (name, None),
+            alternative: Vec::new(),
+            attributes: Vec::new(),
+            years: (2020, 2080),
+            holds: None,
+            server: false,
+        }
     }
 }
 
@@ -69,9 +80,15 @@ impl Authority {
     pub fn sign(&self, leaf: Leaf) -> Certified {
         let mut params = CertificateParams::default();
         params.distinguished_name = named(leaf.name.0, leaf.name.1);
+        for (number, value) in leaf.attributes {
+            params.distinguished_name.push(DnType::CustomDnType(number.to_vec()), value);
+        }
         params.subject_alt_names = leaf.alternative;
         params.not_before = date_time_ymd(leaf.years.0, 1, 1);
         params.not_after = date_time_ymd(leaf.years.1, 1, 1);
+        if let Some(holds) = leaf.holds {
+            params.not_after = (SystemTime::now() + holds).into();
+        }
         let client = ExtendedKeyUsagePurpose::ClientAuth;
         let purpose = if leaf.server { ExtendedKeyUsagePurpose::ServerAuth } else { client };
         params.extended_key_usages = vec![purpose];

@@ -143,9 +143,10 @@ impl Bench {
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
         });
-        let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = bound.address;
-        Self { kafka, address, server: bound.serve(shared.clone(), setup.entrance), shared }
+        let server = bound.serve(shared.clone(), setup.entrance).unwrap();
+        Self { kafka, address, server, shared }
     }
 
     /// The model behind the first output.

@@ -1,35 +1,23 @@
 //! Who is at the other end of a connection, by the client certificate that was verified.
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
 
-use tokio::sync::Semaphore;
+use rustls_pki_types::CertificateDer;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
+    x509::AttributeTypeAndValue,
 };
 
-use super::subject::Subject;
+use crate::{
+    grpc::tls::{ClientAuthorities, ServerTls},
+    job::Subject,
+};
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The address.
-    pub address: SocketAddr,
-    /// The client certificate, if one was shown; it was verified.
-    pub certificate: Option<Arc<ClientCertificate>>,
-    /// Room for probes: those that do not end take none from other connections.
-    pub probes: Arc<Semaphore>,
-}
-
-/// Probes of a connection at once; one takes no time unless its sender does.
-const PROBES_MAX: usize = 16;
-
-impl Peer {
-    /// A connection from there.
-    pub fn new(address: SocketAddr, certificate: Option<ClientCertificate>) -> Self {
-        let certificate = certificate.map(Arc::new);
-        Self { address, certificate, probes: Arc::new(Semaphore::new(PROBES_MAX)) }
-    }
-}
+/// How long a chain is believed without another look: a certificate within it may end.
+const VERIFY_EVERY: Duration = Duration::from_secs(60);
 
 /// A client certificate that was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +38,6 @@ pub enum Name {
 }
 
 impl ClientCertificate {
-    /// Reads it from DER; `None` if it cannot be read.
-    pub fn from_der(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let names = match certificate.subject_alternative_name().ok()? {
-            None => Vec::new(),
-            Some(extension) => {
-                extension.value.general_names.iter().filter_map(name).collect::<Vec<_>>()
-            }
-        };
-        Some(Self { subject: Subject::of(certificate.subject()), names })
-    }
-
     /// Whether it has a name.
     pub fn has_name(&self, wanted: &str) -> bool {
         self.names.iter().any(|name| match name {
@@ -69,6 +45,90 @@ impl ClientCertificate {
             Name::Uri(name) => name == wanted,
         })
     }
+}
+
+/// What a peer has shown when it connected. TLS looks at it once, and a connection may live for
+/// months: whether it still holds is asked with each call.
+#[derive(Debug)]
+pub struct ShownCertificate {
+    certificate: Arc<ClientCertificate>,
+    chain: Vec<CertificateDer<'static>>,
+    not_after: SystemTime,
+    verified: Mutex<Verified>,
+}
+
+/// When a chain was verified, and by what.
+#[derive(Debug)]
+struct Verified {
+    by: Arc<ClientAuthorities>,
+    at: Instant,
+}
+
+/// Why a certificate does not hold any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// It has ended since.
+    #[error("its client certificate has ended since it connected")]
+    Ended,
+    /// Its chain is not good any more.
+    #[error("its client certificate is not taken any more: {0}")]
+    Refused(String),
+}
+
+impl ShownCertificate {
+    /// A chain that was verified just now, the peer's own certificate first; `None` if that cannot
+    /// be read.
+    pub fn new(chain: &[CertificateDer<'_>], by: Arc<ClientAuthorities>) -> Option<Self> {
+        let (_, own) = X509Certificate::from_der(chain.first()?).ok()?;
+        let names = match own.subject_alternative_name().ok()? {
+            None => Vec::new(),
+            Some(extension) => extension.value.general_names.iter().filter_map(name).collect(),
+        };
+        let parts = own.subject().iter_rdn();
+        let subject = Subject::of(parts.map(|part| part.iter().map(attribute).collect()));
+        Some(Self {
+            certificate: Arc::new(ClientCertificate { subject, names }),
+            not_after: own.validity().not_after.to_datetime().into(),
+            chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            verified: Mutex::new(Verified { by, at: Instant::now() }),
+        })
+    }
+
+    /// Whose it is.
+    pub fn certificate(&self) -> &Arc<ClientCertificate> {
+        &self.certificate
+    }
+
+    /// Checks that it still holds: it has not ended, and its chain leads to an authority that is
+    /// trusted now.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn check(&self, tls: &ServerTls) -> Result<(), CertificateFault> {
+        if SystemTime::now() > self.not_after {
+            return Err(CertificateFault::Ended);
+        }
+        let refused = |why: &dyn ToString| CertificateFault::Refused(why.to_string());
+        let now = tls.client_authorities().ok_or_else(|| refused(&"nobody's are"))?;
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&verified.by, &now) || verified.at.elapsed() > VERIFY_EVERY {
+            now.verify(&self.chain).map_err(|error| refused(&error))?;
+            *verified = Verified { by: now, at: Instant::now() };
+        }
+        Ok(())
+    }
+}
+
+/// The number of an attribute, and its value.
+fn attribute(attribute: &AttributeTypeAndValue<'_>) -> (String, String) {
+    let value = attribute.as_str().map_or_else(
+        |_| {
+            let hex = attribute.as_slice().iter().map(|byte| format!("{byte:02x}"));
+            format!("#{}", hex.collect::<String>())
+        },
+        ToOwned::to_owned,
+    );
+    (attribute.attr_type().to_id_string(), value)
 }
 
 fn name(name: &GeneralName<'_>) -> Option<Name> {

@@ -1,39 +1,46 @@
 //! Who calls, and whether they may.
 //!
 //! A caller shows a client certificate when it connects ([`certificate`]) or a token with each call
-//! ([`token`]); [`gate`] stands before every call and finds out which; [`rules`] say what they may
-//! write. A caller learns no more than that it is not let in; what was missing stands in the log.
+//! ([`token`]); [`Callers::admit`] finds out which, and [`rules`] say what they may write. A caller
+//! learns no more than that it is not let in; what was missing stands in the log.
 //!
 //! Non-obvious:
-//! - A token is checked when a call begins. A stream goes on when its token ends meanwhile, as it
-//!   does when its certificate ends: what an engine has sent is worth more than the hour, and whoever
-//!   takes rights away takes the token's application out of the job file, too.
+//! - A token is checked when a call begins, and so is whether the certificate of the connection
+//!   still holds. A stream goes on when either ends meanwhile: what an engine has sent is worth more
+//!   than the hour, and whoever takes rights away takes the application out of the job file, too.
+//! - Whose certificate does not hold any more is asked to leave the connection: the next one begins
+//!   with the certificate that the caller has then.
 //! - Where either is enough (`clientCertificate: Optional` with tokens), a token that does not hold
 //!   counts as none.
 mod certificate;
-pub mod gate;
+mod keys;
+mod peer;
+mod remembered;
 mod rules;
-mod subject;
 mod token;
-mod verified;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use tonic::codegen::http::HeaderValue;
 
 pub use self::{
-    certificate::{ClientCertificate, Name, Peer},
+    certificate::{ClientCertificate, Name, ShownCertificate},
+    keys::{IssuerKeys, KeySource},
+    peer::Peer,
     rules::Rules,
-    subject::Subject,
-    token::{Claims, KeySource, TokenCheck, TokenFault},
+    token::{Claims, TokenCheck, TokenFault},
 };
-use super::{ClientCertificates, error::CallError, quiet_log::QuietLog};
+use super::{
+    ClientCertificates, ServerTls, error::CallError, quiet_log::QuietLog, standing::Denied,
+};
 
 /// Who is let in.
 pub struct Callers {
-    certificates: ClientCertificates,
+    tls: Option<Arc<ServerTls>>,
     tokens: Option<TokenCheck>,
     log: QuietLog,
+    /// Of its own, since the lines before it are many.
+    barred: QuietLog,
 }
 
 /// Who calls.
@@ -48,10 +55,10 @@ pub struct Caller {
 }
 
 impl Callers {
-    /// Lets in whoever has what is asked for: a token with each call if `tokens` is there, or in its
-    /// place a client certificate where that is optional. With neither, whoever can connect.
-    pub fn new(certificates: ClientCertificates, tokens: Option<TokenCheck>) -> Self {
-        Self { certificates, tokens, log: QuietLog::new() }
+    /// Lets in whoever has what is asked for: a token with each call if `tokens` is there, or in
+    /// its place a client certificate where that is optional. With neither, whoever can connect.
+    pub fn new(tls: Option<Arc<ServerTls>>, tokens: Option<TokenCheck>) -> Self {
+        Self { tls, tokens, log: QuietLog::new(), barred: QuietLog::new() }
     }
 
     /// Finds out who calls, by the connection and the values of `authorization`.
@@ -63,13 +70,18 @@ impl Callers {
         peer: &Peer,
         authorization: &[HeaderValue],
     ) -> Result<Caller, CallError> {
-        let Peer { address, certificate, .. } = peer.clone();
-        let mut caller = Caller { address, certificate, token: None };
-        let is_optional = self.certificates == ClientCertificates::Optional;
+        if peer.standing.is_barred() {
+            // So many were denied that nobody is looked at any more.
+            peer.standing.deny();
+            return Err(CallError::TooManyDenied);
+        }
+        let mut caller = Caller { address: peer.address, certificate: None, token: None };
+        self.check_certificate(peer, &mut caller)?;
+        let is_optional = self.asked() == ClientCertificates::Optional;
         let is_known = is_optional && caller.certificate.is_some();
         match &self.tokens {
             None if is_optional && !is_known => {
-                self.deny(&caller, &"no client certificate");
+                self.deny(peer, &caller, &"no client certificate");
                 Err(CallError::CertificateMissing)
             }
             None => Ok(caller),
@@ -80,22 +92,70 @@ impl Callers {
                     Ok(caller)
                 }
                 Err(fault) if is_known => {
-                    self.deny(&caller, &format_args!("its token, not the call: {fault}"));
+                    self.tell(&caller, &format_args!("its token, not the call: {fault}"));
                     Ok(caller)
                 }
+                Err(fault @ Fault::Token(TokenFault::NoKeys { .. })) => {
+                    // It is not the caller's fault, and has cost nothing.
+                    self.tell(&caller, &fault);
+                    Err(fault.into())
+                }
                 Err(fault) => {
-                    self.deny(&caller, &fault);
+                    self.deny(peer, &caller, &fault);
                     Err(fault.into())
                 }
             },
         }
     }
 
-    /// Says in the log what a caller lacks.
-    pub fn deny(&self, caller: &Caller, what: &dyn fmt::Display) {
+    /// Finds out who probes; nobody needs to be let in for that, and without anything to show it is
+    /// nobody.
+    pub async fn probe(&self, peer: &Peer, authorization: &[HeaderValue]) -> Option<Caller> {
+        let is_optional = self.asked() == ClientCertificates::Optional;
+        let shows_enough = match &self.tokens {
+            Some(_) => is_optional && peer.certificate.is_some(),
+            None => !is_optional || peer.certificate.is_some(),
+        };
+        let shows_nothing = authorization.is_empty() && !shows_enough;
+        if shows_nothing || peer.standing.is_barred() {
+            return None;
+        }
+        self.admit(peer, authorization).await.ok()
+    }
+
+    /// Notes a caller that is not let in, and says in the log what it lacks.
+    pub fn deny(&self, peer: &Peer, caller: &Caller, what: &dyn fmt::Display) {
+        self.tell(caller, what);
+        if peer.standing.deny() == Denied::Barred {
+            self.barred.warn(|suppressed| {
+                tracing::warn!(%caller, suppressed, "too many denied calls: the connection ends");
+            });
+        }
+    }
+
+    fn tell(&self, caller: &Caller, what: &dyn fmt::Display) {
         self.log.warn(|suppressed| {
             tracing::warn!(%caller, missing = %what, suppressed, "a caller is denied");
         });
+    }
+
+    fn asked(&self) -> ClientCertificates {
+        self.tls.as_ref().map_or(ClientCertificates::No, |tls| tls.client_certificates())
+    }
+
+    /// Notes the certificate of the connection, if it still holds.
+    fn check_certificate(&self, peer: &Peer, caller: &mut Caller) -> Result<(), CallError> {
+        let (Some(tls), Some(shown)) = (&self.tls, &peer.certificate) else { return Ok(()) };
+        caller.certificate = Some(shown.certificate().clone());
+        let Err(fault) = shown.check(tls) else { return Ok(()) };
+        peer.standing.leave();
+        self.deny(peer, caller, &fault);
+        caller.certificate = None;
+        match self.asked() {
+            ClientCertificates::Required => Err(CallError::CertificateInvalid),
+            // As good as none.
+            ClientCertificates::Optional | ClientCertificates::No => Ok(()),
+        }
     }
 }
 

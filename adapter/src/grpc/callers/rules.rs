@@ -1,6 +1,6 @@
 //! Who may write into an output, and as which writers.
-use super::{Caller, subject::Subject};
-use crate::job::{CallerRule, WriterRule};
+use super::Caller;
+use crate::job::{CallerRule, Subject, WriterRule};
 
 /// The rules of an output that has some.
 pub struct Rules(Vec<Rule>);
@@ -45,14 +45,10 @@ impl Rules {
 
 fn who(caller: &CallerRule) -> Who {
     match caller {
-        CallerRule::Subject(text) => match Subject::parse(text) {
-            Some(subject) if subject.is_common_name_alone() => {
-                Who::CommonName(subject.common_name().unwrap_or_default().to_owned())
-            }
-            Some(subject) => Who::Subject(subject),
-            // Not a distinguished name: the common name, written alone.
-            None => Who::CommonName(text.clone()),
-        },
+        CallerRule::Subject(subject) if subject.is_common_name_alone() => {
+            Who::CommonName(subject.common_name().unwrap_or_default().to_owned())
+        }
+        CallerRule::Subject(subject) => Who::Subject(subject.clone()),
         CallerRule::Name(name) => Who::Name(name.clone()),
         CallerRule::Application(id) => Who::Application(id.clone()),
         CallerRule::Role(role) => Who::Role(role.clone()),
@@ -95,7 +91,7 @@ mod tests {
     }
 
     fn with_certificate(subject: &str, names: Vec<Name>) -> Caller {
-        let subject = Subject::parse(subject).unwrap();
+        let subject = subject.parse().unwrap();
         let certificate = Some(Arc::new(ClientCertificate { subject, names }));
         Caller { address: "192.0.2.1:1".parse().unwrap(), certificate, token: None }
     }
@@ -119,7 +115,7 @@ mod tests {
             vec![Name::Dns("Engine.example".into()), Name::Uri("spiffe://x/engine".into())],
         );
         let app = with_token("app-1", &["Writer"]);
-        let subject = |text: &str| CallerRule::Subject(text.to_owned());
+        let subject = |text: &str| CallerRule::Subject(text.parse().unwrap());
         let name = |text: &str| CallerRule::Name(text.to_owned());
         let cases = [
             (subject("CN=engine,O=Contoso"), [true, false, false]),

@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::verified::Verified;
+use super::{
+    keys::KeySource,
+    remembered::{Remembered, digest},
+};
 use crate::job::Tokens;
 
 /// The longest token. Those of Entra ID have some 2 KiB, with 200 groups 8 KiB.
@@ -32,28 +35,19 @@ const LOOKUPS_MAX: usize = 64;
 /// The longest wait for a key.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the keys of an issuer come from.
-#[tonic::async_trait]
-pub trait KeySource: Send + Sync + 'static {
-    /// The key of this id as a JSON Web Key, or `None` if the issuer has no such key. A key that is
-    /// known is there without waiting.
-    ///
-    /// # Errors
-    /// If the key is not known and the issuer could not be asked.
-    async fn key(&self, kid: &str) -> Result<Option<Arc<str>>, keyvault::Error>;
-}
+/// How long a token is believed without another look, and how many are: a key that the issuer
+/// withdraws counts for this much longer. Each is of another application or newly fetched.
+const VERIFIED: (Duration, usize) = (Duration::from_secs(60), 1024);
 
-#[tonic::async_trait]
-impl KeySource for keyvault::KeySet {
-    async fn key(&self, kid: &str) -> Result<Option<Arc<str>>, keyvault::Error> {
-        Self::key(self, kid).await
-    }
-}
+/// How long, and of how many tokens, it is known that they do not hold. Whoever shows one again and
+/// again costs no signatures; a key that comes again under its old name is not missed for long.
+const REFUSED: (Duration, usize) = (Duration::from_secs(10), 1024);
 
 /// What a verified token says of its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// The application: `azp`, or `appid` in tokens of version 1.
+    /// The application: `azp`, or `appid` in tokens of version 1; `None` if it has not proven that
+    /// it is the one (a public client).
     pub application: Option<String>,
     /// Its roles.
     pub roles: Vec<String>,
@@ -109,14 +103,17 @@ pub struct TokenCheck {
     wanted: Tokens,
     keys: Arc<dyn KeySource>,
     lookups: Semaphore,
-    verified: Verified,
+    verified: Remembered<Arc<Claims>>,
+    refused: Remembered<TokenFault>,
 }
 
 impl TokenCheck {
     /// A check of tokens whose keys come from `keys`.
     pub fn new(wanted: Tokens, keys: Arc<dyn KeySource>) -> Self {
         let lookups = Semaphore::new(LOOKUPS_MAX);
-        Self { wanted, keys, lookups, verified: Verified::new() }
+        let verified = Remembered::new(VERIFIED.0, VERIFIED.1);
+        let refused = Remembered::new(REFUSED.0, REFUSED.1);
+        Self { wanted, keys, lookups, verified, refused }
     }
 
     /// What a token says, if it is to be believed.
@@ -127,17 +124,29 @@ impl TokenCheck {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenFault::Malformed("it is longer than 12 KiB"));
         }
-        let digest = Verified::digest(token);
+        let digest = digest(token);
         if let Some(claims) = self.verified.get(&digest) {
             // What has ended since is not known any more by this name.
             self.in_time(claims.expires)?;
             return Ok(claims);
         }
+        if let Some(fault) = self.refused.get(&digest) {
+            return Err(fault);
+        }
         let header = Header::of(token)?;
+        // A key that is missing now may come: that is never remembered, and costs no signature.
         let key = self.key(&header.kid).await?;
-        let claims = Arc::new(self.claims(&signed(token, &header, &key)?)?);
-        self.verified.insert(digest, claims.clone());
-        Ok(claims)
+        match signed(token, &header, &key).and_then(|claims| self.claims(&claims)) {
+            Ok(claims) => {
+                let claims = Arc::new(claims);
+                self.verified.insert(digest, claims.clone());
+                Ok(claims)
+            }
+            Err(fault) => {
+                self.refused.insert(digest, fault.clone());
+                Err(fault)
+            }
+        }
     }
 
     /// The key of a token. A wait for it is bounded in time, and in the callers who wait: they hold
@@ -189,8 +198,12 @@ impl TokenCheck {
                 return Err(TokenFault::Time("it does not hold yet (`nbf`)".to_owned()));
             }
         }
-        let application = text("azp").or_else(|| text("appid")).map(ToOwned::to_owned);
+        let application = application(claims);
         if !applications.is_empty() && !application.iter().any(|id| applications.contains(id)) {
+            if let Some(claim) = public_client(claims) {
+                let wanted = ["\"1\"", "\"2\" (its application has shown a secret or a key)"];
+                return Err(fault(claim, value(claim), &wanted.map(ToOwned::to_owned)));
+            }
             let found = if claims.contains_key("azp") { "azp" } else { "appid" };
             return Err(fault("azp or appid", value(found), applications));
         }
@@ -276,6 +289,23 @@ fn signed(token: &str, header: &Header, key: &str) -> Result<Map<String, Value>,
             TokenFault::Malformed("its claims are no JSON object")
         }
         _ => TokenFault::Signature(kid()),
+    })
+}
+
+/// The application that a token was given to, if that has proven who it is.
+fn application(claims: &Map<String, Value>) -> Option<String> {
+    let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
+    let named = text("azp").or_else(|| text("appid"));
+    named.filter(|_| public_client(claims).is_none()).map(ToOwned::to_owned)
+}
+
+/// The claim by which Entra ID says that the application has shown neither secret nor key: anybody
+/// can be one who knows its client id.
+fn public_client(claims: &Map<String, Value>) -> Option<&'static str> {
+    ["azpacr", "appidacr"].into_iter().find(|claim| match claims.get(*claim) {
+        Some(Value::String(kind)) => kind == "0",
+        Some(Value::Number(kind)) => kind.as_u64() == Some(0),
+        _ => false,
     })
 }
 

@@ -4,7 +4,6 @@
 //! says it in any case.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,7 +15,10 @@ use super::{
     connection::{PREFACE, Transport},
     slots::{Full, Slot, Slots},
 };
-use crate::grpc::callers::{ClientCertificate, Peer};
+use crate::grpc::{
+    callers::{Peer, ShownCertificate},
+    tls::Current,
+};
 
 /// How long a peer may take to greet.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,11 +81,11 @@ pub struct Guest {
 pub async fn greet(
     tcp: TcpStream,
     address: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Current>>,
     slots: &Slots,
 ) -> Result<Guest, Unwelcome> {
     let (transport, peer) = introduce(tcp, address, tls).await?;
-    match slots.take(address.ip()) {
+    match slots.take(address.ip(), &peer.standing) {
         Ok(slot) => Ok(Guest { transport, peer, slot }),
         Err(full) => {
             let words = go_away(ENHANCE_YOUR_CALM, full.to_string().as_bytes());
@@ -99,9 +101,9 @@ pub async fn greet(
 async fn introduce(
     mut tcp: TcpStream,
     address: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Current>>,
 ) -> Result<(Transport, Peer), Unwelcome> {
-    let Some(tls) = tls else {
+    let Some(current) = tls else {
         let Err(stranger) = preface(&mut tcp).await? else {
             return Ok((Transport::Plain(tcp), Peer::new(address, None)));
         };
@@ -127,15 +129,17 @@ async fn introduce(
         dismiss(tcp, &answer).await;
         return Err(Unwelcome::PlaintextToTls);
     }
-    let mut stream = match TlsAcceptor::from(tls).accept(tcp).into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, tcp)) => {
-            dismiss(tcp, &[]).await;
-            return Err(Unwelcome::Tls(error));
-        }
-    };
-    let certificate = match stream.get_ref().1.peer_certificates().and_then(<[_]>::first) {
-        Some(der) => Some(ClientCertificate::from_der(der).ok_or(Unwelcome::Certificate)?),
+    let mut stream =
+        match TlsAcceptor::from(current.config.clone()).accept(tcp).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, tcp)) => {
+                dismiss(tcp, &[]).await;
+                return Err(Unwelcome::Tls(error));
+            }
+        };
+    let chain = stream.get_ref().1.peer_certificates();
+    let certificate = match chain.zip(current.authorities.clone()) {
+        Some((chain, by)) => Some(ShownCertificate::new(chain, by).ok_or(Unwelcome::Certificate)?),
         None => None,
     };
     if preface(&mut stream).await?.is_err() {

@@ -3,8 +3,9 @@
 //!
 //! A peer is a *stranger* until it has greeted (TLS, then the preface of HTTP/2), in a task of its
 //! own and within [`GREETING_TIMEOUT`]. Strangers are bounded in number; when there are too many,
-//! the oldest of the host that has the most of them goes, unless it has just come: a thousand engines
-//! that connect at once wait for their turn, they do not drive each other out.
+//! the oldest of the host that has the most of them goes, unless it has just come: a thousand
+//! engines that connect at once wait for their turn, they do not drive each other out. The same goes
+//! for those who have greeted, as long as nobody was let in on their connection ([`slots`]).
 mod connection;
 mod frames;
 mod greeting;
@@ -21,7 +22,7 @@ use std::{
 use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::{Instant, sleep, timeout_at},
 };
@@ -51,8 +52,6 @@ pub struct Listener {
     slots: Slots,
     /// Those who have greeted, on their way to the server.
     greeted: mpsc::Sender<Connection>,
-    /// Says when connections are to end, whatever their peers do.
-    closing: watch::Receiver<bool>,
     log: Arc<QuietLog>,
     tasks: JoinSet<()>,
     strangers: VecDeque<Stranger>,
@@ -72,14 +71,13 @@ impl Listener {
         tls: Option<Arc<ServerTls>>,
         limits: Limits,
         greeted: mpsc::Sender<Connection>,
-        closing: watch::Receiver<bool>,
+        log: Arc<QuietLog>,
     ) -> Self {
         Self {
             tls,
-            slots: Slots::new(limits),
+            slots: Slots::new(limits, log.clone()),
             greeted,
-            closing,
-            log: Arc::new(QuietLog::new()),
+            log,
             tasks: JoinSet::new(),
             strangers: VecDeque::new(),
             strangers_max: limits.strangers,
@@ -159,7 +157,6 @@ impl Listener {
             tls: self.tls.clone(),
             slots: self.slots.clone(),
             greeted: self.greeted.clone(),
-            closing: self.closing.clone(),
             log: self.log.clone(),
         };
         let (host, since) = (slots::host(address.ip()), Instant::now());
@@ -173,7 +170,6 @@ struct Welcome {
     tls: Option<Arc<ServerTls>>,
     slots: Slots,
     greeted: mpsc::Sender<Connection>,
-    closing: watch::Receiver<bool>,
     log: Arc<QuietLog>,
 }
 
@@ -183,7 +179,7 @@ impl Welcome {
         let tls = self.tls.as_ref().map(|tls| tls.current());
         let error = match timeout_at(deadline, greet(tcp, address, tls, &self.slots)).await {
             Ok(Ok(guest)) => {
-                let connection = Connection::new(guest, self.closing, self.log);
+                let connection = Connection::new(guest, self.log);
                 // If nobody takes it, the service closes.
                 let _ = self.greeted.send(connection).await;
                 return;

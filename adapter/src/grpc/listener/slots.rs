@@ -1,11 +1,15 @@
-//! How many connections there may be: in all, and from one host.
+//! How many connections there may be: in all, and from one host. Where they are too many, one goes
+//! on which nobody was let in.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, getrlimit};
+
+use crate::grpc::{quiet_log::QuietLog, standing::Standing};
 
 /// Connections of one host beside one for each writer: calls, health, reconnections that overlap.
 const SPARE_OF_HOST: usize = 256;
@@ -15,6 +19,9 @@ const SPARE: usize = 1024;
 
 /// Most strangers at once, where the process may open the files for so many.
 const STRANGERS_MAX: usize = 1024;
+
+/// A connection keeps its place for this long, however many there are: its first call comes.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +56,29 @@ impl Limits {
 #[derive(Clone)]
 pub struct Slots {
     limits: Limits,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<Taken>>,
+    log: Arc<QuietLog>,
+}
+
+/// The places that are taken.
+#[derive(Default)]
+struct Taken {
+    /// By their age.
+    places: BTreeMap<u64, Place>,
+    of_hosts: HashMap<IpAddr, usize>,
+    last: u64,
+}
+
+struct Place {
+    host: IpAddr,
+    since: Instant,
+    standing: Arc<Standing>,
 }
 
 /// A connection's place; given back when dropped.
 pub struct Slot {
     slots: Slots,
-    host: IpAddr,
+    number: u64,
 }
 
 /// Why there is no place for a connection.
@@ -71,43 +94,81 @@ pub enum Full {
 
 impl Slots {
     /// All free.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, taken: Arc::default() }
+    pub fn new(limits: Limits, log: Arc<QuietLog>) -> Self {
+        Self { limits, taken: Arc::default(), log }
     }
 
-    /// A place for a connection from this address.
+    /// A place for a connection from this address. If there is none, it is that of another one on
+    /// which nobody was let in.
     ///
     /// # Errors
     /// If there is none.
-    pub fn take(&self, address: IpAddr) -> Result<Slot, Full> {
+    pub fn take(&self, address: IpAddr, standing: &Arc<Standing>) -> Result<Slot, Full> {
         let host = host(address);
         let mut taken = self.taken();
-        if taken.values().sum::<usize>() >= self.limits.total {
-            return Err(Full::Total);
+        if taken.of_hosts.get(&host).copied().unwrap_or_default() >= self.limits.per_host {
+            let gone = taken.make_room(Some(host));
+            self.tell(gone.ok_or(Full::Host)?);
         }
-        let of_host = taken.entry(host).or_default();
-        if *of_host >= self.limits.per_host {
-            return Err(Full::Host);
+        if taken.places.len() >= self.limits.total {
+            let gone = taken.make_room(None);
+            self.tell(gone.ok_or(Full::Total)?);
         }
-        *of_host += 1;
+        taken.last += 1;
+        let number = taken.last;
+        let place = Place { host, since: Instant::now(), standing: standing.clone() };
+        taken.places.insert(number, place);
+        *taken.of_hosts.entry(host).or_default() += 1;
         drop(taken);
-        Ok(Slot { slots: self.clone(), host })
+        Ok(Slot { slots: self.clone(), number })
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn tell(&self, host: IpAddr) {
+        self.log.warn(|suppressed| {
+            tracing::warn!(%host, suppressed, "too many connections: one without a caller goes");
+        });
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Ends the oldest connection on which nobody was let in, of one host or else of the one that
+    /// has the most of them. Returns its host.
+    fn make_room(&mut self, of: Option<IpAddr>) -> Option<IpAddr> {
+        let nobodys = |place: &&Place| {
+            let is_of = of.is_none_or(|host| place.host == host);
+            is_of && place.since.elapsed() >= GRACE && !place.standing.is_admitted()
+        };
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for place in self.places.values().filter(nobodys) {
+            *counts.entry(place.host).or_default() += 1;
+        }
+        let (host, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let mut places = self.places.iter();
+        let oldest = places.find(|(_, place)| place.host == host && nobodys(place));
+        let number = *oldest?.0;
+        self.remove(number)?.standing.end();
+        Some(host)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Place> {
+        let place = self.places.remove(&number)?;
+        if let Some(of_host) = self.of_hosts.get_mut(&place.host) {
+            *of_host -= 1;
+            if *of_host == 0 {
+                self.of_hosts.remove(&place.host);
+            }
+        }
+        Some(place)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.slots.taken();
-        if let Some(of_host) = taken.get_mut(&self.host) {
-            *of_host -= 1;
-            if *of_host == 0 {
-                taken.remove(&self.host);
-            }
-        }
+        self.slots.taken().remove(self.number);
     }
 }
 
@@ -126,18 +187,52 @@ pub fn host(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn slots(total: usize, per_host: usize) -> Slots {
+        Slots::new(Limits { total, per_host, strangers: 0 }, Arc::new(QuietLog::new()))
+    }
+
+    fn hosts<const N: usize>() -> [IpAddr; N] {
+        std::array::from_fn(|n| IpAddr::from([192, 0, 2, n as u8 + 1]))
+    }
+
     #[test]
     fn a_host_leaves_places_for_others() {
-        let slots = Slots::new(Limits { total: 4, per_host: 3, strangers: 0 });
-        let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
-        let mut taken: Vec<_> = (0..3).map(|_| slots.take(a).unwrap()).collect();
-        assert_eq!(slots.take(a).err(), Some(Full::Host));
-        let other = slots.take(b).unwrap();
-        assert_eq!(slots.take(b).err(), Some(Full::Total));
+        let (slots, [a, b]) = (slots(4, 3), hosts());
+        let take = |host| slots.take(host, &Standing::new());
+        let mut taken: Vec<_> = (0..3).map(|_| take(a).unwrap()).collect();
+        assert_eq!(take(a).err(), Some(Full::Host));
+        let other = take(b).unwrap();
+        assert_eq!(take(b).err(), Some(Full::Total));
         taken.pop();
-        taken.push(slots.take(a).unwrap());
+        taken.push(take(a).unwrap());
         drop((taken, other));
-        assert!(slots.taken().is_empty(), "hosts that are gone are forgotten");
+        assert!(slots.taken().of_hosts.is_empty(), "hosts that are gone are forgotten");
+        assert!(slots.taken().places.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_without_a_caller_makes_room() {
+        let (slots, [a, b, c]) = (slots(5, 4), hosts());
+        let standings: [_; 5] = std::array::from_fn(|_| Standing::new());
+        let [known, first, second, third, other] = &standings;
+        let taken = [(a, known), (a, first), (a, second), (a, third), (b, other)];
+        let _taken = taken.map(|(host, standing)| slots.take(host, standing).unwrap());
+        drop(known.admit());
+        let ended = || standings.each_ref().map(|standing| standing.has_ended());
+        // They have only just come.
+        assert_eq!(slots.take(a, &Standing::new()).err(), Some(Full::Host));
+        assert_eq!(slots.take(c, &Standing::new()).err(), Some(Full::Total));
+        assert_eq!(ended(), [false; 5]);
+        let age = || slots.taken().places.values_mut().for_each(|place| place.since -= GRACE);
+        age();
+        // One of the host's own, and one of the host that has the most.
+        let _more = slots.take(a, &Standing::new()).unwrap();
+        assert_eq!(ended(), [false, true, false, false, false]);
+        let _more = slots.take(c, &Standing::new()).unwrap();
+        assert_eq!(ended(), [false, true, true, false, false]);
+        // With nobody but those who were let in, there is no room.
+        standings.iter().for_each(|standing| drop(standing.admit()));
+        assert_eq!(slots.take(b, &Standing::new()).err(), Some(Full::Total));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! `raw` is what is written. `reference` finds out where each secret stands, `identity`, `listen`,
 //! `brokers`, `login`, `token` and `writers` make the parts of `model` of it, `profile` says what
 //! Event Hubs demands, `lend` which of these keys an output takes from `defaults`. `text` has the
-//! checks of single values, `show` writes the model as the job file would.
+//! checks of single values, `subject` the names of certificates, `show` writes the model as the job
+//! file would.
 
 mod brokers;
 mod identity;
@@ -15,11 +16,11 @@ mod profile;
 mod raw;
 mod reference;
 mod show;
+mod subject;
 mod text;
 mod token;
 mod writers;
 
-pub use self::model::*;
 pub(super) use self::{
     brokers::{Brokers, check_defaults, security},
     identity::{identity, secret_refresh},
@@ -34,3 +35,4 @@ pub(super) use self::{
     show::identity_json,
     writers::{Callers, writers},
 };
+pub use self::{model::*, subject::Subject};

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use keyvault::Reference;
 
+use super::subject::Subject;
+
 /// How the connection to the brokers is secured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
@@ -277,9 +279,9 @@ pub struct WriterRule {
 /// What a caller has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallerRule {
-    /// A client certificate of this subject (RFC 4514), such as `CN=engine`: exactly, or its
-    /// common name alone.
-    Subject(String),
+    /// A client certificate of this subject, such as `CN=engine`: exactly, or its common name
+    /// alone.
+    Subject(Subject),
     /// A client certificate with this DNS name or URI as subject alternative name.
     Name(String),
     /// A token of this application.

@@ -278,7 +278,8 @@ pub(in crate::job) struct RawTokens {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Writer", extend("examples" = [{ "subject": "CN=engine" }]))]
 pub(in crate::job) struct RawWriter {
-    /// A caller with a client certificate of this subject, such as `CN=engine`.
+    /// A caller with a client certificate of this subject, such as `CN=engine,O=Contoso`; a common
+    /// name alone, `CN=engine`, is of any certificate with it.
     #[schemars(length(min = 1), example = &"CN=engine")]
     pub(super) subject: Option<String>,
     /// A caller whose client certificate has this DNS name or URI (subject alternative name).

@@ -166,7 +166,7 @@ impl WriterRule {
     /// As the job file would write it.
     pub(in crate::job) fn to_json(&self) -> Value {
         let (key, text) = match &self.caller {
-            CallerRule::Subject(text) => ("subject", text),
+            CallerRule::Subject(subject) => ("subject", &subject.to_string()),
             CallerRule::Name(text) => ("name", text),
             CallerRule::Application(text) => ("application", text),
             CallerRule::Role(text) => ("role", text),

@@ -122,19 +122,18 @@ fn rule(
         report_unshown(section, key, shown, callers);
         return None;
     }
-    let read = match key {
-        "application" if callers.is_some_and(|callers| callers.of_entra) => guid(text),
-        _ => line(text),
-    };
-    let text = section.take(key, read)?;
-    if key == "application" {
-        check_application(section, &text, callers)?;
-    }
     let caller = match key {
-        "subject" => CallerRule::Subject(text),
-        "name" => CallerRule::Name(text),
-        "application" => CallerRule::Application(text),
-        _ => CallerRule::Role(text),
+        "subject" => {
+            CallerRule::Subject(section.take(key, line(text).and_then(|text| text.parse()))?)
+        }
+        "name" => CallerRule::Name(section.take(key, line(text))?),
+        "application" => {
+            let of_entra = callers.is_some_and(|callers| callers.of_entra);
+            let id = section.take(key, if of_entra { guid(text) } else { line(text) })?;
+            check_application(section, &id, callers)?;
+            CallerRule::Application(id)
+        }
+        _ => CallerRule::Role(section.take(key, line(text))?),
     };
     prefix_fits.then(|| WriterRule { caller, prefix: prefix.to_owned() })
 }

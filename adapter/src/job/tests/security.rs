@@ -481,7 +481,7 @@ fn writers_are_named_by_what_they_show() {
     read_back(&job);
     let rule = |caller, prefix: &str| WriterRule { caller, prefix: prefix.to_owned() };
     let expected = vec![
-        rule(CallerRule::Subject("CN=engine, O=Contoso".to_owned()), "query-7/"),
+        rule(CallerRule::Subject("CN=engine, O=Contoso".parse().unwrap()), "query-7/"),
         rule(CallerRule::Name("spiffe://contoso/engine".to_owned()), ""),
         rule(CallerRule::Application(OTHER_ID.to_owned()), ""),
         rule(CallerRule::Role("Rows.Write".to_owned()), ""),
@@ -618,7 +618,7 @@ fn the_examples_of_security_are_jobs() {
     let callers = load("job-secured-callers.yaml");
     assert!(callers.grpc.tls.unwrap().client_ca.is_some());
     assert_eq!(callers.grpc.tokens.unwrap().roles, ["Rows.Write"]);
-    let caller = CallerRule::Subject("CN=engine".to_owned());
+    let caller = CallerRule::Subject("CN=engine".parse().unwrap());
     let rule = WriterRule { caller, prefix: "flights-".to_owned() };
     assert_eq!(callers.outputs[0].writers, Some(vec![rule]));
 }

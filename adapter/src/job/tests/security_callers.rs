@@ -520,3 +520,40 @@ job.yaml:9:28: error[UNKNOWN_KEY]: `subjekt` is not a key of `writers[1]`
 ",
     );
 }
+
+#[test]
+fn a_subject_is_a_name_whose_attributes_are_known() {
+    check(
+        r"
+name: j
+listen:
+  grpc:
+    tls: { certificate: { file: s }, clientCa: { file: c } }
+outputs:
+  - alias: a
+    topic: t
+    bootstrapServers: kafka:9092
+    writers:
+      - { subject: engine }
+      - { subject: 'C = US, O = Contoso, CN = engine, emailAddress = e@contoso.com' }
+      - { subject: 'CM=engine' }
+      - { subject: 'CN=engine,organisationName=Contoso' }
+      - { subject: 'CN=engine,' }
+",
+        r"
+job.yaml:12:20: error[INVALID_VALUE]: `subject` has an attribute that is not known, `CM`
+ 12 |       - { subject: 'CM=engine' }
+    |                    ^^^^^^^^^^^
+    = help: did you mean `CN`?
+job.yaml:13:20: error[INVALID_VALUE]: `subject` has an attribute that is not known, `organisationName`
+ 13 |       - { subject: 'CN=engine,organisationName=Contoso' }
+    |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    = help: did you mean `organizationName`?
+job.yaml:14:20: error[INVALID_VALUE]: `subject` has a part without `=`
+ 14 |       - { subject: 'CN=engine,' }
+    |                    ^^^^^^^^^^^^
+    = help: write it as RFC 4514 does, such as `CN=engine,O=Contoso`
+3 faults in job.yaml
+",
+    );
+}

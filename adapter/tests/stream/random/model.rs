@@ -183,11 +183,12 @@ impl Model {
 
     /// A single call, of a writer or without.
     pub fn call(&mut self, at: usize, line: Line, epoch: Option<u64>, batch: Batch) {
-        if batch.rows.carrier == Carrier::Missing {
-            return self.end(line, "INVALID_BATCH");
-        }
+        // Memory comes before the message is read.
         if self.credits == 0 {
             return self.end(line, "TOO_MANY_WRITERS");
+        }
+        if batch.rows.carrier == Carrier::Missing {
+            return self.end(line, "INVALID_BATCH");
         }
         let (writer, epoch) = (&mut self.writers[at], epoch.unwrap_or(0));
         if epoch < writer.epoch {

@@ -1,0 +1,129 @@
+//! The way of a connection from its greeting to its end.
+//!
+//! Each is served by a server of its own, so that each can be asked to leave by itself: GOAWAY, upon
+//! which the peer makes no new calls and those that live go on. A peer is asked when the service
+//! stops, when nobody was let in on its connection for a while, and when its standing says so. One
+//! on whose connection nothing lives any more, and who does not go, is ended.
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_stream::StreamExt as _;
+use tonic::service::Routes;
+
+use super::{
+    callers::Peer, gate::Gate, listener::Connection, quiet_log::QuietLog, standing::Standing,
+};
+
+/// How long there may be nobody who was let in on a connection.
+const NOBODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What connections get to carry the last words of their streams.
+pub const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Serves connections.
+pub struct Conduct {
+    /// HTTP/2 with its limits.
+    pub http2: tonic::transport::Server,
+    /// What is served.
+    pub gate: Gate<Routes>,
+    /// Asks all peers to leave.
+    pub stop: watch::Receiver<bool>,
+    /// Ends all connections at once.
+    pub closing: watch::Receiver<bool>,
+    /// What peers cause.
+    pub log: Arc<QuietLog>,
+}
+
+impl Conduct {
+    /// Serves connections until the service stops and all of them are gone.
+    pub async fn serve_all(self, mut connections: mpsc::Receiver<Connection>) {
+        let conduct = Arc::new(self);
+        let (mut serving, mut stop) = (JoinSet::new(), conduct.stop.clone());
+        loop {
+            let connection = tokio::select! {
+                connection = connections.recv() => connection,
+                // A service that is gone has stopped, too.
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            let Some(connection) = connection else { break };
+            while serving.try_join_next().is_some() {}
+            serving.spawn(conduct.clone().serve(connection));
+        }
+        // The listener hears that nobody takes connections any more.
+        drop(connections);
+        while serving.join_next().await.is_some() {}
+    }
+
+    async fn serve(self: Arc<Self>, connection: Connection) {
+        let peer = connection.peer().clone();
+        let (leave, left) = oneshot::channel::<()>();
+        let leaving = async move {
+            let _ = left.await;
+        };
+        let one = tokio_stream::once(Ok::<_, io::Error>(connection));
+        let incoming = one.chain(tokio_stream::pending());
+        let server = self.http2.clone();
+        let mut served =
+            pin!(server.serve_with_incoming_shutdown(self.gate.clone(), incoming, leaving));
+        tokio::select! {
+            _ = &mut served => return,
+            () = self.until_asked(&peer) => {}
+        }
+        let _ = leave.send(());
+        tokio::select! {
+            _ = &mut served => return,
+            () = self.until_over(&peer.standing) => peer.standing.end(),
+        }
+        let _ = served.await;
+    }
+
+    /// Until the peer is to be asked to leave.
+    async fn until_asked(&self, peer: &Peer) {
+        let standing = &peer.standing;
+        let nobody = async {
+            let admitted = standing.until(Standing::is_admitted);
+            if timeout(NOBODY_TIMEOUT, admitted).await.is_ok() {
+                return std::future::pending().await;
+            }
+            // Probes are let through, and are nobody all the same.
+            if !standing.has_probed() {
+                let (peer, seconds) = (peer.address, NOBODY_TIMEOUT.as_secs());
+                self.log.warn(|suppressed| {
+                    tracing::warn!(
+                        %peer, suppressed, "nobody was let in on a connection for {seconds} s: it ends"
+                    );
+                });
+            }
+        };
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = standing.until(|now| now.is_leaving() || now.has_ended()) => {}
+            () = nobody => standing.leave(),
+        }
+    }
+
+    /// Until a connection whose peer was asked to leave is to end, whatever the peer does.
+    async fn until_over(&self, standing: &Standing) {
+        let idle = async {
+            loop {
+                standing.until(Standing::is_idle).await;
+                // The peer hears the last words, and goes by itself.
+                sleep(FAREWELL).await;
+                if standing.is_idle() {
+                    return;
+                }
+            }
+        };
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => {}
+            () = standing.until(Standing::has_ended) => {}
+            () = idle => {}
+        }
+    }
+}
