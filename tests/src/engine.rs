@@ -7,6 +7,7 @@
 pub mod job;
 pub mod load;
 mod sent;
+mod shown;
 pub mod watch;
 
 use std::{
@@ -24,12 +25,15 @@ use proto::v1::{
 };
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{
+    Code, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
+};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_types::StatusExt as _;
 
+use self::shown::Shown;
 use crate::{
     service::Service,
     wait::{DEADLINE, wait_for},
@@ -41,7 +45,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One connection to a service.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    client: KafkaOutputServiceClient<Channel>,
+    client: KafkaOutputServiceClient<InterceptedService<Channel, Shown>>,
     channel: Channel,
 }
 
@@ -142,11 +146,7 @@ impl Engine {
     /// When it is no host and port.
     pub fn connect_to(address: &str) -> Result<Self, String> {
         let endpoint = Channel::from_shared(format!("http://{address}")).expect("host and port");
-        let endpoint = endpoint.tcp_nodelay(true).connect_timeout(CONNECT_TIMEOUT);
-        let channel =
-            runtime().block_on(endpoint.connect()).map_err(|error| format!("{error:?}"))?;
-        let client = KafkaOutputServiceClient::new(channel.clone());
-        Ok(Self { client, channel })
+        Self::connect_as(endpoint, None)
     }
 
     /// Configuration and state of an output.
@@ -154,9 +154,20 @@ impl Engine {
     /// # Panics
     /// When the service has no such output.
     pub fn output(&self, alias: &str) -> v1::Output {
+        self.try_output(alias).expect("the output is there")
+    }
+
+    /// The same of an output that may not be this engine's.
+    ///
+    /// # Errors
+    /// What the service says instead.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn try_output(&self, alias: &str) -> Result<v1::Output, Failure> {
         let request = v1::GetOutputRequest { output: alias.to_owned() };
-        let answer = call(self.client.clone().get_output(request)).expect("the output is there");
-        answer.output.expect("GetOutput answers with an output")
+        let answer = call(self.client.clone().get_output(request))?;
+        Ok(answer.output.expect("GetOutput answers with an output"))
     }
 
     /// What the service remembers of a writer.

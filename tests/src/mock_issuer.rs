@@ -32,7 +32,13 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 "#;
 const MAIN: &str = "no.nav.security.mock.oauth2.StandaloneMockOAuth2ServerKt";
-const CONFIG: &str = r#"{"interactiveLogin":false,"httpServer":"NettyWrapper"}"#;
+/// The issuer [`ENGINES`] says in its tokens which application they were given to.
+const CONFIG: &str = r#"{"interactiveLogin":false,"httpServer":"NettyWrapper","tokenCallbacks":[
+{"issuerId":"engines","tokenExpiry":300,"requestMappings":[{"requestParam":"grant_type",
+"match":"client_credentials","claims":{"sub":"engine","aud":["rows"],"azp":"app"}}]}]}"#;
+
+/// An issuer whose tokens are of the application `app`, for `rows`.
+pub const ENGINES: &str = "engines";
 
 /// The issuer; dropping it ends it.
 #[derive(Debug)]

@@ -55,7 +55,12 @@ fn answers(heard: &Heard) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_on_which_nobody_is_let_in_end() {
+async fn who_does_not_come_to_the_point_is_not_waited_for() {
+    tokio::join!(nobody_is_let_in(), no_message_comes());
+}
+
+/// Connections on which nobody is let in end; one on which somebody was may be silent.
+async fn nobody_is_let_in() {
     log::keep();
     let issuer = Issuer::new();
     let bench = Bench::with(protected(&issuer)).await;
@@ -83,6 +88,26 @@ async fn connections_on_which_nobody_is_let_in_end() {
     assert!(!admitted.is_ended(), "whoever was let in may be silent");
     assert!(admitted.say(&list(3, &good)).await);
     admitted.hears(|heard| answers(heard) > 2).await;
+}
+
+/// The memory for one batch is taken before the batch comes, and not for long.
+async fn no_message_comes() {
+    let issuer = Issuer::new();
+    let bench = Bench::with(Setup { streams_max: 1, ..protected(&issuer) }).await;
+    let (since, good) = (Instant::now(), issuer.sign(&claims()));
+    let mut writer = Raw::start(bench.address, &[]).await;
+    assert!(writer.say(&call(1, "WriteOnce", &good)).await);
+    // The call behind it is answered: it has taken what there is.
+    assert!(writer.say(&list(3, &good)).await);
+    writer.hears(|heard| answers(heard) == 2).await;
+    let mut late = Raw::start(bench.address, &[]).await;
+    assert!(late.say(&call(1, "WriteOnce", &good)).await);
+    late.hears(|heard| answers(heard) > 0).await;
+    sleep(MESSAGE - Duration::from_secs(5)).await;
+    assert_eq!(answers(&writer.heard()), 2);
+    writer.hears(|heard| answers(heard) > 2).await;
+    assert!(since.elapsed() > MESSAGE - Duration::from_secs(1));
+    until("it is given back", async || bench.shared.credits.open().map(drop)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,9 +200,8 @@ async fn what_callers_send_before_it_is_decided_about_them_is_not_read() {
 async fn a_call_is_decided_about_by_its_head() {
     let issuer = Issuer::new();
     let rule = WriterRule { caller: CallerRule::Role("Rows.Write".into()), prefix: String::new() };
-    let setup = Setup { rules: vec![("a", vec![rule])], streams_max: 1, ..protected(&issuer) };
+    let setup = Setup { rules: vec![("a", vec![rule])], ..protected(&issuer) };
     let bench = Bench::with(setup).await;
-    let mut writer = Raw::start(bench.address, &[]).await;
     let good = issuer.sign(&claims());
     // Who may write nowhere is told so before there is anything of a message.
     let mut other = Raw::start(bench.address, &[]).await;
@@ -187,19 +211,6 @@ async fn a_call_is_decided_about_by_its_head() {
         assert!(other.say(&call(stream, method, &reader)).await);
         other.hears(|heard| answers(heard) > before).await;
     }
-    // The memory for one batch is taken before the batch comes, and not for long.
-    let since = Instant::now();
-    assert!(writer.say(&call(1, "WriteOnce", &good)).await);
-    until("all memory is set aside", async || bench.shared.credits.open().is_none().then_some(()))
-        .await;
-    let mut late = Raw::start(bench.address, &[]).await;
-    assert!(late.say(&call(1, "WriteOnce", &good)).await);
-    late.hears(|heard| answers(heard) > 0).await;
-    sleep(MESSAGE - Duration::from_secs(5)).await;
-    assert_eq!(answers(&writer.heard()), 0);
-    writer.hears(|heard| answers(heard) > 0).await;
-    assert!(since.elapsed() > MESSAGE - Duration::from_secs(1));
-    until("it is given back", async || bench.shared.credits.open().map(drop)).await;
     // A first message that announces megabytes is refused before any of them come.
     let mut long = Raw::start(bench.address, &[]).await;
     let mut head = call(1, "Write", &good);
