@@ -186,7 +186,7 @@ impl Reserved {
     async fn unread(&self) {
         sleep(MESSAGE_TIMEOUT).await;
         if self.take().is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
