@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Error, http};
+use super::{Error, flight::Flights, http};
 
 /// How often the keys are fetched anew: a key that was withdrawn is out after this long.
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
@@ -46,6 +46,8 @@ struct Inner {
     kept: RwLock<Option<Kept>>,
     /// Whether a task fetches them every hour.
     is_renewed: AtomicBool,
+    /// The fetch that is under way.
+    fetches: Flights<Result<(), Error>>,
     /// Held while the keys are fetched.
     last_fetch: Mutex<Option<Fetch>>,
 }
@@ -86,6 +88,7 @@ impl KeySet {
             client,
             kept: RwLock::default(),
             is_renewed: AtomicBool::new(false),
+            fetches: Flights::default(),
             last_fetch: Mutex::default(),
         })))
     }
@@ -104,10 +107,12 @@ impl KeySet {
         if !self.0.is_renewed.swap(true, Ordering::Relaxed) {
             tokio::spawn(renew(Arc::downgrade(&self.0)));
         }
-        // In a task of its own: a caller that hangs up must not stop it for all.
+        // One task for all who ask: a caller that hangs up does not stop it, and callers whose keys
+        // nobody knows leave nothing behind.
         let inner = self.0.clone();
-        let fetched = tokio::spawn(async move { inner.fetch_unless_fresh().await }).await;
-        let fetched = fetched.unwrap_or_else(|_| Err(self.0.malformed()));
+        let fetch = || async move { inner.fetch_unless_fresh().await };
+        let fetched = self.0.fetches.join("keys", fetch).await;
+        let fetched = fetched.unwrap_or_else(|| Err(self.0.malformed()));
         match self.0.get(kid) {
             Some(key) => Ok(Some(key)),
             None => fetched.map(|()| None).map_err(|error| self.0.or_too_old(error)),

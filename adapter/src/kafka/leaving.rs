@@ -20,6 +20,9 @@ const LEAVING_MAX: usize = 4;
 /// How long producers with refused credentials get to settle what they hold.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 
+/// Between orders to fail what is held.
+const PURGE_EVERY: Duration = Duration::from_secs(2);
+
 /// How long a refusal counts. librdkafka tells the same of a broker only twice a minute.
 const REFUSED_FRESH: Duration = Duration::from_secs(60);
 
@@ -39,7 +42,8 @@ struct Leaving {
     since: Instant,
     /// When brokers last refused their credentials.
     refused: Option<Instant>,
-    is_given_up: bool,
+    /// When they were last told to fail what they hold.
+    given_up: Option<Instant>,
     /// The change of credentials is over when they have left.
     _unsettled: Option<Unsettled>,
 }
@@ -58,8 +62,8 @@ impl Served {
         refused: Option<Instant>,
         unsettled: Option<Unsettled>,
     ) {
-        let (since, is_given_up, _unsettled) = (Instant::now(), false, unsettled);
-        let leaving = Leaving { producers, pollers, since, refused, is_given_up, _unsettled };
+        let (since, given_up, _unsettled) = (Instant::now(), None, unsettled);
+        let leaving = Leaving { producers, pollers, since, refused, given_up, _unsettled };
         self.leaving.push(leaving);
     }
 
@@ -92,13 +96,16 @@ impl Inner {
         if is_refused {
             leaving.refused = Some(Instant::now());
         }
-        if (is_broken || leaving.is_shut_out()) && !leaving.is_given_up {
-            leaving.is_given_up = true;
+        let gives_up = is_broken || leaving.given_up.is_some() || leaving.is_shut_out();
+        // A partition that moves from one broker's thread to another's may miss one purge.
+        if gives_up && leaving.given_up.is_none_or(|at| at.elapsed() >= PURGE_EVERY) {
+            leaving.given_up = Some(Instant::now());
+            let why = if is_broken { "the producer failed" } else { "the brokers refuse them" };
             tracing::warn!(
                 output = self.settings.alias,
                 held,
-                "brokers refuse the old credentials: records that they have no answer for go \
-                 again, or end as unknown if they may be written"
+                "producers with earlier credentials are given up, since {why}: records that they \
+                 have no answer for go again, or end as unknown if they may be written"
             );
             leaving.pollers.purge();
         }

@@ -34,18 +34,17 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The poll thread. Returns how many records were given up.
-    pub(super) fn poll_loop(&self) -> u64 {
+    pub(super) fn poll_loop(&self, served: &mut Served) -> u64 {
         self.bell.wakes_this_thread();
-        let mut served = Served::default();
         loop {
-            let rebuild = self.serve(&mut served);
+            let rebuild = self.serve(served);
             if self.stopping.load(Ordering::SeqCst) {
-                return self.give_up(&mut served);
+                return self.give_up(served);
             }
             if rebuild || served.current.fatal().is_some() {
-                self.rebuild(&mut served);
+                self.rebuild(served);
             }
-            self.take_over(&mut served);
+            self.take_over(served);
             let due = self.drive_all();
             let wait = due.saturating_duration_since(Instant::now());
             let until = self.start.elapsed() + wait;
@@ -143,7 +142,8 @@ impl Inner {
     }
 
     /// Hands over to these producers from now on. Those before them settle what they hold; a lane
-    /// has one batch away, so none of its records overtakes another.
+    /// has one batch away, so none of its records overtakes another. (With `acks: Zero` a batch is
+    /// settled when it is on its connection, and the next goes by another.)
     pub(super) fn put_in_place(
         &self,
         producers: Arc<Producers>,
@@ -157,6 +157,10 @@ impl Inner {
         self.wait_for_hand_overs();
         let old = std::mem::replace(&mut served.current, pollers);
         if let Some(before) = before {
+            let mut leaving = self.leaving.lock().expect("nothing panics in it");
+            leaving.retain(|producers| producers.strong_count() > 0);
+            leaving.push(Arc::downgrade(&before));
+            drop(leaving);
             served.leave(before, old, refused, unsettled);
         }
         self.halted.store(false, Ordering::SeqCst);

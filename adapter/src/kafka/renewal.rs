@@ -112,11 +112,18 @@ impl Sink {
                     Err(_) if current.is_some_and(|current| current.is_over()) => {}
                     Err(refused) => return Err(refused),
                 }
-                inner.set_login(credentials)
+                inner.set_login(credentials)?;
+                // Certificates before these may still be needed.
+                inner.settled().await
             }
             Some(Change::Producer) => inner.bring(credentials, true).await,
             None => inner.bring(credentials, false).await,
         }
+    }
+
+    /// What producers are made with, if there is anything.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.inner.renewal.in_place()
     }
 
     /// Says why there are no credentials yet, while nobody has given any.
@@ -176,6 +183,12 @@ impl Inner {
         let mut state = self.renewal.lock();
         if let (Some(producers), Some(login)) = (self.producers(), &credentials.login) {
             producers.set_login(login).map_err(refused_by_librdkafka)?;
+            // They may have to log in once more for what they hold. Where they log in in another
+            // way they do not take it.
+            let leaving = self.leaving();
+            leaving.iter().for_each(|producers| drop(producers.set_login(login)));
+            // Whoever lets go last waits for its threads.
+            drop(tokio::task::spawn_blocking(move || drop(leaving)));
         }
         (state.current, state.refused) = (Some(credentials), None);
         drop(state);

@@ -5,7 +5,7 @@
 //! keeps the partitions and the health of the output fresh.
 use std::{
     sync::{
-        Arc, Condvar, Mutex, RwLock,
+        Arc, Condvar, Mutex, RwLock, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -21,6 +21,7 @@ use super::{
     client::{Bell, Failed, Fault},
     diagnosis::Diagnosis,
     lane::{Lane, Load, Next, Pace, Run},
+    leaving::Served,
     producers::Producers,
     receipt::{Encoded, Flight, Ticket},
     renewal::Renewal,
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     // Before the lanes: fields are dropped in this order, and librdkafka may read the flights
     // that the lanes hold until it is destroyed. None as long as there are no credentials.
     pub(super) producers: RwLock<Option<Arc<Producers>>>,
+    /// Those that others have replaced, as long as they hold something.
+    pub(super) leaving: Mutex<Vec<Weak<Producers>>>,
     pub(super) lanes: RwLock<Arc<[Arc<Lane>]>>,
     /// The largest Kafka batch, as the output and the topic allow.
     pub(super) batch_bytes_max: AtomicU64,
@@ -57,8 +60,8 @@ pub(super) struct Inner {
     pub(super) round_trip: RoundTrip,
     pub(super) renewal: Renewal,
     pub(super) diagnosis: Diagnosis,
-    /// Nothing is handed over: there are no producers yet, they are being built anew or replaced,
-    /// or the sink stops.
+    /// Nothing is handed over: there are no producers yet, they are being built anew, or the sink
+    /// stops.
     pub(super) halted: AtomicBool,
     pub(super) stopping: AtomicBool,
     /// Nobody serves the lanes any more.
@@ -112,6 +115,7 @@ impl Sink {
         let inner = Arc::new(Inner {
             share,
             producers: RwLock::new(None),
+            leaving: Mutex::default(),
             lanes: RwLock::new(Arc::new([])),
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
@@ -143,8 +147,11 @@ impl Sink {
             format!("kafka-{alias}"),
             Box::new(move || {
                 let _guard = AbortOnPanic;
-                let unsettled = polling.poll_loop();
+                let mut served = Served::default();
+                let unsettled = polling.poll_loop(&mut served);
                 let _ = stopped.send(unsettled);
+                // Producers that still leave end after that: it may take their threads a while.
+                drop(served);
             }),
         )?;
         let refreshing = inner.clone();
@@ -252,6 +259,13 @@ impl Inner {
     /// The producers, if there are credentials.
     pub(super) fn producers(&self) -> Option<Arc<Producers>> {
         self.producers.read().expect("nothing panics in it").clone()
+    }
+
+    /// Producers that others have replaced and that still hold something.
+    pub(super) fn leaving(&self) -> Vec<Arc<Producers>> {
+        let mut leaving = self.leaving.lock().expect("nothing panics in it");
+        leaving.retain(|producers| producers.strong_count() > 0);
+        leaving.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn lanes(&self) -> Arc<[Arc<Lane>]> {

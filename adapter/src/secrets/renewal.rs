@@ -119,7 +119,8 @@ impl Renewal {
                 Some(_) => self.watch.pause(self.token_end()),
                 None => self.attempt().await,
             };
-            while !self.has_nothing_to_renew() {
+            // A certificate may begin to hold, and a clock be set.
+            while self.in_place.is_none() || !self.has_nothing_to_renew() {
                 if self.watch.wait(pause, self.sink.refused()).await {
                     // Else the next look would find the same one, as long as it holds.
                     self.issuers.forget_token(&self.store, &self.output.security);
@@ -173,7 +174,8 @@ impl Renewal {
 
     /// Puts a newer token in place beside what is there.
     async fn look_for_token(&mut self) -> Result<(), Failed> {
-        let (Some(source), Some(in_place)) = (self.token_source(), &self.in_place) else {
+        // What the brokers are shown may be newer than what was last confirmed.
+        let (Some(source), Some(in_place)) = (self.token_source(), self.sink.credentials()) else {
             return Ok(());
         };
         let Some(last) = in_place.token() else { return Ok(()) };
@@ -214,7 +216,7 @@ impl Renewal {
                 tracing::warn!(output, code, "the output has no credentials yet: {text}");
             }
         } else if self.reporter.failed(cause) {
-            tracing::warn!(output, code, "the output keeps its credentials for now: {text}");
+            tracing::warn!(output, code, "credentials: {text}");
         }
     }
 

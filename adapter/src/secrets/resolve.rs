@@ -287,12 +287,10 @@ async fn blocking<T: Send + 'static>(
     open: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let opened = tokio::task::spawn_blocking(open).await;
-    opened.unwrap_or_else(|failed| match failed.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => {
-            let error = Error::new("STOPPED", "the service stops", "start it again");
-            Err(error.later(None))
-        }
+    opened.unwrap_or_else(|_| {
+        let remedy = "replace it; and report this as a bug, with the log";
+        let error = Error::new("KEY_MATERIAL_UNREADABLE", "reading key material failed", remedy);
+        Err(error.later(None))
     })
 }
 

@@ -5,7 +5,10 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -43,7 +46,10 @@ pub(super) struct Watch {
     seen: Vec<Option<FileState>>,
     /// Whose it is looks at them.
     turn: Arc<Mutex<()>>,
-    looked: Instant,
+    /// Somebody refuses them, and that has led to no look yet.
+    is_refused: AtomicBool,
+    /// When a refusal last led to a look.
+    heard: Option<Instant>,
     failures: u32,
 }
 
@@ -67,13 +73,13 @@ impl Watch {
         };
         let files: Vec<_> = references.into_iter().filter_map(file).collect();
         let (seen, turn) = (Vec::new(), Arc::default());
-        Self { refresh, files, seen, turn, looked: Instant::now(), failures: 0 }
+        let (is_refused, heard) = (AtomicBool::new(false), None);
+        Self { refresh, files, seen, turn, is_refused, heard, failures: 0 }
     }
 
     /// A look begins. Files that change from now on are another matter; those that cannot be told
     /// now count as changed when they can.
     pub(super) async fn looking(&mut self) {
-        self.looked = Instant::now();
         self.seen = self.states(LOOK_WITHIN).await.unwrap_or_default();
     }
 
@@ -103,16 +109,31 @@ impl Watch {
     }
 
     /// Waits for so long, or until it is time for another reason. True if that is a refusal.
-    pub(super) async fn wait(&self, pause: Duration, refused: impl Future<Output = ()>) -> bool {
-        tokio::select! {
+    pub(super) async fn wait(
+        &mut self,
+        pause: Duration,
+        refused: impl Future<Output = ()>,
+    ) -> bool {
+        let refusal = async {
+            if !self.is_refused.load(Ordering::Relaxed) {
+                refused.await;
+                // It counts though the pause may end first.
+                self.is_refused.store(true, Ordering::Relaxed);
+            }
+            // Not faster than brokers refuse.
+            let heard = self.heard.map(|heard| REFUSED_EVERY.saturating_sub(heard.elapsed()));
+            sleep(heard.unwrap_or_default()).await;
+        };
+        let is_refusal = tokio::select! {
             () = sleep(pause) => false,
             () = self.changed() => false,
-            () = async {
-                refused.await;
-                // Not faster than brokers refuse.
-                sleep(REFUSED_EVERY.saturating_sub(self.looked.elapsed())).await;
-            } => true,
+            () = refusal => true,
+        };
+        if is_refusal {
+            self.is_refused.store(false, Ordering::Relaxed);
+            self.heard = Some(Instant::now());
         }
+        is_refusal
     }
 
     /// Waits until a file is another one.
@@ -191,6 +212,18 @@ mod tests {
         let end = Some(SystemTime::now() + Duration::from_secs(30));
         let soon = watch.pause_after(Retry::Later(Some(Duration::from_secs(3600))), end);
         assert!(soon > Duration::from_secs(2) && soon <= Duration::from_secs(3), "{soon:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_not_lost_because_a_pause_ends_first() {
+        let mut watch = watch(&[]);
+        let long = Duration::from_secs(3600);
+        assert!(watch.wait(long, async {}).await, "the first is heard at once");
+        // The second comes too early, and pauses end meanwhile.
+        assert!(!watch.wait(Duration::from_millis(1), async {}).await);
+        let rest = tokio::time::Instant::now();
+        assert!(watch.wait(long, pending()).await, "it is heard when its time has come");
+        assert!(rest.elapsed() <= REFUSED_EVERY);
     }
 
     #[tokio::test]
