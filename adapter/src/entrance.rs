@@ -29,7 +29,7 @@ pub struct Kept {
 ///
 /// # Errors
 /// What only somebody on this machine can mend. A vault that gives nothing is asked again until it
-/// does: without a certificate there is nothing to serve, and without trust no token can be checked.
+/// does: without a certificate there is nothing to serve, and without trust no token is checked.
 pub async fn entrance(job: &Job, store: &Store) -> Result<Kept, Error> {
     let (certificate, token_trust) = (Reporter::default(), Reporter::default());
     let tls = async {

@@ -1,9 +1,9 @@
 //! The way of a connection from its greeting to its end.
 //!
-//! Each is served by a server of its own, so that each can be asked to leave by itself: GOAWAY, upon
-//! which the peer makes no new calls and those that live go on. A peer is asked when the service
-//! stops, when nobody was let in on its connection for a while, and when its standing says so. One
-//! on whose connection nothing lives any more, and who does not go, is ended.
+//! Each is served by a server of its own, so that each can be asked to leave by itself: GOAWAY,
+//! upon which the peer makes no new calls and those that live go on. A peer is asked when the
+//! service stops, when nobody was let in on its connection for a while, and when its standing says
+//! so. One on whose connection nothing lives any more, and who does not go, is ended.
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
@@ -92,11 +92,8 @@ impl Conduct {
             // Probes are let through, and are nobody all the same.
             if !standing.has_probed() {
                 let (peer, seconds) = (peer.address, NOBODY_TIMEOUT.as_secs());
-                self.log.warn(|suppressed| {
-                    tracing::warn!(
-                        %peer, suppressed, "nobody was let in on a connection for {seconds} s: it ends"
-                    );
-                });
+                let what = format!("nobody was let in on a connection for {seconds} s: it ends");
+                self.log.warn(|suppressed| tracing::warn!(%peer, suppressed, "{what}"));
             }
         };
         let mut stop = self.stop.clone();

@@ -1,8 +1,8 @@
 //! A call's body whose first message may not be long.
 //!
 //! The first message of every call but `WriteOnce` is short: names, a position. tonic has one limit
-//! for all calls, which is that of a batch, and would read so much before anything of the message is
-//! looked at. Here the length that a message announces is looked at before any of it is kept.
+//! for all calls, which is that of a batch, and would read so much before anything of the message
+//! is looked at. Here the length that a message announces is looked at before any of it is kept.
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},

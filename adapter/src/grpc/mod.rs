@@ -2,8 +2,8 @@
 //!
 //! This module and the client alone name tonic. A connection comes through [`listener`] and is
 //! served by [`conduct`]; a call comes through [`gate`], which asks [`callers`] who makes it. A
-//! stream is a [`session`]; calls that are not streams are in [`service`]; [`error`] is the one place
-//! where an error meets the wire.
+//! stream is a [`session`]; calls that are not streams are in [`service`]; [`error`] is the one
+//! place where an error meets the wire.
 //!
 //! Non-obvious:
 //! - The service always reads. What a stream may have unacknowledged is bounded by its credit, so

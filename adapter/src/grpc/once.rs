@@ -41,8 +41,8 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
     Instant::now().checked_add(timeout.mul_f32(0.95))
 }
 
-/// `WriteOnce`, with the memory that was set aside for its rows. They keep it until they are settled,
-/// like those of a stream.
+/// `WriteOnce`, with the memory that was set aside for its rows. They keep it until they are
+/// settled, like those of a stream.
 ///
 /// # Errors
 /// Why nothing, or not surely all, of the batch is written.

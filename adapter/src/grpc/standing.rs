@@ -2,8 +2,8 @@
 //! when it is to end.
 //!
 //! One is shared by all that handle a connection: the listener, which reads little from those on
-//! which nobody was let in; the gate, which decides about calls; and whoever serves it, who asks the
-//! peer to leave, and ends it if need be.
+//! which nobody was let in; the gate, which decides about calls; and whoever serves it, who asks
+//! the peer to leave, and ends it if need be.
 use std::{
     sync::{
         Arc, Mutex, PoisonError,

@@ -111,8 +111,8 @@ impl fmt::Debug for ClientAuthorities {
     }
 }
 
-/// The material as it is served. Authorities that are the same as before stay the same ones, so that
-/// nobody is verified again for their sake.
+/// The material as it is served. Authorities that are the same as before stay the same ones, so
+/// that nobody is verified again for their sake.
 fn current(
     key_pair: &KeyPair,
     client_ca: Option<&TrustStore>,

@@ -9,8 +9,8 @@ use crate::support::{
     rows::batch,
 };
 
-/// What memory may grow by while somebody abuses the service, in bytes. The test itself has buffers,
-/// and the allocator keeps some of what is given back.
+/// What memory may grow by while somebody abuses the service, in bytes. The test itself has
+/// buffers, and the allocator keeps some of what is given back.
 const GROWTH_BYTES_MAX: usize = 48 << 20;
 
 /// One abuse at a time: the memory is that of the process.

@@ -42,8 +42,8 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Header fields of a call, none of them indexed or compressed. The method is one of the service, or
-/// the path of another one's.
+/// Header fields of a call, none of them indexed or compressed. The method is one of the service,
+/// or the path of another one's.
 pub fn fields(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let path = match method.starts_with('/') {
         true => method.to_owned(),

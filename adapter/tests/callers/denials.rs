@@ -1,6 +1,6 @@
 //! What callers can make the service do who are not let in, or may not write: little, and not for
 //! long.
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use kafka_output::job::{CallerRule, WriterRule};
 use proto::v1::{GetWriterRequest, Open, WriteOnceRequest};
@@ -16,6 +16,7 @@ use crate::{
         log,
         rows::{batch, json, numbers},
     },
+    tokens::fault,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +49,36 @@ async fn a_connection_of_too_many_denied_calls_is_left_and_its_streams_go_on() {
         stream.ack(sequence).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_hold_costs_one_signature() {
+    let issuer = Issuer::new();
+    let check = issuer.check();
+    let asked = || issuer.keys.asked.load(Ordering::SeqCst);
+    let bad = [
+        issuer.sign_foreign(&claims()),
+        issuer.sign(&claims_with("aud", value!("api://other"))),
+        issuer.sign(&claims_with("exp", value!(seconds_from_now(-3600)))),
+    ];
+    for (number, token) in bad.iter().enumerate() {
+        let first = fault(&check, token).await;
+        for _ in 0..1_000 {
+            assert_eq!(fault(&check, token).await, first);
+        }
+        // Whoever asks for no key verifies nothing.
+        assert_eq!(asked(), number + 1);
+    }
+    // However many there are, those that hold are not forgotten for them.
+    let good = issuer.sign(&claims());
+    check.check(&good).await.unwrap();
+    let before = asked();
+    for n in 0..2_000 {
+        let cut = format!("{}{n}", &good[..good.len() - 8]);
+        fault(&check, &cut).await;
+    }
+    check.check(&good).await.unwrap();
+    assert_eq!(asked(), before + 2_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

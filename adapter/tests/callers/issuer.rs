@@ -151,7 +151,8 @@ pub fn claims() -> Value {
     let now = seconds_from_now(0);
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "tid": TENANT, "azp": APPLICATION, "sub": "the-engine",
-        "roles": ["Rows.Read", "Rows.Write"], "iat": now, "nbf": now, "exp": now + 3600, "ver": "2.0",
+        "roles": ["Rows.Read", "Rows.Write"], "ver": "2.0",
+        "iat": now, "nbf": now, "exp": now + 3600,
     })
 }
 

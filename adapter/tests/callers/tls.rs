@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-/// A service whose certificate `authority` signed, and which takes client certificates of `clients`.
+/// A service whose certificate `authority` signed, and which takes client certificates of
+/// `clients`.
 async fn service(authority: &Authority, clients: Option<&Authority>) -> Bench {
     let server = authority.sign(Leaf::server()).key_pair();
     let trust = clients.map(Authority::trust);
@@ -58,8 +59,8 @@ async fn callers_check_the_service() {
 async fn client_certificates_are_verified_and_the_log_says_what_is_wrong_with_them() {
     log::keep();
     let (authority, clients) = (Authority::new("ca"), Authority::new("clients"));
-    // Each at a listener of its own: one says only so much in ten seconds, and a client may try more
-    // than once.
+    // Each at a listener of its own: one says only so much in ten seconds, and a client may try
+    // more than once.
     let shown = async |own: Option<&Certified>| {
         let bench = service(&authority, Some(&clients)).await;
         through(secure(&bench, client_tls(&authority, own))).await

@@ -1,6 +1,6 @@
-//! The gRPC port as a job file describes it: certificates from files and from a vault, swapped while
-//! streams are open; callers with certificates and with tokens; rules; and what a caller hears, and
-//! the log says, where something is missing.
+//! The gRPC port as a job file describes it: certificates from files and from a vault, swapped
+//! while streams are open; callers with certificates and with tokens; rules; and what a caller
+//! hears, and the log says, where something is missing.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 

@@ -6,8 +6,9 @@
 //!
 //! Non-obvious:
 //! - A token is checked when a call begins, and so is whether the certificate of the connection
-//!   still holds. A stream goes on when either ends meanwhile: what an engine has sent is worth more
-//!   than the hour, and whoever takes rights away takes the application out of the job file, too.
+//!   still holds. A stream goes on when either ends meanwhile: what an engine has sent is worth
+//!   more than the hour, and whoever takes rights away takes the application out of the job file,
+//!   too.
 //! - Whose certificate does not hold any more is asked to leave the connection: the next one begins
 //!   with the certificate that the caller has then.
 //! - Where either is enough (`clientCertificate: Optional` with tokens), a token that does not hold

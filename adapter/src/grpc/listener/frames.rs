@@ -4,8 +4,8 @@
 //! h2 bounds what such frames may cost in memory (and streams reset, empty DATA and CONTINUATION in
 //! number), but answers SETTINGS and PING for as long as they come. Here all of them draw from one
 //! allowance, which is refilled with time, so the processor time that a peer gets is bounded, too.
-//! Frames that carry rows or begin a call cost nothing: their number is the engine's affair. What is
-//! padded to look like rows is no better than what carries none.
+//! Frames that carry rows or begin a call cost nothing: their number is the engine's affair. What
+//! is padded to look like rows is no better than what carries none.
 use std::time::Instant;
 
 /// What a connection may spend at once.

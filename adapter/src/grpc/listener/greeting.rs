@@ -1,7 +1,7 @@
 //! What comes before the first call: TLS, and the preface of HTTP/2.
 //!
-//! Whoever speaks another protocol is told so in the one it speaks, as far as that goes, and the log
-//! says it in any case.
+//! Whoever speaks another protocol is told so in the one it speaks, as far as that goes, and the
+//! log says it in any case.
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{

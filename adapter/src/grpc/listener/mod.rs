@@ -4,8 +4,8 @@
 //! A peer is a *stranger* until it has greeted (TLS, then the preface of HTTP/2), in a task of its
 //! own and within [`GREETING_TIMEOUT`]. Strangers are bounded in number; when there are too many,
 //! the oldest of the host that has the most of them goes, unless it has just come: a thousand
-//! engines that connect at once wait for their turn, they do not drive each other out. The same goes
-//! for those who have greeted, as long as nobody was let in on their connection ([`slots`]).
+//! engines that connect at once wait for their turn, they do not drive each other out. The same
+//! goes for those who have greeted, as long as nobody was let in on their connection ([`slots`]).
 mod connection;
 mod frames;
 mod greeting;

@@ -190,7 +190,7 @@ where
             }
             _ if self.in_flight.is_empty() => Cause::new(
                 "MEMORY_FULL",
-                "rows before these fill the room that the output may take; they go on as Kafka takes them",
+                "rows before these fill the room of the output; they go on as Kafka takes them",
             ),
             _ => self.terms.output.kafka.why_slow(),
         }
