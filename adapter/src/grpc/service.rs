@@ -72,7 +72,7 @@ pub struct Admitted {
     callers: Arc<Callers>,
     peer: Peer,
     caller: Caller,
-    _live: Live,
+    live: Option<Live>,
 }
 
 /// A session that is counted until dropped.
@@ -95,8 +95,12 @@ impl Shared {
 impl Admitted {
     /// A caller that is let in, on its connection.
     pub fn new(shared: Arc<Shared>, callers: Arc<Callers>, peer: Peer, caller: Caller) -> Self {
-        let live = peer.standing.admit();
-        Self { shared, callers, peer, caller, _live: live }
+        let mut admitted = Self { shared, callers, peer, caller, live: None };
+        // Whoever may write nowhere stays a stranger to this connection.
+        if admitted.outputs().next().is_some() {
+            admitted.live = Some(admitted.peer.standing.admit());
+        }
+        admitted
     }
 
     /// Whether the caller may write into any output at all.
