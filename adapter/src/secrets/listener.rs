@@ -28,15 +28,18 @@ pub struct Upkeep<M> {
     name: &'static str,
     read: Read<M>,
     /// All of its certificates: with others it is another material.
-    certificates: fn(&M) -> Vec<&CertificateInfo>,
+    certificates: Certificates<M>,
     store: Store,
     watch: Watch,
     reporter: Reporter,
     versions: Vec<String>,
 }
 
-/// Reads a part, and keeps account of what was read.
-type Read<M> = Box<dyn for<'a> Fn(&'a Store) -> Task<'a, (M, Vec<InUse>)> + Send + Sync>;
+/// Reads a part.
+type Read<M> = Box<dyn for<'a> Fn(&'a mut Reading<'_>) -> Task<'a, M> + Send + Sync>;
+
+/// The certificates of a part.
+type Certificates<M> = fn(&M) -> Vec<&CertificateInfo>;
 
 /// Something that may fail.
 type Task<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -58,25 +61,15 @@ impl Upkeep<PortMaterial> {
     pub fn port(store: &Store, tls: &ListenTls, refresh: Duration, reporter: Reporter) -> Self {
         let watch = Watch::new(refresh, tls.references());
         let tls = tls.clone();
-        Self {
-            name: "the gRPC port",
-            read: Box::new(move |store| {
-                let tls = tls.clone();
-                Box::pin(async move {
-                    let mut reading = Reading::new(store);
-                    let material = reading.listener(&tls).await?;
-                    Ok((material, reading.in_use))
-                })
-            }),
-            certificates: |(key_pair, client_ca)| {
-                let authorities = client_ca.iter().flat_map(|trust| &trust.certificates);
-                key_pair.chain.iter().chain(authorities).collect()
-            },
-            store: store.clone(),
-            watch,
-            reporter,
-            versions: Vec::new(),
-        }
+        let read: Read<PortMaterial> = Box::new(move |reading| {
+            let tls = tls.clone();
+            Box::pin(async move { reading.listener(&tls).await })
+        });
+        let certificates: Certificates<PortMaterial> = |(key_pair, client_ca)| {
+            let authorities = client_ca.iter().flat_map(|trust| &trust.certificates);
+            key_pair.chain.iter().chain(authorities).collect()
+        };
+        Self::new("the gRPC port", store, watch, reporter, read, certificates)
     }
 }
 
@@ -90,26 +83,28 @@ impl Upkeep<TrustStore> {
     ) -> Self {
         let watch = Watch::new(refresh, trust.references());
         let trust = trust.clone();
-        Self {
-            name: "the keys of callers' tokens",
-            read: Box::new(move |store| {
-                let trust = trust.clone();
-                Box::pin(async move {
-                    let mut reading = Reading::new(store);
-                    let material = reading.trust_store("tokens.truststore", &trust).await?;
-                    Ok((material, reading.in_use))
-                })
-            }),
-            certificates: |trust| trust.certificates.iter().collect(),
-            store: store.clone(),
-            watch,
-            reporter,
-            versions: Vec::new(),
-        }
+        let read: Read<TrustStore> = Box::new(move |reading| {
+            let trust = trust.clone();
+            Box::pin(async move { reading.trust_store("tokens.truststore", &trust).await })
+        });
+        let certificates: Certificates<TrustStore> = |trust| trust.certificates.iter().collect();
+        Self::new("the keys of callers' tokens", store, watch, reporter, read, certificates)
     }
 }
 
 impl<M: Send + 'static> Upkeep<M> {
+    fn new(
+        name: &'static str,
+        store: &Store,
+        watch: Watch,
+        reporter: Reporter,
+        read: Read<M>,
+        certificates: Certificates<M>,
+    ) -> Self {
+        let (store, versions) = (store.clone(), Vec::new());
+        Self { name, read, certificates, store, watch, reporter, versions }
+    }
+
     /// The first, without which there is nothing to serve. What a vault does not give now is asked
     /// for again until it does.
     ///
@@ -184,7 +179,9 @@ impl<M: Send + 'static> Upkeep<M> {
     /// Reads everything.
     async fn look(&mut self) -> Result<Looked<M>, Error> {
         self.watch.looking().await;
-        let (material, in_use) = (self.read)(&self.store).await?;
+        let mut reading = Reading::new(&self.store);
+        let material = (self.read)(&mut reading).await?;
+        let in_use = reading.in_use;
         let certificates = (self.certificates)(&material).into_iter();
         let versions = certificates.map(|certificate| certificate.sha256.clone()).collect();
         Ok(Looked { material, versions, in_use })

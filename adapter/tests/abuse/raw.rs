@@ -1,5 +1,8 @@
 //! A peer that writes the bytes of HTTP/2 by hand (RFC 9113, RFC 7541).
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -146,7 +149,12 @@ impl Raw {
 
     /// Waits until it has heard something.
     pub async fn hears(&mut self, what: impl FnMut(&Heard) -> bool) {
-        let heard = in_time(PATIENCE, self.heard.wait_for(what)).await;
+        self.hears_within(PATIENCE, what).await;
+    }
+
+    /// The same for what takes longer.
+    pub async fn hears_within(&mut self, time: Duration, what: impl FnMut(&Heard) -> bool) {
+        let heard = in_time(time, self.heard.wait_for(what)).await;
         heard.expect("it comes").expect("it comes before the connection ends");
     }
 
@@ -156,9 +164,14 @@ impl Raw {
     }
 
     /// What it heard until the service ended the connection.
-    pub async fn ended(mut self) -> Heard {
+    pub async fn ended(self) -> Heard {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// The same for what takes longer.
+    pub async fn ended_within(mut self, time: Duration) -> Heard {
         let ended = async { while self.heard.changed().await.is_ok() {} };
-        in_time(PATIENCE, ended).await.expect("the connection ends");
+        in_time(time, ended).await.expect("the connection ends");
         self.heard.borrow().clone()
     }
 

@@ -1,12 +1,6 @@
 //! Peers who greet, and on whose connection nobody is let in: they keep no place, and what they
 //! send is not kept for them.
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use kafka_output::{
     grpc::{
@@ -16,12 +10,12 @@ use kafka_output::{
     job::{CallerRule, WriterRule},
 };
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     issuer::{Issuer, claims, claims_with, unsigned, wanted},
     raw::{END_HEADERS, END_STREAM, Heard, Raw, fields, frame, headers, kind},
-    support::{Bench, Setup, log, until},
+    support::{Bench, PATIENCE, Setup, in_time, log, until},
 };
 
 /// What a connection is given until somebody is let in.
@@ -80,9 +74,8 @@ async fn nobody_is_let_in() {
     assert!(admitted.say(&list(1, &good)).await);
     admitted.hears(|heard| answers(heard) > 0).await;
 
-    sleep(NOBODY - Duration::from_secs(5)).await;
     for raw in [silent, denied, probing] {
-        let heard = raw.ended().await;
+        let heard = raw.ended_within(3 * NOBODY).await;
         assert_eq!(heard.goaway.expect("it is asked to leave").0, 0);
         let took = since.elapsed();
         assert!(took > NOBODY - Duration::from_secs(1), "it had only {took:?}");
@@ -106,9 +99,7 @@ async fn no_message_comes() {
     let mut late = Raw::start(bench.address, &[]).await;
     assert!(late.say(&call(1, "WriteOnce", &good)).await);
     late.hears(|heard| answers(heard) > 0).await;
-    sleep(MESSAGE - Duration::from_secs(5)).await;
-    assert_eq!(answers(&writer.heard()), 2);
-    writer.hears(|heard| answers(heard) > 2).await;
+    writer.hears_within(3 * MESSAGE, |heard| answers(heard) > 2).await;
     assert!(since.elapsed() > MESSAGE - Duration::from_secs(1));
     until("it is given back", async || bench.shared.credits.open().map(drop)).await;
 }
@@ -160,24 +151,23 @@ async fn a_connection_of_denied_calls_is_asked_to_leave_and_ended() {
 
 /// Keys that do not come before they are let go.
 struct Hanging {
-    hangs: AtomicBool,
-    waiting: AtomicUsize,
+    hangs: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
 }
 
 #[tonic::async_trait]
 impl KeySource for Hanging {
     async fn key(&self, _: &str) -> Result<Option<Arc<str>>, keyvault::Error> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        while self.hangs.load(Ordering::SeqCst) {
-            sleep(Duration::from_millis(5)).await;
-        }
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let let_go = self.hangs.subscribe().wait_for(|hangs| !hangs).await.map(drop);
+        let_go.expect("the test holds the keys");
         Ok(None)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_callers_send_before_it_is_decided_about_them_is_not_read() {
-    let keys = Hanging { hangs: AtomicBool::new(true), waiting: AtomicUsize::new(0) };
+    let keys = Hanging { hangs: watch::Sender::new(true), waiting: watch::Sender::new(0) };
     let keys = Arc::new(keys);
     let tokens = TokenCheck::new(wanted(), keys.clone());
     let entrance = Entrance::new(None, Some(tokens), true);
@@ -186,19 +176,23 @@ async fn what_callers_send_before_it_is_decided_about_them_is_not_read() {
     let mut raw = Raw::start(bench.address, &[]).await;
     // Half a megabyte of a batch, far within the windows; and a question behind it.
     assert!(raw.say(&call(1, "WriteOnce", &token)).await);
-    until("the call waits for its key", async || {
-        (keys.waiting.load(Ordering::SeqCst) == 1).then_some(())
-    })
-    .await;
+    let mut waiting = keys.waiting.subscribe();
+    let waits = in_time(PATIENCE, waiting.wait_for(|waiting| *waiting == 1)).await;
+    waits.expect("the call waits for its key").unwrap();
     for _ in 0..32 {
         assert!(raw.say(&frame(kind::DATA, 0, 1, &[7; 16 << 10])).await);
     }
     assert!(raw.say(&frame(kind::PING, 0, 0, &[7; 8])).await);
     let is_answered = |heard: &Heard| heard.frames[usize::from(kind::PING)] > 0;
-    sleep(Duration::from_millis(500)).await;
+    // The service reads what others send, one question after the other.
+    let mut other = Raw::start(bench.address, &[]).await;
+    for n in 0..100 {
+        assert!(other.say(&frame(kind::PING, 0, 0, &[n; 8])).await);
+        other.hears(|heard| heard.frames[usize::from(kind::PING)] > usize::from(n)).await;
+    }
     assert!(!is_answered(&raw.heard()), "the question is read, and all that is before it");
     // Once it is decided, it is read on: nobody keeps what comes for a call that is denied.
-    keys.hangs.store(false, Ordering::SeqCst);
+    keys.hangs.send_replace(false);
     raw.hears(is_answered).await;
 }
 

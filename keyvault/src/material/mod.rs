@@ -33,7 +33,7 @@ use std::time::SystemTime;
 
 use openssl::pkey::{PKey, Private};
 
-pub use self::name::distinguished_name;
+pub use self::name::{distinguished_name, escape_name_value, name_parts};
 use self::{
     certificate::Certificate,
     effort::Effort,

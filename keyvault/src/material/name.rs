@@ -18,6 +18,17 @@ pub fn distinguished_name(der: &[u8]) -> Option<String> {
     X509Name::from_der(der).ok().map(|(_, name)| text(&name))
 }
 
+/// The parts of a name in DER, in their order: each attribute by its number, such as `2.5.4.3`, with
+/// its value as text; one that is no text is `#` and its bytes in hexadecimal. `None` if it is no name.
+pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<(String, String)>>> {
+    let (_, name) = X509Name::from_der(der).ok()?;
+    let attribute = |attribute: &AttributeTypeAndValue| {
+        let value = value(attribute).unwrap_or_else(|bytes| format!("#{}", hex(bytes)));
+        (attribute.attr_type().to_id_string(), value)
+    };
+    Some(name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect())
+}
+
 /// The same of a name that is read already.
 pub(super) fn text(name: &X509Name) -> String {
     let mut parts: Vec<_> = name
@@ -49,8 +60,17 @@ fn is_harmful(c: char) -> bool {
 fn attribute(attribute: &AttributeTypeAndValue) -> String {
     let kind = oid2abbrev(attribute.attr_type(), oid_registry())
         .map_or_else(|_| attribute.attr_type().to_id_string(), str::to_ascii_uppercase);
+    let value = match value(attribute) {
+        Ok(value) => escape_name_value(&value),
+        Err(bytes) => format!("#{}", hex(bytes)),
+    };
+    format!("{kind}={value}")
+}
+
+/// The value of an attribute; its bytes if they are no text.
+fn value<'a>(attribute: &'a AttributeTypeAndValue<'_>) -> Result<String, &'a [u8]> {
     let bytes = attribute.as_slice();
-    let value = match attribute.attr_value().tag() {
+    let text = match attribute.attr_value().tag() {
         Tag::BmpString => {
             let units =
                 bytes.chunks(2).map(|pair| pair.iter().fold(0, |c, b| c << 8 | u16::from(*b)));
@@ -59,12 +79,11 @@ fn attribute(attribute: &AttributeTypeAndValue) -> String {
         Tag::T61String => Some(bytes.iter().copied().map(char::from).collect()),
         _ => attribute.as_str().ok().map(ToOwned::to_owned),
     };
-    let value = value.map_or_else(|| format!("#{}", hex(bytes)), |value| escaped(&value));
-    format!("{kind}={value}")
+    text.ok_or(bytes)
 }
 
 /// A value as RFC 4514, 2.4, writes it; control characters and the like by their bytes.
-fn escaped(value: &str) -> String {
+pub fn escape_name_value(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     let mut text = String::with_capacity(value.len());
     for (at, c) in value.chars().enumerate() {
@@ -125,6 +144,17 @@ mod tests {
         assert_eq!(name(&[o, [cn, ou].concat()]), "CN=writer+OU=x,O=Contoso");
         assert_eq!(name(&[]), "");
         assert_eq!(distinguished_name(b"\x30\x01"), None);
+    }
+
+    #[test]
+    fn parts_are_texts_whatever_kind_of_text_they_are() {
+        let bmp = attribute(3, BMP, b"\0w\0r");
+        let both = [attribute(11, T61, b"\xfc"), attribute(45, BITS, b"\0\x01")].concat();
+        let der = part(0x30, &[part(0x31, &bmp), part(0x31, &both)].concat());
+        let of = |number: &str, value: &str| (number.to_owned(), value.to_owned());
+        let second = vec![of("2.5.4.11", "ü"), of("2.5.4.45", "#0001")];
+        assert_eq!(name_parts(&der).unwrap(), [vec![of("2.5.4.3", "wr")], second]);
+        assert_eq!(name_parts(b"\x30\x01"), None);
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use keyvault::material::name_parts;
 use rustls_pki_types::CertificateDer;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
-    x509::AttributeTypeAndValue,
 };
 
 use crate::{
@@ -84,8 +84,7 @@ impl ShownCertificate {
             None => Vec::new(),
             Some(extension) => extension.value.general_names.iter().filter_map(name).collect(),
         };
-        let parts = own.subject().iter_rdn();
-        let subject = Subject::of(parts.map(|part| part.iter().map(attribute).collect()));
+        let subject = Subject::of(name_parts(own.subject().as_raw())?);
         Some(Self {
             certificate: Arc::new(ClientCertificate { subject, names }),
             not_after: own.validity().not_after.to_datetime().into(),
@@ -117,18 +116,6 @@ impl ShownCertificate {
         }
         Ok(())
     }
-}
-
-/// The number of an attribute, and its value.
-fn attribute(attribute: &AttributeTypeAndValue<'_>) -> (String, String) {
-    let value = attribute.as_str().map_or_else(
-        |_| {
-            let hex = attribute.as_slice().iter().map(|byte| format!("{byte:02x}"));
-            format!("#{}", hex.collect::<String>())
-        },
-        ToOwned::to_owned,
-    );
-    (attribute.attr_type().to_id_string(), value)
 }
 
 fn name(name: &GeneralName<'_>) -> Option<Name> {

@@ -7,6 +7,8 @@
 
 use std::{fmt, str::FromStr};
 
+use keyvault::material::escape_name_value;
+
 use super::super::{text::InvalidText, words};
 
 /// The attributes of names: the number, the name that is printed here, and the others that it has.
@@ -121,7 +123,12 @@ impl fmt::Display for Subject {
         for (index, part) in self.0.iter().rev().enumerate() {
             f.write_str(if index > 0 { "," } else { "" })?;
             for (index, (kind, value)) in part.iter().enumerate() {
-                write!(f, "{}{kind}={}", if index > 0 { "+" } else { "" }, escape(value))?;
+                write!(
+                    f,
+                    "{}{kind}={}",
+                    if index > 0 { "+" } else { "" },
+                    escape_name_value(value)
+                )?;
             }
         }
         Ok(())
@@ -218,25 +225,6 @@ fn value(text: &str) -> Result<(String, Option<char>, &str), InvalidText> {
     let value = String::from_utf8(bytes).map_err(|_| invalid("has an escape that is no text"))?;
     let end = text[at..].chars().next();
     Ok((value, end, text.get(at + 1..).unwrap_or_default()))
-}
-
-fn escape(value: &str) -> String {
-    let last = value.chars().count().saturating_sub(1);
-    let mut escaped = String::with_capacity(value.len());
-    for (at, c) in value.chars().enumerate() {
-        match c {
-            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => escaped.extend(['\\', c]),
-            ' ' if at == 0 || at == last => escaped.push_str("\\ "),
-            '#' if at == 0 => escaped.push_str("\\#"),
-            c if c.is_control() => {
-                let mut utf8 = [0; 4];
-                let codes = c.encode_utf8(&mut utf8).bytes();
-                escaped.extend(codes.map(|byte| format!("\\{byte:02x}")));
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
