@@ -39,6 +39,12 @@ pub(super) fn is_connection_string(login: &Login) -> bool {
     }
 }
 
+/// Whether a text repeats the key or the signature of a connection string.
+pub(super) fn repeats_key(said: &str, connection_string: &str) -> bool {
+    let parts = Parts::of(connection_string);
+    [parts.key, parts.signature].into_iter().flatten().any(|secret| said.contains(secret))
+}
+
 /// What is wrong with the connection string that a target is shown as the password, for rows of
 /// this topic if one is known. Nothing is wrong with another login.
 pub fn connection_string_faults(target: &Target, topic: Option<&str>) -> Vec<Finding> {

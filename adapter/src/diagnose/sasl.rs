@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     certificate::{listed, quoted},
-    connection_string::{connection_string_faults, is_connection_string},
+    connection_string::{connection_string_faults, is_connection_string, repeats_key},
     listener::Spoken,
     report::{Facts, Finding, StepName, Steps},
     target::{Login, Mechanism, Target, protocol},
@@ -201,7 +201,9 @@ fn harmless(said: &str, login: &Login) -> String {
         Login::Token { token, .. } => vec![token],
     };
     let repeats = |secret: &&Secret| {
-        secret.expose_text().is_some_and(|secret| !secret.is_empty() && said.contains(secret))
+        secret.expose_text().is_some_and(|secret| {
+            !secret.is_empty() && said.contains(secret) || repeats_key(said, secret)
+        })
     };
     if secrets.iter().any(repeats) { String::new() } else { said.to_owned() }
 }
@@ -209,6 +211,21 @@ fn harmless(said: &str, login: &Login) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broker_that_repeats_a_secret_is_not_quoted() {
+        let string = "Endpoint=sb://ns/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0";
+        let signed = "Endpoint=sb://ns/;SharedAccessSignature=SharedAccessSignature sr=ns&sig=x";
+        let login = |password: &str| Login::Password {
+            mechanism: Mechanism::Plain,
+            username: "$ConnectionString".to_owned().into(),
+            password: password.to_owned().into(),
+        };
+        assert_eq!(harmless("no such namespace", &login(string)), "no such namespace");
+        assert_eq!(harmless("`c2VjcmV0` has expired", &login(string)), "");
+        assert_eq!(harmless("SharedAccessSignature sr=ns&sig=x: no", &login(signed)), "");
+        assert_eq!(harmless("wrong: pass-word", &login("pass-word")), "");
+    }
 
     #[test]
     fn event_hubs_wants_a_connection_string() {
