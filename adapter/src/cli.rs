@@ -9,7 +9,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    commands::{self, demo::DemoArgs, preview::PreviewArgs},
+    commands::{self, demo::DemoArgs, preview::PreviewArgs, transactions::TransactionsArgs},
     exit::Exit,
     kafka,
     output_format::OutputFormat,
@@ -26,7 +26,8 @@ pub struct Cli {
     command: Command,
 }
 
-// Before or behind the command's name, but for `preview`, whose `--output` is an output of the job.
+// Before or behind the command's name, but for `preview` and `transactions`, whose `--output` is an
+// output of the job.
 #[derive(Clone, Copy, Debug, Args)]
 struct ResultArgs {
     /// What a person reads (default), or what a script reads: one JSON object a line on stdout
@@ -38,8 +39,9 @@ const EXIT_CODES: &str = "\
 Start with `kafka-output demo`: it needs no set-up.
 
 Exit codes: 0 done; 1 unexpected failure; 2 wrong usage; 3 the input is at fault (job file, secret,
-file of rows); 4 the service cannot be reached, or (`check`) what it needs; 5 stopped half-way: rows
-without an answer may or may not be written; 6 refused by the service: those rows are not written.
+file of rows); 4 the service cannot be reached, or (`check`, `transactions`) what it needs; 5 stopped
+half-way: rows without an answer may or may not be written, or (`transactions`) one hangs; 6 refused:
+those rows are not written.
 
 Logs go to stderr, as text on a terminal and as JSON otherwise. KAFKA_OUTPUT_LOG sets the level:
 KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for librdkafka's own lines.";
@@ -81,6 +83,7 @@ enum Command {
     Schema(ResultArgs),
     /// Print the exact records that rows from files would become, without a broker
     Preview(Box<PreviewArgs>),
+    Transactions(Box<TransactionsArgs>),
     /// Send rows from files to a service; goes on where it stopped
     Send {
         #[command(flatten)]
@@ -118,6 +121,10 @@ impl Cli {
                     Self::command().error(ErrorKind::ArgumentConflict, text).exit();
                 }
                 block_on(commands::preview::run(*args))
+            }
+            Command::Transactions(args) => {
+                let format = self.result.output.unwrap_or_default();
+                block_on(commands::transactions::run(*args, format))
             }
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),

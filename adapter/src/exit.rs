@@ -13,9 +13,11 @@ pub enum Exit {
     /// The service cannot be reached; of `check`: something that the service needs cannot be
     /// reached or refuses, such as a broker or a vault.
     Unreachable = 4,
-    /// Stopped half-way: rows without an answer may or may not be written.
+    /// Stopped half-way: rows without an answer may or may not be written; of `transactions`: a
+    /// transaction hangs, and its rows are neither committed nor taken back.
     Unsettled = 5,
-    /// The service refused the call or its rows; what is refused is not written.
+    /// The service refused the call or its rows; what is refused is not written. Of `transactions`:
+    /// what was asked for was not done.
     Refused = 6,
 }
 

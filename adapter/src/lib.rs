@@ -19,6 +19,7 @@ pub mod grpc;
 pub mod hardening;
 pub mod job;
 pub mod kafka;
+mod keeper;
 pub mod output;
 pub mod output_format;
 pub mod partition;

@@ -3,10 +3,13 @@
 //! decode → reserve → encode → route → submit, as one future that may be dropped at any await:
 //! up to the last step nothing has left the service, and the last step does not wait.
 mod fill;
+mod letters;
+mod numbers;
 mod refusal;
+mod split;
 
 use std::{
-    iter, slice,
+    mem, slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,9 +26,13 @@ pub use self::{
     fill::Fill,
     refusal::{BadRows, NAMED_ROWS_MAX, Refusal},
 };
+use self::{
+    letters::Origin,
+    numbers::{encoded, named, offsets, totals},
+};
 use crate::{
-    job::{ErrorPolicy, Packing},
-    kafka::{Delivery, Encoded, Permit, RECORD_OVERHEAD_BYTES, Rows, Ticket},
+    job::{ErrorPolicy, Guarantee, Packing},
+    kafka::{Delivery, Encoded, Letters, Mark, Permit, RECORD_OVERHEAD_BYTES, Ticket},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
 };
@@ -36,7 +43,8 @@ pub const BATCH_ROWS_MAX: u32 = 1_000_000;
 /// Batches from this size on are worked on aside, so that they do not hold up other streams.
 const LARGE_BATCH_BYTES: u64 = 256 * 1024;
 
-/// An output as its streams see it.
+/// An output as its streams see it. Copies of it share what it counts.
+#[derive(Clone)]
 pub struct Output {
     /// The alias in the job file.
     pub alias: String,
@@ -47,23 +55,23 @@ pub struct Output {
     /// What becomes of rows that cannot be written.
     pub error_policy: ErrorPolicy,
     /// Deals out partitions.
-    pub rotor: Rotor,
+    pub rotor: Arc<Rotor>,
     /// Where records go.
     pub kafka: Arc<dyn Delivery>,
     /// How rows share records.
     pub packing: Packing,
     /// Most bytes that a batch may have once it is encoded.
     pub encoded_bytes_max: usize,
-    /// `acks` is all: what is acknowledged is stored by every in-sync replica.
-    pub acknowledged_by_all: bool,
+    /// What an acknowledgement promises.
+    pub guarantee: Guarantee,
     /// Rows that could not be encoded and were set aside since the start.
-    pub rejected: AtomicU64,
+    pub rejected: Arc<AtomicU64>,
 }
 
 /// A schema, planned: how its batches are read and written.
 pub struct Plan {
-    decoder: Decoder,
-    encoder: Encoder,
+    decoder: Arc<Decoder>,
+    encoder: Arc<Encoder>,
     /// Room that a KiB of a message took, lately.
     room_per_kib: AtomicU64,
     /// Bytes of records, before a compression of their own, that a KiB of a message became, lately.
@@ -97,6 +105,8 @@ pub struct Read {
     /// Bytes that they will be as records, before a compression of their own.
     bytes: u64,
     room: Permit,
+    /// As they came, where bad rows become dead letters or records are split.
+    origin: Option<Origin>,
 }
 
 impl Read {
@@ -120,13 +130,15 @@ pub struct Accepted {
 impl Accepted {
     /// Takes the rows that were set aside of the one batch.
     pub fn only_aside(&mut self) -> BadRows {
-        std::mem::take(&mut self.aside[0])
+        mem::take(&mut self.aside[0])
     }
 }
 
 /// Batches that were encoded, and the rows of each that were set aside.
 struct Encodable {
     encoded: Encoded,
+    /// Bad rows of each, as many as have names.
+    bad: Vec<Vec<BadRow>>,
     aside: Vec<BadRows>,
     /// Of all records, before a compression of their own.
     bytes: u64,
@@ -146,9 +158,10 @@ impl Plan {
     pub fn compile(schema: SchemaRef, format: &Format) -> Result<Self, PlanFault> {
         // The decoder first: it bounds how many fields there are and how long their names.
         let decoder = Decoder::compile(schema)?;
-        let encoder = Encoder::compile(format, decoder.schema())?;
+        let encoder = Arc::new(Encoder::compile(format, decoder.schema())?);
         let room_per_kib = AtomicU64::new(ROOM_PER_KIB);
         let bytes_per_kib = AtomicU64::new(BYTES_PER_KIB);
+        let decoder = Arc::new(decoder);
         Ok(Self { decoder, encoder, room_per_kib, bytes_per_kib })
     }
 
@@ -180,9 +193,10 @@ impl Output {
         plan: &Plan,
         carrier: Carrier,
         rows: &Bytes,
+        mark: Mark,
     ) -> Result<Accepted, Refusal> {
         let batch = self.read(plan, carrier, rows).await?;
-        self.send(plan, vec![batch]).await
+        self.send(plan, vec![batch], vec![mark]).await
     }
 
     /// Waits for room and reads the rows of a batch. Cancel safe.
@@ -199,9 +213,16 @@ impl Output {
         let wire_bytes = rows.len() as u64;
         let (room_bytes, bytes) = plan.estimate(wire_bytes);
         let room = self.kafka.share().reserve(room_bytes.max(wire_bytes)).await;
-        let decode = || plan.decoder.decode(carrier, rows, &limits);
+        let decode = || match self.names_all() {
+            true => plan.decoder.decode_naming_all(carrier, rows, &limits),
+            false => plan.decoder.decode(carrier, rows, &limits),
+        };
         let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
-        let mut read = Read { decoded, wire_bytes, room_bytes, bytes, room };
+        let origin = (self.names_all() || self.splits()).then(|| {
+            let (decoder, bytes) = (plan.decoder.clone(), rows.clone());
+            Origin { decoder, carrier, bytes }
+        });
+        let mut read = Read { decoded, wire_bytes, room_bytes, bytes, room, origin };
         if !self.packing.time.is_zero() {
             read.hold();
         }
@@ -213,12 +234,28 @@ impl Output {
         }
     }
 
+    /// Bad rows become dead letters, so each of them has a name.
+    fn names_all(&self) -> bool {
+        self.error_policy == ErrorPolicy::DeadLetter
+    }
+
+    /// Records that the topic does not take whole are made of fewer rows.
+    fn splits(&self) -> bool {
+        self.packing.limits.rows_max > 1 && !self.packing.limits.whole
+    }
+
     /// Brings batches on their way, their rows packed into records that they share: as many of the
-    /// first as can go together. Cancel safe: dropped while it waits, nothing is written.
+    /// first as can go together. Each has its mark. Cancel safe: dropped while it waits, nothing is
+    /// written.
     ///
     /// # Errors
     /// What is wrong with the first batch; nothing of any is written.
-    pub async fn send(&self, plan: &Plan, mut batches: Vec<Read>) -> Result<Accepted, Refusal> {
+    pub async fn send(
+        &self,
+        plan: &Plan,
+        mut batches: Vec<Read>,
+        mut marks: Vec<Mark>,
+    ) -> Result<Accepted, Refusal> {
         if self.kafka.partitions().borrow().is_none() {
             // Nobody knows yet how long a record may be. What else is wrong is told now.
             self.encode_first(plan, &mut batches)?;
@@ -228,16 +265,28 @@ impl Output {
                 gone().await;
             }
         }
-        let Encodable { encoded, aside, bytes } = self.encode_first(plan, &mut batches)?;
+        let Encodable { mut encoded, bad, aside, bytes } = self.encode_first(plan, &mut batches)?;
         let wire_bytes: u64 = batches.iter().map(|batch| batch.wire_bytes).sum();
-        let offsets = offsets(&batches).collect();
+        let offsets: Vec<u32> = offsets(&batches).collect();
+        let origins: Vec<_> = batches.iter_mut().map(|batch| batch.origin.take()).collect();
+        if self.splits() && !encoded.rows.ends.is_empty() {
+            encoded.split = Some(split::split(self, plan, origins.clone(), offsets.clone()));
+        }
+        let letters = match self.names_all() {
+            true => {
+                let write = || letters::letters(self, origins, &marks, &offsets, bad);
+                self::aside(is_large(wire_bytes), write)
+            }
+            false => Letters::default(),
+        };
         let mut rooms = batches.into_iter().map(|batch| batch.room);
         let mut room = rooms.next().expect("there is a batch");
         let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
         plan.learn(wire_bytes, size, bytes);
-        room.resize(size);
+        room.resize(size + letters.room_bytes());
         rooms.for_each(drop);
-        let ticket = self.submit(encoded, room).await;
+        let mark = marks.swap_remove(aside.len() - 1);
+        let ticket = self.submit(encoded, room, mark, letters).await;
         let rejected = aside.iter().map(|bad| bad.total).sum();
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         Ok(Accepted { ticket, aside, offsets })
@@ -263,7 +312,7 @@ impl Output {
         };
         let tables: Vec<_> = batches.iter().map(|batch| batch.decoded.batch.clone()).collect();
         let large = is_large(batches.iter().map(|batch| batch.wire_bytes).sum());
-        let mut records = Records::new();
+        let mut records = if self.names_all() { Records::naming_all() } else { Records::new() };
         let encode =
             || plan.encoder.encode_all(&tables, self.packing.limits, &limits, &mut records);
         aside(large, encode).map_err(|error| {
@@ -272,27 +321,28 @@ impl Output {
             let batch = if too_large { batches.len() / 2 } else { 0 };
             Misfit { batch, refusal: Refusal::of_encode(&error) }
         })?;
-        let mut aside: Vec<_> =
-            batches.iter().map(|batch| BadRows::of_decoded(&batch.decoded)).collect();
         let ends = tables.iter().scan(0, |end, table| {
             *end += table.num_rows() as u32;
             Some(*end)
         });
         let ends: Vec<u32> = ends.collect();
-        add_unencodable(&mut aside, batches, &ends, &records);
-        let bad = aside.iter().position(|bad| bad.total > 0);
-        if let Some(batch) = bad.filter(|_| self.error_policy == ErrorPolicy::Stop) {
+        let bad = named(batches, &ends, &records);
+        let totals = totals(batches, &ends, &records);
+        let mut aside: Vec<_> =
+            bad.iter().zip(totals).map(|(bad, total)| BadRows::new(bad, total)).collect();
+        let first = aside.iter().position(|bad| bad.total > 0);
+        if let Some(batch) = first.filter(|_| self.error_policy == ErrorPolicy::Stop) {
             return Err(Misfit { batch, refusal: Refusal::of_rows(aside.swap_remove(batch)) });
         }
         let bytes = records.plain_bytes() as u64;
-        Ok(Encodable { encoded: encoded(records, batches, &ends), aside, bytes })
+        Ok(Encodable { encoded: encoded(records, batches, &ends), bad, aside, bytes })
     }
 
     /// Waits until some partition has a leader, then routes and submits without waiting.
-    async fn submit(&self, encoded: Encoded, room: Permit) -> Ticket {
+    async fn submit(&self, encoded: Encoded, room: Permit, mark: Mark, letters: Letters) -> Ticket {
         let count = encoded.ends.len() as u32;
         if count == 0 {
-            return self.kafka.submit(encoded, Routes::default(), room);
+            return self.kafka.submit(encoded, Routes::default(), room, mark, letters);
         }
         let mut partitions = self.kafka.partitions();
         loop {
@@ -303,7 +353,7 @@ impl Output {
                 false => self.rotor.assign_packed(&known, encoded.rows.counts(), now),
             });
             if let Some(Ok(routes)) = routes {
-                return self.kafka.submit(encoded, routes, room);
+                return self.kafka.submit(encoded, routes, room, mark, letters);
             }
             if partitions.changed().await.is_err() {
                 gone().await;
@@ -339,58 +389,4 @@ fn memory_bytes(batch: &RecordBatch) -> u64 {
 /// A large batch is worked on aside.
 fn is_large(wire_bytes: u64) -> bool {
     wire_bytes >= LARGE_BATCH_BYTES
-}
-
-/// The number of the first row of each batch, among the rows of all that were sent together.
-fn offsets(batches: &[Read]) -> impl Iterator<Item = u32> {
-    batches.iter().scan(0, |next, batch| {
-        let first = *next;
-        *next += batch.decoded.rows_total as u32;
-        Some(first)
-    })
-}
-
-/// The batch of an encoded row, and its number among the rows that came with that batch. `ends` are
-/// the encoded rows through each batch.
-fn origin(row: u32, batches: &[Read], ends: &[u32]) -> (usize, u32) {
-    let batch = ends.partition_point(|end| *end <= row);
-    let place = row - batch.checked_sub(1).map_or(0, |before| ends[before]);
-    let map = batches[batch].decoded.row_map.as_deref();
-    (batch, map.map_or(place, |map| map[place as usize]))
-}
-
-/// Rows that the encoder left out.
-fn add_unencodable(aside: &mut [BadRows], batches: &[Read], ends: &[u32], records: &Records) {
-    for error in records.rejected() {
-        let (batch, row) = origin(error.row, batches, ends);
-        let (column, code) = (error.column.clone(), error.code.as_str());
-        let bad = BadRow { row, column, code, reason: error.reason.clone() };
-        aside[batch].add(iter::once(bad), 1);
-    }
-    if records.rejected_total() == records.rejected().len() {
-        return;
-    }
-    // Not all of them have names. What is missing of a batch's rows was left out.
-    let mut missing: Vec<u64> =
-        batches.iter().map(|batch| batch.decoded.batch.num_rows() as u64).collect();
-    records.row_map().rows().for_each(|row| missing[origin(row, batches, ends).0] -= 1);
-    for (batch, missing) in missing.into_iter().enumerate() {
-        aside[batch].total = batches[batch].decoded.rejected_total as u64 + missing;
-    }
-}
-
-/// Encoded records with their rows, numbered through all rows of the messages.
-fn encoded(records: Records, batches: &[Read], ends: &[u32]) -> Encoded {
-    let plain = batches.iter().all(|batch| batch.decoded.row_map.is_none());
-    let (bytes, record_ends, map) = records.into_parts();
-    let offsets: Vec<u32> = offsets(batches).collect();
-    let numbers = (!plain || map.leaves_out()).then(|| {
-        map.rows()
-            .map(|row| {
-                let (batch, row) = origin(row, batches, ends);
-                offsets[batch] + row
-            })
-            .collect()
-    });
-    Encoded { bytes, ends: record_ends, rows: Rows { ends: map.into_ends(), numbers } }
 }

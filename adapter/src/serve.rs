@@ -1,8 +1,5 @@
 //! The service as a whole: start is a list, stop is the same list backwards.
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use keyvault::Store;
 use tokio::{sync::watch, time::Instant};
@@ -11,8 +8,9 @@ use crate::{
     credit::Pool,
     entrance::entrance,
     grpc::{Bound, Served, Server, Shared, callers::Rules},
-    job::{Acks, Job, Packing},
+    job::{Guarantee, Job, Packing},
     kafka::{Delivery, Sink, SinkSettings, share_out},
+    keeper::{Keeper, Keeping},
     output::Output,
     partition::{Rotor, Turn},
     secrets::{self, Renewal, Reporter},
@@ -22,6 +20,9 @@ use crate::{
 /// Part of the time to stop that is kept for closing the producers.
 const CLOSE_SHARE: u32 = 5;
 
+/// How long it may take to store how far the writers have come.
+const LAST_PROGRESS_MAX: Duration = Duration::from_secs(3);
+
 /// A service that runs.
 pub struct Service {
     /// Where it listens.
@@ -29,6 +30,7 @@ pub struct Service {
     server: Server,
     sinks: Vec<Arc<Sink>>,
     renewals: Vec<secrets::Running>,
+    keepers: Vec<Keeping>,
     /// What is known of the certificate of the port and of `clientCa`.
     pub certificate: Reporter,
     /// What is known of those who vouch for the keys of callers' tokens.
@@ -92,10 +94,10 @@ impl Service {
         let shares = share_out(job.memory_bytes / 2, job.outputs.len());
         let store = Store::new(job.identity.clone()).map_err(StartError::Identity)?;
         let (mut outputs, mut sinks) = (Vec::new(), Vec::new());
-        let mut renewals = Vec::new();
+        let (mut renewals, mut keepers) = (Vec::new(), Vec::new());
         for (output, share) in job.outputs.iter().zip(shares) {
             let alias = output.alias.to_string();
-            let sink = Sink::start(SinkSettings::of(output), share)
+            let sink = Sink::start(SinkSettings::of_job(&job.name, output), share)
                 .map_err(|reason| StartError::Producer { alias: alias.clone(), reason })?;
             let sink = Arc::new(sink);
             let credentials = Reporter::default();
@@ -103,7 +105,12 @@ impl Service {
                 Renewal::new(&store, output, &sink, job.secret_refresh, credentials.clone());
             renewal.first().await.map_err(|source| StartError::Secret { alias, source })?;
             renewals.push(renewal.run());
-            outputs.push(served(job, output, sink.clone(), credentials));
+            let served = served(job, output, sink.clone(), credentials);
+            let stores_later = output.guarantee == Guarantee::AtLeastOnce;
+            if let Some(log) = served.progress.as_ref().filter(|_| stores_later) {
+                keepers.push(Keeper::new(log, &served.writers, output.alias.as_str()).run());
+            }
+            outputs.push(served);
             sinks.push(sink);
         }
         let message_bytes_max = u64::from(job.batch_bytes_max);
@@ -120,7 +127,7 @@ impl Service {
         let address = bound.address;
         let server = bound.serve(shared, kept.entrance).map_err(listen)?;
         let (certificate, token_trust) = (kept.certificate, kept.token_trust);
-        Ok(Self { address, server, sinks, renewals, certificate, token_trust })
+        Ok(Self { address, server, sinks, renewals, keepers, certificate, token_trust })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -131,6 +138,12 @@ impl Service {
         // 2. Nothing is renewed any more. The producers settle what no stream waits for any more,
         //    and close, all at once.
         drop(self.renewals);
+        let last = (timeout / CLOSE_SHARE / 2).min(LAST_PROGRESS_MAX);
+        let ends = self.keepers.into_iter().map(|keeping| tokio::spawn(keeping.end(last)));
+        for ends in ends.collect::<Vec<_>>() {
+            // A panic in it is told by the panic, and rows are what counts.
+            let _ = ends.await;
+        }
         let closing: Vec<_> = self
             .sinks
             .into_iter()
@@ -155,8 +168,12 @@ fn served(
     sink: Arc<Sink>,
     credentials: Reporter,
 ) -> Served {
+    let progress = sink.progress_log().map(Arc::new);
+    let transactional = (output.guarantee == Guarantee::ExactlyOnce).then(|| sink.clone());
     Served {
         output: Arc::new(output_of(job, output, sink)),
+        progress,
+        transactional,
         job: output.clone(),
         writers: Writers::new(job.grpc.max_idle_writers as usize),
         credentials,
@@ -172,11 +189,11 @@ pub fn output_of(job: &Job, output: &crate::job::Output, kafka: Arc<dyn Delivery
         topic: output.topic.to_string(),
         format: output.serialization.format.clone(),
         error_policy: output.error_policy,
-        rotor: Rotor::new(turn),
+        rotor: Arc::new(Rotor::new(turn)),
         kafka,
         packing: output.packing.unwrap_or(Packing::NONE),
         encoded_bytes_max: job.encoded_bytes_max().min(1 << 30) as usize,
-        acknowledged_by_all: output.acks == Acks::All,
-        rejected: AtomicU64::new(0),
+        guarantee: output.guarantee,
+        rejected: Arc::default(),
     }
 }

@@ -8,7 +8,10 @@
 #[path = "writers/progress.rs"]
 mod progress;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Instant,
+};
 
 pub use self::progress::{Place, Progress, Resume};
 use crate::sync::{Arc, Mutex, MutexGuard, watch};
@@ -23,9 +26,10 @@ pub const POSITION_BYTES_MAX: usize = 1024;
 const ASIDE_WRITERS_IDLE: usize = 1000;
 
 /// A writer's name. It is no state, so it may be std's own.
-type Name = std::sync::Arc<str>;
+pub type Name = std::sync::Arc<str>;
 
-/// All writers of one output.
+/// All writers of one output. Copies of it are the same.
+#[derive(Clone)]
 pub struct Writers {
     state: Arc<Mutex<State>>,
 }
@@ -56,6 +60,7 @@ struct Owner {
 pub struct Lease {
     state: Arc<Mutex<State>>,
     id: Name,
+    epoch: u64,
     owner: Arc<Owner>,
     progress: Arc<Mutex<Progress>>,
     /// The older lease that must settle before this one goes on.
@@ -146,7 +151,7 @@ impl Writers {
         if let Some(tick) = writer.idle_since.take() {
             state.idle.remove(&tick);
         }
-        Ok(Lease { state: self.state.clone(), id, owner, progress, before })
+        Ok(Lease { state: self.state.clone(), id, epoch, owner, progress, before })
     }
 
     /// What is known of a writer.
@@ -155,6 +160,29 @@ impl Writers {
         let writer = state.writers.get(id)?;
         let progress = writer.progress.lock().expect("nothing panics in it").clone();
         Some(Snapshot { progress, epoch: writer.epoch, live: writer.owner.is_some() })
+    }
+
+    /// Writers that have come further than is stored.
+    pub fn unstored(&self) -> Vec<(Name, Snapshot)> {
+        let state = lock(&self.state);
+        let unstored = state.writers.iter().filter_map(|(id, writer)| {
+            let progress = writer.progress.lock().expect("nothing panics in it");
+            let snapshot = || Snapshot {
+                progress: progress.clone(),
+                epoch: writer.epoch,
+                live: writer.owner.is_some(),
+            };
+            progress.is_unstored().then(|| (id.clone(), snapshot()))
+        });
+        unstored.collect()
+    }
+
+    /// So much of a writer's life of this number is stored.
+    pub fn stored(&self, id: &str, generation: u64, sequence: u64) {
+        let state = lock(&self.state);
+        if let Some(writer) = state.writers.get(id) {
+            writer.progress.lock().expect("nothing panics in it").stored(generation, sequence);
+        }
     }
 
     /// Forgets a writer. False if it was not known.
@@ -180,6 +208,14 @@ impl Writers {
         lock(&self.state).writers.get(id).is_some_and(|writer| writer.owner.is_some())
     }
 
+    /// Since when the oldest batch of any writer is here that has no answer.
+    pub fn oldest(&self) -> Option<Instant> {
+        let state = lock(&self.state);
+        let oldest =
+            |writer: &Writer| writer.progress.lock().expect("nothing panics in it").oldest();
+        state.writers.values().filter(|writer| writer.owner.is_some()).filter_map(oldest).min()
+    }
+
     /// Writers with a lease.
     pub fn live(&self) -> usize {
         let state = lock(&self.state);
@@ -201,6 +237,16 @@ impl State {
 }
 
 impl Lease {
+    /// The writer's name.
+    pub fn writer(&self) -> &Name {
+        &self.id
+    }
+
+    /// The engine's epoch of the writer.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// True if an older lease is not settled yet.
     pub fn must_wait(&self) -> bool {
         self.before.as_ref().is_some_and(|before| !*before.borrow())

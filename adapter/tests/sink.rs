@@ -11,7 +11,8 @@ use kafka_output::{
     client::{Rows as Batch, Writer, WriterOptions},
     job,
     kafka::{
-        Counts, Credentials, Delivery as _, Encoded, Outcome, Rows, Sink, SinkSettings, State,
+        Cause, Counts, Credentials, Delivery as _, Encoded, Fit, Letter, Letters, Mark, Outcome,
+        Rows, Sink, SinkSettings, Split, State, Ticket,
         mock::{MockKafka, ProtocolError},
         reader::TopicReader,
         share_out,
@@ -52,6 +53,11 @@ impl Bench {
     }
 
     async fn send(&self, rows: u32) -> Outcome {
+        let mut ticket = self.submit(rows, Letters::default()).await;
+        tokio::time::timeout(PATIENCE, ticket.outcome()).await.expect("the batch settles in time")
+    }
+
+    async fn submit(&self, rows: u32, letters: Letters) -> Ticket {
         let partitions = self.partitions().await;
         let mut encoded = Encoded::default();
         for row in 0..rows {
@@ -60,8 +66,7 @@ impl Bench {
         }
         let room = self.sink.share().reserve(u64::from(rows) * 300).await;
         let routes = self.rotor.assign(&partitions, rows, Instant::now()).unwrap();
-        let mut ticket = self.sink.submit(encoded, routes, room);
-        tokio::time::timeout(PATIENCE, ticket.outcome()).await.expect("the batch settles in time")
+        self.sink.submit(encoded, routes, room, Mark::default(), letters)
     }
 
     fn read(&self, partitions: i32, at_least: usize) -> Vec<(i32, String)> {
@@ -132,6 +137,82 @@ async fn a_verdict_on_a_batch_is_narrowed_down_before_a_row_is_blamed() {
     assert_eq!(records, expected, "the others arrive, in order");
 }
 
+/// Waits until a batch is held with this code.
+async fn held(ticket: &Ticket, code: &str) -> Cause {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match ticket.held() {
+            Some(cause) if cause.code == code => return cause,
+            other => assert!(Instant::now() < end, "held with {other:?}, not {code}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+const DEAD_LETTERS: &str = "    errorPolicy: DeadLetter\n    deadLetter: { topic: letters }\n";
+
+fn letter(row: u32, code: &'static str) -> Letter {
+    let (column, reason, json) = (String::new(), String::new(), format!("{{\"row\":{row}}}"));
+    Letter { sender: Arc::default(), row, code, column, reason, json, is_cut: false }
+}
+
+/// A letter of row 100, which was never submitted, and those of rows that are refused.
+fn letters() -> Letters {
+    let of =
+        |rows: &[u32], cause: &Cause| rows.iter().map(|row| letter(*row, cause.code)).collect();
+    Letters { made: vec![letter(100, "TYPE_MISMATCH")], later: Some(Box::new(of)) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_settles_when_its_letters_are_stored() {
+    let bench = Bench::start(1, DEAD_LETTERS).await;
+    bench.partitions().await;
+    // One row alone: how many requests several rows leave in is the scheduler's business.
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge]);
+    let mut ticket = bench.submit(1, letters()).await;
+    let waits = held(&ticket, "TOPIC_NOT_FOUND").await;
+    assert!(waits.text.contains("topic `letters`"), "{waits}");
+    bench.broker.create_topic("letters", 2).unwrap();
+    let outcome = tokio::time::timeout(PATIENCE, ticket.outcome()).await.unwrap();
+    let rejected: Vec<_> =
+        outcome.rejected.iter().map(|of| (&of.rows[..], of.cause.code)).collect();
+    assert_eq!((rejected, outcome.unknown), (vec![(&[0][..], "ROW_TOO_LARGE")], None));
+    let mut letters = read(&bench.broker, "letters", 2, 2);
+    letters.sort_by_key(|(_, value)| value.clone());
+    let texts: Vec<_> = letters.iter().map(|(_, value)| value.as_slice()).collect();
+    assert_eq!(texts, [&b"{\"row\":0}"[..], b"{\"row\":100}"]);
+    assert_eq!(bench.sink.close(Instant::now()).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_gives_up_letters_that_cannot_be_brought_and_says_so() {
+    let bench = Bench::start(1, DEAD_LETTERS).await;
+    let mut ticket = bench.submit(1, letters()).await;
+    held(&ticket, "TOPIC_NOT_FOUND").await;
+    let start = Instant::now();
+    let given_up = bench.sink.close(Instant::now() + Duration::from_millis(200)).await;
+    assert_eq!(given_up, 1);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(ticket.outcome().await.unknown.expect("it is not settled").code, "STOPPED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_a_broker_finds_too_large_are_cut() {
+    let bench = Bench::start(1, DEAD_LETTERS).await;
+    bench.partitions().await;
+    bench.broker.create_topic("letters", 1).unwrap();
+    let json = format!("{{\"text\":\"{}\"}}", "x".repeat(600_000));
+    let made = vec![Letter { json, ..letter(0, "ROW_TOO_LARGE") }];
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge]);
+    let mut ticket = bench.submit(0, Letters { made, later: None }).await;
+    let outcome = tokio::time::timeout(PATIENCE, ticket.outcome()).await.unwrap();
+    assert_eq!(outcome, Outcome::default());
+    let letters = read(&bench.broker, "letters", 1, 1);
+    let value: serde_json::Value = serde_json::from_slice(&letters[0].1).unwrap();
+    let cut = value["cut"].as_str().expect("it is cut").len();
+    assert!((400_000..500_000).contains(&cut), "to half of the limit: {cut}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn under_stop_the_row_waits_and_the_ticket_says_why() {
     let bench = Bench::start(1, "").await;
@@ -141,21 +222,73 @@ async fn under_stop_the_row_waits_and_the_ticket_says_why() {
         bytes: b"{}".to_vec(),
         ends: vec![2],
         rows: Rows { numbers: Some(vec![7]), ..Rows::default() },
+        ..Encoded::default()
     };
     let room = bench.sink.share().reserve(300).await;
     let routes = bench.rotor.assign(&partitions, 1, Instant::now()).unwrap();
-    let mut ticket = bench.sink.submit(encoded, routes, room);
-    let end = Instant::now() + PATIENCE;
-    let held = loop {
-        if let Some(cause) = ticket.held() {
-            break cause;
-        }
-        assert!(Instant::now() < end, "the row is held");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
-    assert_eq!(held.code, "ROW_TOO_LARGE");
+    let mut ticket = bench.sink.submit(encoded, routes, room, Mark::default(), Letters::default());
+    let held = held(&ticket, "ROW_TOO_LARGE").await;
     assert!(held.text.starts_with("row 7 of its batch waits."), "{held}");
+    assert!(held.text.contains("The record has 2 bytes"), "{held}");
     assert_eq!(ticket.outcome().await, Outcome::default(), "the broker took it in the end");
+}
+
+/// A record of these rows, each of one byte, and no row less.
+fn packed(rows: &[u32]) -> Encoded {
+    let bytes = rows.iter().map(|row| b'0' + *row as u8).collect();
+    let ends = vec![rows.len() as u32];
+    let rows = Rows { ends: ends.clone(), numbers: Some(rows.to_vec()) };
+    Encoded { bytes, ends, rows, split: None }
+}
+
+/// The same as two records.
+fn halves(rows: &[u32]) -> Encoded {
+    let half = rows.len().div_ceil(2) as u32;
+    let ends = vec![half, rows.len() as u32];
+    let rows = Rows { ends: ends.clone(), numbers: Some(rows.to_vec()) };
+    let bytes = rows.numbers.iter().flatten().map(|row| b'0' + *row as u8).collect();
+    Encoded { bytes, ends, rows, split: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_halved_until_its_parts_pass_where_nobody_tells_the_limit() {
+    let bench = Bench::start(1, "    errorPolicy: Drop\n").await;
+    let partitions = bench.partitions().await;
+    let split = |records: &[Vec<u32>], fit| {
+        assert_eq!(fit, Fit::Half, "nothing is known");
+        Some(records.iter().map(|rows| halves(rows)).collect())
+    };
+    let split: Split = Box::new(split);
+    let encoded = Encoded { split: Some(split), ..packed(&[3, 5, 6, 8]) };
+    // The record, while the limit is asked for, and once it is not told; its first half; its row.
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge; 4]);
+    let room = bench.sink.share().reserve(300).await;
+    let routes = bench.rotor.assign_packed(&partitions, [4].into_iter(), Instant::now()).unwrap();
+    let mut ticket = bench.sink.submit(encoded, routes, room, Mark::default(), Letters::default());
+    let outcome = tokio::time::timeout(PATIENCE, ticket.outcome()).await.unwrap();
+    assert_eq!(outcome.unknown, None);
+    let rejected = outcome.rejected.iter().map(|of| (of.rows.clone(), of.cause.code));
+    assert_eq!(rejected.collect::<Vec<_>>(), [(vec![3], "ROW_TOO_LARGE")]);
+    let records = read(&bench.broker, "t", 1, 3);
+    let values: Vec<_> =
+        records.iter().map(|of| String::from_utf8(of.1.clone()).unwrap()).collect();
+    assert_eq!(values, ["5", "6", "8"], "in their order; what is as large is not tried whole");
+    let counts = bench.sink.counts();
+    assert_eq!((counts.delivered, counts.rejected, counts.in_flight), (3, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_without_parts_goes_whole_the_way_of_the_error_policy() {
+    let bench = Bench::start(1, "    errorPolicy: Drop\n").await;
+    let partitions = bench.partitions().await;
+    bench.broker.fail_produce(&[ProtocolError::MessageTooLarge]);
+    let room = bench.sink.share().reserve(300).await;
+    let routes = bench.rotor.assign_packed(&partitions, [3].into_iter(), Instant::now()).unwrap();
+    let (mark, letters) = (Mark::default(), Letters::default());
+    let mut ticket = bench.sink.submit(packed(&[1, 2, 4]), routes, room, mark, letters);
+    let outcome = tokio::time::timeout(PATIENCE, ticket.outcome()).await.unwrap();
+    let rejected: Vec<_> = outcome.rejected.iter().map(|of| of.rows.clone()).collect();
+    assert_eq!((rejected, outcome.unknown), (vec![vec![1, 2, 4]], None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,10 +319,10 @@ async fn a_stop_gives_up_what_cannot_settle_and_says_so() {
     let bench = Bench::start(1, "").await;
     let partitions = bench.partitions().await;
     bench.broker.set_up(1, false).unwrap();
-    let encoded = Encoded { bytes: b"{}{}".to_vec(), ends: vec![2, 4], rows: Rows::default() };
+    let encoded = Encoded { bytes: b"{}{}".to_vec(), ends: vec![2, 4], ..Encoded::default() };
     let room = bench.sink.share().reserve(600).await;
     let routes = bench.rotor.assign(&partitions, 2, Instant::now()).unwrap();
-    let mut ticket = bench.sink.submit(encoded, routes, room);
+    let mut ticket = bench.sink.submit(encoded, routes, room, Mark::default(), Letters::default());
     let start = Instant::now();
     let given_up = bench.sink.close(Instant::now() + Duration::from_millis(500)).await;
     assert_eq!(given_up, 2);

@@ -51,7 +51,10 @@ pub fn ipc(data: &[u8]) {
     let arrays = 2048 * fields(decoder.schema());
     let bytes_max = 2 * rows.len() + MIB / 8 + arrays;
     match within(bytes_max, || decoder.decode(Carrier::ArrowIpc, &rows, &LIMITS)) {
-        Ok(decoded) => check(&decoder, &decoded, options),
+        Ok(decoded) => {
+            check(&decoder, &decoded, options);
+            check_texts(&decoder, Carrier::ArrowIpc, &rows, &decoded);
+        }
         Err(error) => assert!(!error.to_string().contains(PANICKED), "{error}"),
     }
 }
@@ -82,6 +85,7 @@ pub fn typed(data: &[u8]) {
     let ours = decode(&bytes);
     if let Ok(decoded) = &ours {
         check(&decoder, decoded, options);
+        check_texts(&decoder, Carrier::TypedRows, &bytes, decoded);
     }
     let Ok(theirs) = v1::TypedRows::decode(bytes) else { return };
     match (&ours, decode(&theirs.encode_to_vec().into())) {
@@ -119,6 +123,23 @@ pub fn json_lines(data: &[u8]) {
         assert!(read.is_err() || bad.reason.contains("deeper"), "it is valid JSON, but: {bad:?}");
     }
     check(&decoder, &decoded, options);
+    check_texts(&decoder, Carrier::JsonLines, &bytes, &decoded);
+}
+
+/// Every row, good or bad, has a text: one JSON object, or its beginning.
+fn check_texts(decoder: &Decoder, carrier: Carrier, bytes: &Bytes, decoded: &Decoded) {
+    const TEXT_BYTES_MAX: usize = MIB / 16;
+    let all: Vec<u32> = (0..decoded.rows_total as u32).collect();
+    let texts = decoder.texts(carrier, bytes, &all, TEXT_BYTES_MAX, MIB);
+    assert_eq!(texts.len(), all.len());
+    assert!(texts.iter().map(|text| text.json.len()).sum::<usize>() <= MIB);
+    for text in texts {
+        assert!(text.json.len() <= TEXT_BYTES_MAX);
+        if !text.is_cut {
+            assert!(text.json.starts_with('{'), "{}", text.json);
+            serde_json::from_str::<IgnoredAny>(&text.json).expect("a text is JSON");
+        }
+    }
 }
 
 /// What columns may take while they grow.

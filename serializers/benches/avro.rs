@@ -41,7 +41,7 @@ fn main() {
 fn work(case: &str) -> Work {
     let confluent = AvroFraming::Confluent { schema_id: SCHEMA_ID };
     let container = AvroFraming::Container { codec: AvroCodec::Null };
-    let packing = Packing { rows_max: 100, bytes_max: 1 << 20 };
+    let packing = Packing { rows_max: 100, bytes_max: 1 << 20, whole: false };
     match case {
         "devices" => ours(batches::devices(), confluent, Packing::NONE),
         "flights" => ours(batches::flights(), confluent, Packing::NONE),

@@ -32,11 +32,14 @@ pub struct Packing {
     /// Bytes of a record, before any compression of its own. A row that is longer is a record
     /// alone.
     pub bytes_max: usize,
+    /// A record that would be longer than [`Limits::record_bytes_max`] rejects all its rows;
+    /// else it ends before, and only a row that is too long alone is rejected.
+    pub whole: bool,
 }
 
 impl Packing {
     /// Every row is a record.
-    pub const NONE: Self = Self { rows_max: 1, bytes_max: usize::MAX };
+    pub const NONE: Self = Self { rows_max: 1, bytes_max: usize::MAX, whole: false };
 }
 
 /// Encoded records: one buffer, where each record ends in it, and which rows it holds.
@@ -55,12 +58,20 @@ pub struct Records {
     pub(crate) plain_bytes: usize,
     /// How many rejected rows may be named so far.
     named_max: usize,
+    /// Every rejected row is named.
+    names_all: bool,
 }
 
 impl Records {
     /// No records, no memory yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No records yet, and every rejected row will be named, however many there are. What their
+    /// names take counts as written in vain ([`Limits::batch_bytes_max`]).
+    pub fn naming_all() -> Self {
+        Self { names_all: true, ..Self::default() }
     }
 
     /// Forgets everything but the memory.
@@ -78,7 +89,8 @@ impl Records {
 
     /// Notes that another batch begins, which names its rejected rows for itself.
     pub(crate) fn begin_batch(&mut self) {
-        self.named_max = self.rejected.len() + REJECTED_NAMED_MAX;
+        let more = if self.names_all { usize::MAX } else { REJECTED_NAMED_MAX };
+        self.named_max = self.rejected.len().saturating_add(more);
     }
 
     /// The number of records.
@@ -135,7 +147,8 @@ impl Records {
         &self.rows
     }
 
-    /// The rows that could not be encoded, in order; of each batch the first [`REJECTED_NAMED_MAX`].
+    /// The rows that could not be encoded, in order; of each batch the first [`REJECTED_NAMED_MAX`],
+    /// unless all are named.
     pub fn rejected(&self) -> &[RowError] {
         &self.rejected
     }
@@ -150,13 +163,20 @@ impl Records {
         (self.bytes, self.ends, self.rows)
     }
 
-    /// Notes a row that is no record; `error` is asked for only while there is room for it.
-    pub(crate) fn reject(&mut self, error: impl FnOnce() -> RowError) {
+    /// Notes a row that is no record; `error` is asked for only while there is room for it. Returns
+    /// the bytes that its name takes beyond those that are always named.
+    pub(crate) fn reject(&mut self, error: impl FnOnce() -> RowError) -> usize {
         self.rows.skipped_from.get_or_insert(self.rows.accepted);
         self.rejected_total += 1;
-        if self.rejected.len() < self.named_max {
-            self.rejected.push(error());
+        if self.rejected.len() >= self.named_max {
+            return 0;
         }
+        let error = error();
+        let bytes = size_of::<RowError>() + error.column.len() + error.reason.len();
+        // Rows of a record that is rejected as a whole may have rejected ones among them.
+        let at = self.rejected.partition_point(|known| known.row < error.row);
+        self.rejected.insert(at, error);
+        if self.rejected.len() > REJECTED_NAMED_MAX && self.names_all { bytes } else { 0 }
     }
 
     /// Notes that `row` is in the record under way.
@@ -166,6 +186,20 @@ impl Records {
         if self.rows.skipped_from.is_some() {
             self.rows.rows.push(row);
         }
+    }
+
+    /// Takes the last `count` rows back out of the record under way.
+    #[cold]
+    pub(crate) fn take_back(&mut self, count: u32) -> Vec<u32> {
+        let accepted = self.rows.accepted;
+        let from = accepted - count as usize;
+        let taken = (from..accepted).map(|place| self.rows.row(place)).collect();
+        if let Some(skipped_from) = &mut self.rows.skipped_from {
+            self.rows.rows.truncate(from.saturating_sub(*skipped_from));
+            *skipped_from = from.min(*skipped_from);
+        }
+        self.rows.accepted = from;
+        taken
     }
 
     /// Notes that the record under way ends at `end`; `packed` if records may hold several rows.

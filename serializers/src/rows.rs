@@ -134,8 +134,12 @@ impl<'a, F: Frame> Packer<'a, F> {
     ) -> Self {
         let batch_bytes_max = limits.batch_bytes_max;
         assert!(batch_bytes_max <= BATCH_BYTES_MAX, "batch_bytes_max exceeds {BATCH_BYTES_MAX}");
-        // A record beyond the batch's limit fails the batch, so nothing is written past that.
-        let record_bytes_max = limits.record_bytes_max.min(batch_bytes_max);
+        // A record beyond the batch's limit fails the batch, so nothing is written past that. One
+        // that is judged as a whole is written first.
+        let record_bytes_max = match packing.whole && packing.rows_max > 1 {
+            true => batch_bytes_max,
+            false => limits.record_bytes_max.min(batch_bytes_max),
+        };
         let out = Output::new(mem::take(&mut records.bytes), record_bytes_max);
         let end_bytes = frame.end_bytes();
         let kept_bytes = end_bytes + frame.grown_bytes(record_bytes_max);
@@ -300,12 +304,34 @@ impl<'a, F: Frame> Packer<'a, F> {
         }
         self.frame.close(&mut self.out, self.open);
         self.wasted += self.out.take_wasted();
-        self.open = 0;
+        let rows = mem::take(&mut self.open);
+        if self.packing.whole && self.out.record_len() > self.limits.record_bytes_max {
+            return self.reject_record(rows);
+        }
         if self.out.position() > self.limits.batch_bytes_max {
             return None;
         }
         self.records.end(self.out.position() as u32, true);
         Some(())
+    }
+
+    /// Leaves out all rows of the record that has just ended, which is too long.
+    #[cold]
+    fn reject_record(&mut self, rows: u32) -> Option<()> {
+        let (bytes, bytes_max) = (self.out.record_len(), self.limits.record_bytes_max);
+        self.wasted += self.out.take_back(self.out.record_start()).max(1);
+        for row in self.records.take_back(rows) {
+            let error = || {
+                let reason = format!(
+                    "the record that it shares with others, {rows} rows in all, needs {bytes} \
+                     bytes, and {bytes_max} are allowed"
+                );
+                let code = RowErrorCode::RowTooLarge;
+                RowError { row, column: String::new(), code, reason }
+            };
+            self.wasted += self.records.reject(error);
+        }
+        (self.wasted <= self.limits.batch_bytes_max).then_some(())
     }
 
     /// Leaves a row out that was written from `from` on.
@@ -319,7 +345,8 @@ impl<'a, F: Frame> Packer<'a, F> {
         }
         let (names, kept_bytes, bytes_max) =
             (self.names, self.kept_bytes, self.limits.record_bytes_max);
-        self.records.reject(|| row_error(number, fault, names, kept_bytes, bytes_max));
+        let error = || row_error(number, fault, names, kept_bytes, bytes_max);
+        self.wasted += self.records.reject(error);
         Some(())
     }
 }

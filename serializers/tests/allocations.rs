@@ -92,7 +92,8 @@ fn formats() -> Vec<Format> {
 fn ten_times_the_rows_take_no_allocation_more() {
     let [few, many] = [1_000, 10_000].map(batch);
     for format in formats() {
-        for packing in [Packing::NONE, Packing { rows_max: 7, bytes_max: usize::MAX }] {
+        for packing in [Packing::NONE, Packing { rows_max: 7, bytes_max: usize::MAX, whole: false }]
+        {
             let encoder = Encoder::compile(&format, few.schema_ref()).unwrap();
             let mut records = Records::new();
             let mut allocations = |batch: &RecordBatch| {

@@ -407,7 +407,7 @@ fn packed_lines_have_breaks_between_them_and_one_header() {
         let options = CsvOptions { header, non_finite: NonFinite::Error, ..csv() };
         let encoder = Encoder::compile(&Format::Csv(options), batch.schema_ref()).unwrap();
         let mut records = Records::new();
-        let packing = Packing { rows_max, bytes_max };
+        let packing = Packing { rows_max, bytes_max, whole: false };
         encoder.encode_all(std::slice::from_ref(&batch), packing, &WIDE, &mut records).unwrap();
         texts(&records)
     };

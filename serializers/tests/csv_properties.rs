@@ -100,7 +100,7 @@ fn check(
 fn encode(batch: &RecordBatch, options: &CsvOptions, rows_max: u32) -> Records {
     let encoder = Encoder::compile(&Format::Csv(options.clone()), batch.schema_ref()).unwrap();
     let mut records = Records::new();
-    let packing = Packing { rows_max, bytes_max: usize::MAX };
+    let packing = Packing { rows_max, bytes_max: usize::MAX, whole: false };
     encoder.encode_all(std::slice::from_ref(batch), packing, &WIDE, &mut records).unwrap();
     records
 }

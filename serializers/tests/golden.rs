@@ -15,7 +15,7 @@ use serializers::{
 };
 
 const LIMITS: Limits = Limits { record_bytes_max: 1 << 20, batch_bytes_max: 1 << 20 };
-const PAIRS: Packing = Packing { rows_max: 2, bytes_max: usize::MAX };
+const PAIRS: Packing = Packing { rows_max: 2, bytes_max: usize::MAX, whole: false };
 
 /// Three rows: a common one, one of what needs care, one of nulls.
 fn table() -> RecordBatch {

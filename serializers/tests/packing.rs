@@ -42,7 +42,7 @@ fn rows(records: &Records) -> Vec<Vec<u32>> {
 }
 
 fn packing(rows_max: u32, bytes_max: usize) -> Packing {
-    Packing { rows_max, bytes_max }
+    Packing { rows_max, bytes_max, whole: false }
 }
 
 #[test]
@@ -91,6 +91,34 @@ fn bytes_end_a_record_too_and_a_long_row_is_one_alone() {
         assert_eq!((records.rejected_total(), records.rejected()[0].row), (1, 2));
         assert!(texts(&records).iter().all(|text| text.len() <= bytes_max));
     }
+}
+
+#[test]
+fn records_that_stay_whole_are_rejected_whole() {
+    let whole = |rows_max, bytes_max| Packing { whole: true, ..packing(rows_max, bytes_max) };
+    // {"n":0.5} is 9 bytes, {"n":1000.5} 12: three of a kind are 29 and 38 with their line breaks.
+    let batches =
+        [numbers([0.5, f64::NAN, 0.5, 0.5, 1000.5]), numbers([1000.5, f64::NAN, 1000.5, 0.5])];
+    let limits = Limits { record_bytes_max: 29, ..LIMITS };
+    let records = encode(JsonLayout::LineSeparated, &batches, whole(3, 1 << 20), &limits).unwrap();
+    assert_eq!(rows(&records), [vec![0, 2, 3], vec![8]]);
+    let rejected: Vec<_> =
+        records.rejected().iter().map(|error| (error.row, error.code.as_str())).collect();
+    let [bad, large] = ["NON_FINITE", "ROW_TOO_LARGE"];
+    assert_eq!(rejected, [(1, bad), (4, large), (5, large), (6, bad), (7, large)]);
+    assert_eq!(records.rejected_total(), 5);
+    assert_eq!(
+        records.rejected()[1].reason,
+        "the record that it shares with others, 3 rows in all, needs 38 bytes, and 29 are allowed"
+    );
+    // At the boundary it passes.
+    let limits = Limits { record_bytes_max: 38, ..LIMITS };
+    let records = encode(JsonLayout::LineSeparated, &batches, whole(3, 1 << 20), &limits).unwrap();
+    assert_eq!(rows(&records), [vec![0, 2, 3], vec![4, 5, 7], vec![8]]);
+    // What `bytes_max` ends is no longer than that.
+    let records = encode(JsonLayout::Array, &batches, whole(3, 26), &limits).unwrap();
+    assert!(texts(&records).iter().all(|text| text.len() <= 26));
+    assert_eq!(rows(&records).concat(), [0, 2, 3, 4, 5, 7, 8]);
 }
 
 #[test]

@@ -5,6 +5,8 @@
                                                    of every partition that has records
     read_topic.py BOOTSTRAP TOPIC --values-to DIR  the values alone, each ended by a newline,
                                                    in DIR/PARTITION.values
+    read_topic.py BOOTSTRAP TOPIC --until PATH     reads on until this file is there, and up to the
+                                                   end that is known then
 
 The end is the last stable offset. A commit returns before its marker is written, so a few seconds
 are given to unstable records; those of a transaction that stays open are left out. --uncommitted
@@ -30,6 +32,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 RECORDS_PER_CALL = 10_000
 SETTLE_S = 5.0
+# Between looks whether a topic that is followed has got partitions.
+LOOK_S = 2.0
 
 
 def arguments():
@@ -43,6 +47,7 @@ def arguments():
     add("--values-to", metavar="DIR", help="write the values to one file per partition")
     add("--uncommitted", action="store_true", help="read open and aborted transactions too")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="a client setting")
+    add("--until", metavar="PATH", help="read on until this file is there")
     add("--idle", type=float, default=30, metavar="S", help="give up after S seconds without news")
     return parser.parse_args()
 
@@ -69,15 +74,15 @@ def stable_end_offsets(admin, topic):
         time.sleep(0.05)
 
 
-def read(settings, topic, uncommitted, idle_s):
-    """Yields every message up to the end offsets, in order within each partition."""
+def all_end_offsets(settings, topic, uncommitted):
     admin = AdminClient(settings)
     if uncommitted:
-        ends = end_offsets(admin, topic, IsolationLevel.READ_UNCOMMITTED)
-    else:
-        ends = stable_end_offsets(admin, topic)
-    left = {partition for partition, end in ends.items() if end > 0}
-    consumer = Consumer({
+        return end_offsets(admin, topic, IsolationLevel.READ_UNCOMMITTED)
+    return stable_end_offsets(admin, topic)
+
+
+def reader(settings, uncommitted):
+    return Consumer({
         **settings,
         "group.id": "read-topic",  # never joined: partitions are assigned by hand
         "enable.auto.commit": False,
@@ -85,6 +90,60 @@ def read(settings, topic, uncommitted, idle_s):
         "isolation.level": "read_uncommitted" if uncommitted else "read_committed",
         "auto.offset.reset": "error",
     })
+
+
+def follow(settings, topic, uncommitted, until, idle_s):
+    """Yields messages as they come, whatever happens to brokers, until a file is there; then all
+    up to the end. What one consumer has seen is kept: nothing is read twice. Partitions that are
+    added are read as well."""
+    admin, consumer = AdminClient(settings), reader(settings, uncommitted)
+    following, looked = {}, 0.0
+
+    def take_up(partitions):
+        new = [partition for partition in partitions if partition not in following]
+        following.update((partition, 0) for partition in new)
+        consumer.incremental_assign([TopicPartition(topic, n, OFFSET_BEGINNING) for n in new])
+
+    take_up(admin.list_topics(topic, timeout=30).topics[topic].partitions)
+    ends, last_news = None, time.monotonic()
+    while ends is None or any(following[partition] < end for partition, end in ends.items()):
+        if ends is None and os.path.exists(until):
+            ends, last_news = all_end_offsets(settings, topic, uncommitted), time.monotonic()
+            take_up(ends)
+        elif ends is None and time.monotonic() - looked > LOOK_S:
+            take_up(partitions_now(admin, topic))
+            looked = time.monotonic()
+        messages = consumer.consume(RECORDS_PER_CALL, timeout=0.1)
+        for message in messages:
+            last_news = time.monotonic()
+            partition, error = message.partition(), message.error()
+            if error is None:
+                following[partition] = message.offset() + 1
+                if ends is None or message.offset() < ends[partition]:
+                    yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Behind the marker of a transaction, which is an offset without a record.
+                following[partition] = max(following[partition], message.offset())
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                raise KafkaException(error)  # what was read is not there any more
+        if ends is not None and time.monotonic() - last_news > idle_s:
+            raise SystemExit(f"{topic}: no news for {idle_s} s; at {following} of {ends}")
+    consumer.close()
+
+
+def partitions_now(admin, topic):
+    """The partitions of a topic; none while nobody answers."""
+    try:
+        return admin.list_topics(topic, timeout=0.5).topics[topic].partitions
+    except KafkaException:
+        return []
+
+
+def read(settings, topic, uncommitted, idle_s):
+    """Yields every message up to the end offsets, in order within each partition."""
+    ends = all_end_offsets(settings, topic, uncommitted)
+    left = {partition for partition, end in ends.items() if end > 0}
+    consumer = reader(settings, uncommitted)
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in sorted(left)])
     last_news = time.monotonic()
     while left:
@@ -150,7 +209,10 @@ def main():
     args = arguments()
     settings = dict(pair.split("=", 1) for pair in args.set)
     settings["bootstrap.servers"] = args.bootstrap
-    messages = read(settings, args.topic, args.uncommitted, args.idle)
+    if args.until:
+        messages = follow(settings, args.topic, args.uncommitted, args.until, args.idle)
+    else:
+        messages = read(settings, args.topic, args.uncommitted, args.idle)
     if args.count:
         print_counts(messages)
     elif args.values_to:

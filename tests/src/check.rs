@@ -5,6 +5,10 @@
 //! never sent, and every value is what was sent. Rows are there once; after a restart of the
 //! service those without an answer may be there once more for each restart, and are counted. Each
 //! writer's rows are in order within each partition, but for the places where a restart went back.
+//!
+//! [`invariants`] holds a whole run against what its guarantee promises.
+
+pub mod invariants;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -13,8 +17,9 @@ use std::{
 
 use serde::Deserialize;
 
+use self::invariants::{Finding, Invariant};
 use crate::{
-    engine::load::{Sent, rows},
+    engine::load::{Sent, rows_with_bad},
     reader::Record,
     segments::Batch,
 };
@@ -31,7 +36,7 @@ pub struct Findings {
     /// Records that are stored.
     pub records: u64,
     /// What must not be, whatever happened.
-    pub faults: Vec<String>,
+    pub faults: Vec<Finding>,
     /// Rows that come after a later one of their writer.
     pub disorder: Vec<Disorder>,
     /// Batches of which rows are there more than once.
@@ -73,15 +78,27 @@ struct Row {
 
 /// Compares what is stored with the log of all writers.
 pub fn examine(records: &[Record], sent: &[Sent]) -> Findings {
+    examine_with(records, &[], sent)
+}
+
+/// The same with the dead letters of rows that cannot be written, whose place in the order is
+/// nobody's business.
+pub fn examine_with(records: &[Record], letters: &[Record], sent: &[Sent]) -> Findings {
     let logs: HashMap<&str, &Sent> = sent.iter().map(|log| (log.writer.as_str(), log)).collect();
     let mut faults = Vec::new();
     let mut copies: BTreeMap<(&str, u64), u64> = BTreeMap::new();
     let mut places = Vec::new();
-    for record in records {
-        match whose(record, &logs) {
+    let records = records.iter().map(|record| (record, false));
+    let all = records.chain(letters.iter().map(|letter| (letter, true)));
+    let mut count = 0;
+    for (record, is_letter) in all {
+        count += 1;
+        match whose(record, is_letter, &logs) {
             Ok((log, n)) => {
                 *copies.entry((&log.writer, n)).or_default() += 1;
-                places.push((record.partition, log.writer.as_str(), n));
+                if !is_letter {
+                    places.push((record.partition, log.writer.as_str(), n));
+                }
             }
             Err(fault) => faults.push(fault),
         }
@@ -90,34 +107,51 @@ pub fn examine(records: &[Record], sent: &[Sent]) -> Findings {
         let is_missing = |n: &u64| !copies.contains_key(&(log.writer.as_str(), *n));
         let missing: Vec<u64> = (log.rows_gone..log.rows_durable).filter(is_missing).collect();
         if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
-            faults.push(format!(
-                "{}: {} acknowledged rows are missing, from {first} to {last}",
-                log.writer,
-                missing.len()
-            ));
+            let (writer, count) = (&log.writer, missing.len());
+            let text =
+                format!("{writer}: {count} acknowledged rows are missing, from {first} to {last}");
+            faults.push(Finding::new(Invariant::NoneMissing, text));
         }
     }
     let twice = twice(&copies, &logs);
-    Findings { records: records.len() as u64, faults, disorder: disorder(&places), twice }
+    Findings { records: count, faults, disorder: disorder(&places), twice }
 }
 
 /// Whose record it is, and which row; or what is wrong with it.
-fn whose<'a>(record: &Record, logs: &HashMap<&str, &'a Sent>) -> Result<(&'a Sent, u64), String> {
-    let place = || format!("partition {}, offset {}", record.partition, record.offset);
+fn whose<'a>(
+    record: &Record,
+    is_letter: bool,
+    logs: &HashMap<&str, &'a Sent>,
+) -> Result<(&'a Sent, u64), Finding> {
     let text = record.text();
-    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let wrong = |invariant, what: &str| {
+        let shown: String = text.chars().take(SHOWN_CHARS).collect();
+        let (partition, offset) = (record.partition, record.offset);
+        let text = format!("partition {partition}, offset {offset}: {what}: {shown}");
+        Err(Finding::new(invariant, text))
+    };
     let Ok(Row { w, n }) = serde_json::from_str(text) else {
-        return Err(format!("{}: no row: {shown}", place()));
+        return wrong(Invariant::SameValues, "no row");
     };
     let Some(log) = logs.get(w.as_str()) else {
-        return Err(format!("{}: a row of nobody: {shown}", place()));
+        return wrong(Invariant::NothingElse, "a row of nobody");
     };
     if n >= log.rows_sent {
-        return Err(format!("{}: a row that was never sent: {shown}", place()));
+        return wrong(Invariant::NothingElse, "a row that was never sent");
     }
-    let differs = |pad: &String| text != rows(&w, n..n + 1, pad).trim_end();
+    if log.is_refused(n) {
+        return wrong(Invariant::NothingElse, "a row that was said not to be written");
+    }
+    if is_letter != log.is_bad(n) {
+        let what = if is_letter { "a letter of a good row" } else { "a row that is bad" };
+        return wrong(Invariant::NothingElse, what);
+    }
+    let differs = |pad: &String| {
+        let expected = rows_with_bad(&w, n..n + 1, pad, log.bad_every);
+        text != expected.trim_end()
+    };
     if log.pad.as_ref().is_some_and(differs) {
-        return Err(format!("{}: not the row that was sent: {shown}", place()));
+        return wrong(Invariant::SameValues, "not the row that was sent");
     }
     Ok((log, n))
 }
@@ -185,12 +219,16 @@ pub fn at_least_once(records: &[Record], sent: &[Sent]) -> u64 {
         for disorder in found.disorder.iter().filter(|disorder| disorder.writer == log.writer) {
             *descents.entry(disorder.partition).or_default() += 1;
         }
-        // The next service goes back, and a request of the one that died may arrive behind its
-        // first rows.
-        descents.values().all(|count| *count <= 2 * log.unanswered.len())
+        descents.values().all(|count| *count <= descents_max(log))
     });
     assert!(found.faults.is_empty() && excused && in_order, "{found}");
     found.twice.iter().map(|batch| batch.surplus).sum()
+}
+
+/// How often the rows of a writer may step back in a partition: the next service goes back, and a
+/// request of the one that died may arrive behind its first rows.
+fn descents_max(log: &Sent) -> usize {
+    2 * log.unanswered.len()
 }
 
 /// The sum of [`headers`] over all partitions of a topic.
@@ -263,7 +301,10 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::segments::Codec;
+    use crate::{
+        engine::load::{bad_row, rows},
+        segments::Codec,
+    };
 
     /// Two writers with batches of ten: `a` with 50 rows acknowledged, `b` with 20 of 40.
     fn sent() -> [Sent; 2] {
@@ -312,7 +353,8 @@ mod tests {
             (&[][..], &[][..]),
             "{found}"
         );
-        found.faults.join("; ")
+        let texts: Vec<String> = found.faults.into_iter().map(|fault| fault.text).collect();
+        texts.join("; ")
     }
 
     #[test]
@@ -353,12 +395,39 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_row_belongs_among_the_letters_and_a_good_one_does_not() {
+        let sent = [Sent { bad_every: Some(4), ..Sent::whole("a", 8) }];
+        let topic: Vec<Record> = (0..8)
+            .filter(|n| n % 4 != 3)
+            .map(|n| record(0, n as usize, rows("a", n..n + 1, "").trim_end()))
+            .collect();
+        let letter = |n| record(0, 0, bad_row("a", n).trim_end());
+        let texts = |letters: &[Record], topic: &[Record]| -> Vec<String> {
+            let found = examine_with(topic, letters, &sent);
+            found.faults.into_iter().map(|fault| fault.text).collect()
+        };
+        assert_eq!(texts(&[letter(3), letter(7)], &topic), [""; 0]);
+        assert_eq!(
+            texts(&[letter(3)], &topic),
+            ["a: 1 acknowledged rows are missing, from 7 to 7"]
+        );
+        let good = record(0, 0, rows("a", 2..3, "").trim_end());
+        let found = texts(&[letter(3), letter(7), good], &topic);
+        assert!(found[0].contains("a letter of a good row"), "{found:?}");
+        let spoiled = [topic.as_slice(), &[letter(3)]].concat();
+        let found = texts(&[letter(3), letter(7)], &spoiled);
+        assert!(found[0].contains("a row that is bad"), "{found:?}");
+        let twice = examine_with(&topic, &[letter(3), letter(7), letter(3)], &sent).twice;
+        assert_eq!((twice.len(), twice[0].surplus, twice[0].excused), (1, 1, false));
+    }
+
+    #[test]
     fn disorder_is_found_within_a_partition() {
         let mut records = stored();
         records.swap(3, 4);
         let found = examine(&records, &sent());
         let expected = Disorder { writer: "a".to_owned(), partition: 0, row: 6, after: 8 };
-        assert_eq!((found.faults, found.disorder), (Vec::new(), vec![expected]));
+        assert_eq!((found.faults, found.disorder), (Vec::<Finding>::new(), vec![expected]));
     }
 
     /// Some records more, at the end: copies of those at these places.
@@ -379,7 +448,7 @@ mod tests {
             surplus,
             excused,
         };
-        assert_eq!(found.faults, Vec::<String>::new());
+        assert_eq!(found.faults, Vec::<Finding>::new());
         assert_eq!(found.twice, [batch(1, 3, false), batch(5, 1, false)]);
 
         let [a, b] = sent();

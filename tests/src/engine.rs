@@ -4,6 +4,7 @@
 //! all tests of a process share. [`load`] sends rows from a thread of its own and checks what
 //! arrived, [`job`] writes job files, [`watch`] watches other senders.
 
+mod heard;
 pub mod job;
 pub mod load;
 mod sent;
@@ -170,6 +171,19 @@ impl Engine {
         Ok(answer.output.expect("GetOutput answers with an output"))
     }
 
+    /// Forgets a writer.
+    ///
+    /// # Errors
+    /// What the service says instead.
+    ///
+    /// # Panics
+    /// When it says nothing.
+    pub fn reset_writer(&self, output: &str, writer_id: &str) -> Result<bool, Failure> {
+        let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
+        let request = v1::ResetWriterRequest { output, writer_id };
+        call(self.client.clone().reset_writer(request)).map(|answer| answer.was_known)
+    }
+
     /// What the service remembers of a writer.
     ///
     /// # Panics
@@ -279,6 +293,12 @@ impl Stream {
         }));
     }
 
+    /// The same for an Arrow schema, as its IPC message.
+    pub fn declare_arrow(&mut self, schema: impl Into<Bytes>) {
+        let columns = Some(v1::schema::Columns::ArrowIpc(schema.into()));
+        self.request(In::Schema(v1::Schema { id: 0, columns }));
+    }
+
     /// Sends rows as the next batch and returns its sequence.
     pub fn send(&mut self, json_lines: impl Into<Bytes>) -> u64 {
         self.send_rows(Rows::JsonLines(json_lines.into()))
@@ -289,9 +309,27 @@ impl Stream {
         self.send_rows(Rows::TypedRows(v1::TypedRows { rows }.encode_to_vec().into()))
     }
 
+    /// The same for the messages of an Arrow IPC stream with one record batch.
+    pub fn send_arrow(&mut self, ipc: impl Into<Bytes>) -> u64 {
+        self.send_rows(Rows::ArrowIpc(ipc.into()))
+    }
+
+    /// Sends rows with the engine's own resume point.
+    pub fn send_at(&mut self, json_lines: impl Into<Bytes>, position: impl Into<Bytes>) -> u64 {
+        self.send_batch(Batch {
+            rows: Some(Rows::JsonLines(json_lines.into())),
+            position: Some(position.into()),
+            ..Batch::default()
+        })
+    }
+
     fn send_rows(&mut self, rows: Rows) -> u64 {
+        self.send_batch(Batch { rows: Some(rows), ..Batch::default() })
+    }
+
+    fn send_batch(&mut self, batch: Batch) -> u64 {
         self.sent += 1;
-        let batch = Batch { sequence: self.sent, rows: Some(rows), ..Batch::default() };
+        let batch = Batch { sequence: self.sent, ..batch };
         let bytes = self.request(In::Batch(batch));
         self.unacknowledged.push_back((self.sent, bytes));
         self.sent

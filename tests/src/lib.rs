@@ -10,13 +10,16 @@
 //! | [`haproxy`] | HAProxy with faults of its own in front of a vault |
 //! | [`java`] | Java, and jars from Maven |
 //! | [`kafka`] | one broker ([`kafka::Broker`]), three with a controller ([`kafka::Cluster`]), brokers with every kind of security ([`kafka::SecureBrokers`]) |
+//! | [`kafka_proxy`] | a way to a broker on which single requests can be spoiled |
 //! | [`oidc`] | an issuer of access tokens |
-//! | [`check`] | compares what was sent and acknowledged with what is stored |
+//! | [`check`] | compares what was sent and acknowledged with what is stored; the invariants of every fault by name |
 //! | [`mock_issuer`] | an OIDC issuer that others wrote |
+//! | [`preload`] | a wall clock and names of hosts that a process has for itself |
 //! | [`proxy`] | a way between two ends of TCP that can be spoiled while it is in use |
 //! | [`reader`] | reads a topic with `confluent-kafka` |
 //! | [`segments`] | reads batch headers from a broker's files: sizes, codecs, transactions |
 //! | [`service`] | runs `kafka-output serve` |
+//! | [`stage`] | a cluster behind proxies, and trials of faults on it |
 //! | [`tools`] | Python with its packages, `buf`, `grpcurl` |
 //! | [`usage`] | what a process uses: CPU, memory, threads, files |
 //! | [`wait`] | waits for facts, by name and with a deadline |
@@ -35,13 +38,16 @@ pub mod flights;
 pub mod haproxy;
 pub mod java;
 pub mod kafka;
+pub mod kafka_proxy;
 pub mod mock_issuer;
 pub mod oidc;
+pub mod preload;
 pub mod process;
 pub mod proxy;
 pub mod reader;
 pub mod segments;
 pub mod service;
+pub mod stage;
 pub mod tools;
 pub mod toxiproxy;
 pub mod usage;

@@ -1,20 +1,25 @@
 //! Reads topics back with `confluent-kafka`, a client that is not ours.
 //!
 //! Each read is one run of `tests/python/read_topic.py`; it ends at the end offsets that the
-//! topic had when it started.
+//! topic had when it started, or follows it until told to stop ([`Reader::follow`]).
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     str,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
+use tempfile::TempDir;
 
-use crate::{cache, process, tools, wait};
+use crate::{
+    cache,
+    process::{self, Process},
+    tools, wait,
+};
 
 /// One record as a consumer sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,24 +108,72 @@ impl Reader {
         self.run(&["--values-to", dir.to_str().expect("a test's directory is UTF-8")]);
     }
 
-    /// Runs the reader. Its output goes through files: they never fill up like a pipe.
+    /// Starts to read, and reads on while things happen, until told to stop.
+    pub fn follow(&self) -> Following {
+        let dir = cache::run_dir("follow-");
+        let until = dir.path().join("until");
+        let running = self.start(dir, &["--until", until.to_str().expect("a path is UTF-8")]);
+        Following { running, until }
+    }
+
+    /// Runs the reader.
     fn run(&self, more: &[&str]) -> String {
-        let dir = cache::run_dir("read-");
-        let (out, errors) = (dir.path().join("out"), dir.path().join("errors"));
-        let create = |path: &Path| File::create(path).expect("a new directory can be written");
+        self.start(cache::run_dir("read-"), more).wait()
+    }
+
+    /// Starts the reader. Its output goes through files: they never fill up like a pipe.
+    fn start(&self, dir: TempDir, more: &[&str]) -> Running {
+        let path = |name| dir.path().join(name);
+        let create = |name| File::create(path(name)).expect("a new directory can be written");
         let mut command: Command = process::command(tools::python());
         command.arg(tools::repository().join("tests/python/read_topic.py"));
         command.args(&self.args).args(more);
-        command.stdout(create(&out)).stderr(create(&errors)).stdin(Stdio::null());
+        command.stdout(create("out")).stderr(create("errors")).stdin(Stdio::null());
+        Running { process: Process::spawn(command), dir, what: self.args.join(" ") }
+    }
+}
+
+/// A reader that is at work.
+#[derive(Debug)]
+struct Running {
+    // In this order: the process has to end before its directory goes.
+    process: Process,
+    dir: TempDir,
+    what: String,
+}
+
+impl Running {
+    /// Waits for its end; what it has printed.
+    fn wait(mut self) -> String {
         // The reader itself gives up when nothing comes; this ends one that hangs otherwise.
-        let status = process::Process::spawn(command).wait(10 * wait::DEADLINE);
+        let status = self.process.wait(10 * wait::DEADLINE);
         assert!(
             status.is_some_and(|status| status.success()),
             "read_topic.py {} ended with {status:?}:\n{}",
-            self.args.join(" "),
-            process::tail(&errors, 40)
+            self.what,
+            process::tail(&self.dir.path().join("errors"), 40)
         );
-        fs::read_to_string(&out).expect("read_topic.py prints text")
+        let out = fs::read_to_string(self.dir.path().join("out"));
+        out.expect("read_topic.py prints text")
+    }
+}
+
+/// Somebody who reads all the while; dropping it ends that.
+#[derive(Debug)]
+pub struct Following {
+    running: Running,
+    until: PathBuf,
+}
+
+impl Following {
+    /// Reads up to the end that the topic has now; everything that was seen, in order within each
+    /// partition.
+    ///
+    /// # Panics
+    /// When the topic cannot be read to its end, or what was seen is not there any more.
+    pub fn stop(self) -> Vec<Record> {
+        File::create(&self.until).expect("a directory of ours can be written");
+        self.running.wait().lines().map(parse).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Kafka is away while a sender runs at full speed: it is slowed down and not failed, the service
-//! keeps to its memory, and rows go on by themselves as soon as a leader is known.
+//! keeps to its memory, and rows go on by themselves as soon as a leader is known. At least once and
+//! exactly once beside each other.
 //!
-//! `KAFKA_OUTPUT_LONG=1` keeps Kafka away for two minutes instead of seconds.
+//! Kafka is away for seconds, and once for two minutes; `KAFKA_OUTPUT_LONG=1` makes minutes of the
+//! seconds, and ten of the two.
 
 use std::{
     thread,
@@ -27,17 +29,26 @@ use tests::{
 
 const PARTITIONS: i32 = 6;
 const FULL_SPEED: Pace = Pace { batch_rows: 1_000, pause: Duration::ZERO };
-const WRITERS: [&str; 3] = ["a", "b", "c"];
+/// The output of exactly once, and its topic.
+const EXACT: &str = "exact";
+const WRITERS: [(&str, &str); 5] =
+    [(OUTPUT, "a"), (OUTPUT, "b"), (OUTPUT, "c"), (EXACT, "d"), (EXACT, "e")];
 const MEMORY_BYTES: u64 = 64 << 20;
 /// What the process needs beside the rows: code, threads, librdkafka, and what its allocator keeps.
 const OVERHEAD_BYTES: u64 = 24 << 20;
 /// Nothing has moved for so long: what is still on its way arrives sooner.
 const STILL: Duration = Duration::from_secs(2);
-/// Longer than a broker's session: no partition has a leader then.
-const OUTAGE: Duration = Duration::from_secs(4);
-const LONG_OUTAGE: Duration = Duration::from_secs(120);
-/// Rows go on within 10 s; a busy machine takes three times as long.
+/// Longer than a broker's session: no partition has a leader then. And in the long form.
+const OUTAGE: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(120)];
+/// Longer than everything that has an end by time: sessions, transactions, tries to commit.
+const LONG_OUTAGE: [Duration; 2] = [Duration::from_secs(120), Duration::from_secs(600)];
+/// At least once rows go on within 10 s, exactly once within 20; a busy machine takes three times
+/// as long.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
+const RESUME_TIMEOUT_EXACT: Duration = Duration::from_secs(60);
+/// How much more the process may hold at the end of an outage than when its senders had sent all
+/// that they may; a little more than a tenth, for threads that connect again and again.
+const GROWTH_BYTES_MAX: u64 = 8 << 20;
 
 struct Stage {
     cluster: Cluster,
@@ -47,11 +58,12 @@ struct Stage {
 }
 
 /// A way to take all brokers away, and the way back.
-type Fault = (&'static str, fn(&mut Stage), fn(&mut Stage));
+type Fault = (&'static str, [Duration; 2], fn(&mut Stage), fn(&mut Stage));
 
 const FAULTS: [Fault; 3] = [
     (
         "killed",
+        OUTAGE,
         |stage| (1..=3).for_each(|broker| stage.cluster.kill(broker)),
         |stage| {
             (1..=3).for_each(|broker| stage.cluster.start_again(broker));
@@ -60,11 +72,13 @@ const FAULTS: [Fault; 3] = [
     ),
     (
         "frozen",
+        LONG_OUTAGE,
         |stage| (1..=3).for_each(|broker| stage.cluster.freeze(broker)),
         |stage| (1..=3).for_each(|broker| stage.cluster.thaw(broker)),
     ),
     (
         "unplugged",
+        OUTAGE,
         |stage| stage.ways.iter().for_each(Proxy::unplug),
         |stage| stage.ways.iter().for_each(Proxy::heal),
     ),
@@ -84,43 +98,63 @@ fn wait_full(loads: &[Load]) {
 }
 
 /// Takes the cluster away and brings it back, while the loads go on.
-fn suffer(stage: &mut Stage, loads: &[Load], (name, take, bring): Fault) {
+fn suffer(stage: &mut Stage, loads: &[Load], (name, times, take, bring): Fault) {
     let pid = stage.service.pid();
     let durable = || loads.iter().map(Load::rows_durable).collect::<Vec<u64>>();
     take(stage);
     let start = Instant::now();
     wait_full(loads);
     let stood = durable();
-    let outage = if is_long() { LONG_OUTAGE } else { OUTAGE };
+    let full = usage::memory_bytes(pid);
+    let outage = times[usize::from(is_long())];
     thread::sleep(outage.saturating_sub(start.elapsed()));
     let output = stage.engine.output(OUTPUT);
     // Nobody answers: how soon that is certain depends on how the brokers went.
-    assert!(!is_long() || output.state() == OutputState::Unavailable, "{name}: {output:?}");
+    let is_certain = outage > Duration::from_secs(60);
+    for alias in [OUTPUT, EXACT] {
+        let output = stage.engine.output(alias);
+        assert!(!is_certain || output.state() == OutputState::Unavailable, "{name}: {output:?}");
+    }
     let memory = usage::memory_bytes(pid);
+    let most = full + (full / 10).max(GROWTH_BYTES_MAX);
+    assert!(memory <= most, "{name}: {full} bytes have become {memory}");
     assert_eq!(durable(), stood, "{name}: acknowledged while nobody was there to store it");
     bring(stage);
     // "The first metadata that names a leader", asked of the brokers themselves.
     for partition in 0..PARTITIONS {
         stage.cluster.admin().leader("away", partition);
+        stage.cluster.admin().leader(EXACT, partition);
     }
     let back = Instant::now();
-    wait_until("every writer goes on", DEADLINE, || {
-        durable().iter().zip(&stood).all(|(now, then)| now > then)
+    let exact = WRITERS.iter().filter(|(output, _)| *output == EXACT).count();
+    let mut first = [None; 2];
+    wait_until("every writer goes on", 2 * DEADLINE, || {
+        let goes_on: Vec<_> = durable().iter().zip(&stood).map(|(now, then)| now > then).collect();
+        let of = goes_on.split_at(goes_on.len() - exact);
+        for (first, all) in first.iter_mut().zip([of.0, of.1]) {
+            if all.iter().all(|goes_on| *goes_on) {
+                first.get_or_insert(back.elapsed());
+            }
+        }
+        first.iter().all(Option::is_some)
     });
-    let first = back.elapsed();
+    let first = first.map(Option::unwrap_or_default);
     for load in loads {
         load.wait_progress(10 * FULL_SPEED.batch_rows);
     }
     println!(
-        "{name} for {:.1?}: {:?} {}, {} MiB; every writer has an acknowledgement {first:.1?} \
-         after a leader was there, and goes on after {:.1?}",
+        "{name} for {:.1?}: {:?} {}, {} MiB and then {}; every writer has an acknowledgement \
+         {:.1?} (exactly once: {:.1?}) after a leader was there, and goes on after {:.1?}",
         back - start,
         output.state(),
         output.trouble_code,
+        full >> 20,
         memory >> 20,
+        first[0],
+        first[1],
         back.elapsed(),
     );
-    assert!(first < RESUME_TIMEOUT, "{name}: {first:?}");
+    assert!(first[0] < RESUME_TIMEOUT && first[1] < RESUME_TIMEOUT_EXACT, "{name}: {first:?}");
 }
 
 #[test]
@@ -128,20 +162,27 @@ fn while_kafka_is_away_senders_are_slowed_down_and_told_why_and_memory_is_kept()
     let _own = own_brokers();
     let ways = [Proxy::start(), Proxy::start(), Proxy::start()];
     let mut cluster = Cluster::start_behind(&ways, &ClusterOptions::default());
-    cluster.admin().create_topic("away", PARTITIONS, 3, &[]);
-    let output = output(OUTPUT, &proxy::addresses(&ways), "away", "");
-    let service = Service::start(&job_within(&format!("{} MiB", MEMORY_BYTES >> 20), &[output]));
+    let bootstrap = proxy::addresses(&ways);
+    let outputs = [(OUTPUT, "away", "atLeastOnce"), (EXACT, EXACT, "exactlyOnce")];
+    let outputs = outputs.map(|(alias, topic, guarantee)| {
+        cluster.admin().create_topic(topic, PARTITIONS, 3, &[]);
+        output(alias, &bootstrap, topic, &format!("guarantee: {guarantee}"))
+    });
+    let service = Service::start(&job_within(&format!("{} MiB", MEMORY_BYTES >> 20), &outputs));
     let engine = Engine::connect(&service);
     engine.wait_ready(OUTPUT);
-    let loads = WRITERS.map(|writer| Load::start(&engine, OUTPUT, writer, FULL_SPEED));
+    engine.wait_ready(EXACT);
+    let loads = WRITERS.map(|(output, writer)| Load::start(&engine, output, writer, FULL_SPEED));
     for load in &loads {
         load.wait_progress(20 * FULL_SPEED.batch_rows);
     }
     let mut stage = Stage { cluster, ways, service, engine };
     for fault in FAULTS {
         suffer(&mut stage, &loads, fault);
-        stage.engine.wait_ready(OUTPUT);
-        stage.cluster.admin().wait_in_sync("away");
+        for (alias, topic) in [(OUTPUT, "away"), (EXACT, EXACT)] {
+            stage.engine.wait_ready(alias);
+            stage.cluster.admin().wait_in_sync(topic);
+        }
     }
     let peak = usage::peak_memory_bytes(stage.service.pid());
     println!("peak memory {} MiB, of which {} are for rows", peak >> 20, MEMORY_BYTES >> 20);
@@ -149,8 +190,11 @@ fn while_kafka_is_away_senders_are_slowed_down_and_told_why_and_memory_is_kept()
 
     let sent = loads.map(Load::stop);
     sent.iter().for_each(Sent::assert_unbroken);
+    let (sent, exact) = sent.split_at(WRITERS.iter().filter(|(to, _)| *to == OUTPUT).count());
+    let records = reader::topic(&stage.cluster.bootstrap(), EXACT).records();
+    check::exactly(&records, exact);
     let records = reader::topic(&stage.cluster.bootstrap(), "away").records();
-    check::exactly(&records, &sent);
+    check::exactly(&records, sent);
     let stored = stage.cluster.stored("away", PARTITIONS);
     assert_eq!(check::headers_of(&stored), records.len() as u64);
     too_few_replicas(&mut stage.cluster);

@@ -1,5 +1,5 @@
-//! One output's Kafka is dead, and the other outputs run at half of what the machine can do: they
-//! keep their rate and their latency.
+//! One output's Kafka is dead, or refuses every row, and the other outputs, one of them exactly
+//! once, run at half of what the machine can do: they keep their rate and their latency.
 //!
 //! The bounds here are generous, for a machine that does other things as well; the figures are
 //! printed (`--nocapture`), and on a quiet machine `KAFKA_OUTPUT_LONG=1` measures for longer.
@@ -16,11 +16,13 @@ use tests::{
     is_long,
     kafka::{Broker, BrokerOptions, own_brokers},
     proxy::{Door, Proxy},
+    segments::Batch,
     service::Service,
     wait::{DEADLINE, wait_until},
 };
 
-const GOOD: [&str; 2] = ["good-1", "good-2"];
+/// At least once, and exactly once.
+const GOOD: [&str; 2] = ["good", "exact"];
 const DEAD: &str = "dead";
 const PARTITIONS: i32 = 3;
 const BATCH_ROWS: u64 = 500;
@@ -54,12 +56,15 @@ fn a_dead_output_takes_nothing_from_the_others() {
         Broker::start(&BrokerOptions::default()),
         Broker::start_behind(&way, &BrokerOptions::default()),
     );
-    let on = |broker: &Broker, bootstrap: &str, alias: &str| {
+    let on = |broker: &Broker, bootstrap: &str, alias: &str, more: &str| {
         broker.admin().create_topic(alias, PARTITIONS, 1, &[]);
-        output(alias, bootstrap, alias, "")
+        output(alias, bootstrap, alias, more)
     };
-    let mut outputs = GOOD.map(|alias| on(&live, &live.bootstrap(), alias)).to_vec();
-    outputs.push(on(&dead, &way.address().to_string(), DEAD));
+    let outputs = [
+        on(&live, &live.bootstrap(), GOOD[0], ""),
+        on(&live, &live.bootstrap(), GOOD[1], "guarantee: exactlyOnce"),
+        on(&dead, &way.address().to_string(), DEAD, "errorPolicy: Drop"),
+    ];
     let service = Service::start(&job_within(MEMORY, &outputs));
     let engine = Engine::connect(&service);
     for alias in GOOD.into_iter().chain([DEAD]) {
@@ -81,6 +86,14 @@ fn a_dead_output_takes_nothing_from_the_others() {
     let doomed = DOOMED.map(|writer| Load::start(&engine, DEAD, writer, doomed_pace));
     let doomed_sent = || doomed.iter().map(Load::rows_sent).sum::<u64>();
     let (rate, p99) = measure("all three at half of that", &loads);
+    // A busy machine spoils one measurement and not three in a row.
+    let others_are_well = |name: &str| {
+        let good = (1..=3).any(|_| {
+            let (rate_then, p99_then) = measure(&format!("the third {name}"), &loads);
+            rate_then > rate / 2.0 && p99_then < 3 * p99.max(NOISE)
+        });
+        assert!(good, "the third {name}: before it was {rate:.0} rows/s and {p99:?}");
+    };
     for (name, door) in [("silent", Door::Silent), ("refused", Door::Shut)] {
         way.unplug();
         way.door(door);
@@ -93,12 +106,7 @@ fn a_dead_output_takes_nothing_from_the_others() {
             thread::sleep(2 * doomed_pace.pause + Duration::from_millis(500));
             doomed_sent() == sent
         });
-        // A busy machine spoils one measurement and not three in a row.
-        let good = (1..=3).any(|_| {
-            let (rate_then, p99_then) = measure(&format!("the third {name}"), &loads);
-            rate_then > rate / 2.0 && p99_then < 3 * p99.max(NOISE)
-        });
-        assert!(good, "the third {name}: before it was {rate:.0} rows/s and {p99:?}");
+        others_are_well(name);
         let stuck = engine.output(DEAD);
         assert!(stuck.records_in_flight > 0, "it holds rows: {stuck:?}");
         way.heal();
@@ -107,15 +115,34 @@ fn a_dead_output_takes_nothing_from_the_others() {
             load.wait_progress(10 * BATCH_ROWS);
         }
     }
-    // Millions of rows: they are counted, and each producer's numbers are without gaps.
-    let stored = |broker: &Broker, alias: &str| -> u64 {
-        let stored: Vec<_> = (0..PARTITIONS).map(|p| broker.batches(alias, p)).collect();
-        check::headers_of(&stored)
-    };
-    for ((alias, load), before) in GOOD.into_iter().zip(loads).zip(saturating) {
-        let sent = before.rows_durable + load.stop().rows_durable;
-        assert_eq!(stored(&live, alias), sent, "{alias}");
+    // A compacted topic refuses rows without a key, and every row must be found to blame alone.
+    dead.admin().set_topic_property(DEAD, "cleanup.policy", "compact");
+    let rejected = || engine.output(DEAD).rows_rejected;
+    wait_until("rows are refused", DEADLINE, || rejected() > 0);
+    others_are_well("poisoned");
+    let rejected_by_now = rejected();
+    wait_until("more are refused", DEADLINE, || rejected() > rejected_by_now);
+    dead.admin().set_topic_property(DEAD, "cleanup.policy", "delete");
+    for load in &doomed {
+        load.wait_progress(10 * BATCH_ROWS);
     }
-    let sent = doomed.map(|load| load.stop().rows_durable).iter().sum::<u64>();
-    assert_eq!(stored(&dead, DEAD), sent);
+
+    // Millions of rows: they are counted, and each producer's numbers are without gaps.
+    let batches = |broker: &Broker, alias: &str| -> Vec<_> {
+        (0..PARTITIONS).map(|p| broker.batches(alias, p)).collect()
+    };
+    let records = |batches: &[Vec<Batch>]| -> u64 {
+        let rows = batches.iter().flatten().filter(|batch| !batch.control);
+        rows.map(|batch| batch.records as u64).sum()
+    };
+    let sent: Vec<u64> = loads
+        .into_iter()
+        .zip(saturating)
+        .map(|(load, before)| before.rows_durable + load.stop().rows_durable)
+        .collect();
+    assert_eq!(check::headers_of(&batches(&live, GOOD[0])), sent[0]);
+    // Nothing was aborted.
+    assert_eq!(records(&batches(&live, GOOD[1])), sent[1]);
+    let answered = doomed.map(|load| load.stop().rows_durable).iter().sum::<u64>();
+    assert_eq!(records(&batches(&dead, DEAD)) + rejected(), answered);
 }

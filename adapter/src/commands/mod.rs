@@ -4,3 +4,4 @@ pub mod demo;
 pub mod preview;
 pub mod schema;
 pub mod serve;
+pub mod transactions;

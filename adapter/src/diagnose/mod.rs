@@ -16,14 +16,18 @@
 //!   of version 1, a self-signed one), and miss some (an intermediate authority as anchor).
 //! - With TLS 1.3 a refused client certificate comes to light with the first answer, after the
 //!   handshake. So a request is sent (`ApiVersions`) and its answer awaited.
+//! - A login with SCRAM is left to librdkafka, which says plainly what is wrong there. Only who wants
+//!   the connection itself ([`connect`]) has it made here ([`scram`]).
 
 mod certificate;
 mod client_certificate;
+mod connection;
 mod connection_string;
 mod listener;
 mod reach;
 mod report;
 mod sasl;
+mod scram;
 mod target;
 mod tls;
 mod token;
@@ -34,13 +38,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::report::Steps;
 pub use self::{
     certificate::{expires_soon, facts as certificate_facts},
+    connection::Connection,
     connection_string::connection_string_faults,
     report::{Facts, Finding, Outcome, Report, Step, StepName},
     target::{Depth, Login, Mechanism, Target, Tls},
 };
+use self::{listener::Spoken, report::Steps};
 
 /// How long a diagnosis takes at most. The longest times of all steps before the login leave two
 /// seconds for it.
@@ -58,17 +63,30 @@ pub async fn diagnose_down_to(target: &Target, depth: Depth) -> Report {
     Report { host: target.host.clone(), port: target.port, steps: steps.finish(target, depth) }
 }
 
+/// Goes the way of a connection to its end, and hands it over for requests of the caller's own.
+///
+/// # Errors
+/// Why there is none.
+pub async fn connect(target: &Target) -> Result<Connection, Finding> {
+    let mut steps = Steps::default();
+    let walked = walk(target, Depth::Connection, Instant::now() + DEADLINE, &mut steps).await;
+    walked.map(Connection::new).ok_or_else(|| steps.end(target))
+}
+
 /// Each step notes its outcome; the first that fails ends the walk.
-async fn walk(target: &Target, depth: Depth, end: Instant, steps: &mut Steps) -> Option<()> {
+async fn walk(target: &Target, depth: Depth, end: Instant, steps: &mut Steps) -> Option<Spoken> {
     let addresses = reach::resolve(target, end, steps).await?;
     let stream = reach::connect(target, &addresses, end, steps).await?;
     let address = stream.peer_addr().ok()?;
-    let spoken = match &target.tls {
+    let mut spoken = match &target.tls {
         None => listener::plaintext(target, stream, address, end, steps).await?,
         Some(tls) => listener::encrypted(target, tls, stream, address, end, steps).await?,
     };
-    match depth {
-        Depth::Listener => None,
-        Depth::Login => sasl::login(target, spoken, steps).await,
+    match (depth, &target.login) {
+        (Depth::Listener, _) | (_, None) => {}
+        (Depth::Login | Depth::Connection, Some(login)) => {
+            sasl::login(target, login, &mut spoken, depth, steps).await?;
+        }
     }
+    Some(spoken)
 }

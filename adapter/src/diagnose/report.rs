@@ -127,7 +127,7 @@ impl StepName {
             Self::ClientCertificate => {
                 target.tls.as_ref().is_some_and(|tls| tls.client_certificate.is_some())
             }
-            Self::Mechanism | Self::Login => target.login.is_some() && depth == Depth::Login,
+            Self::Mechanism | Self::Login => target.login.is_some() && depth != Depth::Listener,
         }
     }
 }
@@ -215,6 +215,17 @@ impl Steps {
     pub(super) fn unknown<T>(&mut self, name: StepName, why: impl Into<String>) -> Option<T> {
         self.note(name, Outcome::NotChecked(why.into()));
         None
+    }
+
+    /// Why the walk has ended.
+    pub(super) fn end(self, target: &Target) -> Finding {
+        let why = match self.0.into_iter().next_back().map(|step| step.outcome) {
+            Some(Outcome::Failed(finding)) => return finding,
+            Some(Outcome::NotChecked(why)) => why,
+            _ => "the connection was closed at once".to_owned(),
+        };
+        let text = format!("{} cannot be spoken to: {why}", target.place());
+        Finding::new("BROKER_NOT_SPOKEN_TO", text, "ask it with Kafka's own tools")
     }
 
     /// All steps that the target has, in order.

@@ -1,6 +1,6 @@
 //! The login: the mechanism, and PLAIN and OAUTHBEARER to their end.
 //!
-//! SCRAM is left to librdkafka, whose text says plainly what is wrong there.
+//! A diagnosis leaves SCRAM to librdkafka, whose text says plainly what is wrong there.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,23 @@ use super::{
     connection_string::{connection_string_faults, is_connection_string, repeats_key},
     listener::Spoken,
     report::{Facts, Finding, StepName, Steps},
-    target::{Login, Mechanism, Target, protocol},
+    scram::{Scram, Wrong},
+    target::{Depth, Login, Mechanism, Target, protocol},
     token,
     wire::{Apis, Authentication, Broken, ILLEGAL_STATE, Link, NONE},
 };
 
 /// Logs in as the target says.
-pub(super) async fn login(target: &Target, spoken: Spoken, steps: &mut Steps) -> Option<()> {
-    let login = target.login.as_ref()?;
+pub(super) async fn login(
+    target: &Target,
+    login: &Login,
+    spoken: &mut Spoken,
+    depth: Depth,
+    steps: &mut Steps,
+) -> Option<()> {
     match spoken {
-        Spoken::Plaintext(mut link, apis) => over(target, login, &mut link, apis, steps).await,
-        Spoken::Tls(mut link, apis) => over(target, login, &mut *link, apis, steps).await,
+        Spoken::Plaintext(link, apis) => over(target, login, link, (*apis, depth), steps).await,
+        Spoken::Tls(link, apis) => over(target, login, link, (*apis, depth), steps).await,
     }
 }
 
@@ -31,7 +37,7 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin>(
     target: &Target,
     login: &Login,
     link: &mut Link<S>,
-    apis: Apis,
+    (apis, depth): (Apis, Depth),
     steps: &mut Steps,
 ) -> Option<()> {
     if !(apis.handshake && apis.authenticate) {
@@ -45,9 +51,22 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin>(
             let answer = link.authenticate(&message).await;
             refusal_of(target, login, answer, |said| wrong_password(target, login, said))
         }
-        Login::Password { .. } => {
+        Login::Password { .. } if depth != Depth::Connection => {
             let why = "SCRAM is proven by librdkafka, not here";
             return steps.unknown(StepName::Login, why);
+        }
+        Login::Password { mechanism, username, password } => {
+            let answer = prove(link, *mechanism, username, password).await;
+            match answer {
+                Ok(answer) => {
+                    refusal_of(target, login, answer, |said| wrong_password(target, login, said))
+                }
+                Err(wrong) => Some(Finding::new(
+                    "LOGIN_REFUSED",
+                    format!("the login at {} was given up: {wrong}", target.place()),
+                    "check that this is the broker",
+                )),
+            }
         }
         Login::Token { token, extensions } => {
             let mut answer = link.authenticate(&bearer(token, extensions)).await;
@@ -67,6 +86,27 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Some(finding) => steps.failed(StepName::Login, finding),
     }
+}
+
+/// Proves a password with SCRAM. The last answer of the broker comes back.
+async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
+    link: &mut Link<S>,
+    mechanism: Mechanism,
+    username: &Secret,
+    password: &Secret,
+) -> Result<Result<Authentication, Broken>, Wrong> {
+    let mut scram = Scram::new(mechanism, username)?;
+    let challenge = match link.authenticate(scram.first().as_bytes()).await {
+        Ok(challenge) if challenge.code == NONE => challenge,
+        refused => return Ok(refused),
+    };
+    let last = scram.last(&challenge.answer, password)?;
+    let end = match link.authenticate(last.as_bytes()).await {
+        Ok(end) if end.code == NONE => end,
+        refused => return Ok(refused),
+    };
+    scram.verify(&end.answer)?;
+    Ok(Ok(end))
 }
 
 /// Says which mechanism comes.

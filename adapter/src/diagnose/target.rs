@@ -72,6 +72,8 @@ pub enum Depth {
     Listener,
     /// The login, too.
     Login,
+    /// A connection of use: SCRAM is proven as well, which a diagnosis leaves to librdkafka.
+    Connection,
 }
 
 impl Target {

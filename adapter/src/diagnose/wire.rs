@@ -87,6 +87,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Self { stream, requests: 0, end }
     }
 
+    /// The stream alone, between an answer and the next request.
+    pub(super) fn into_stream(self) -> S {
+        self.stream
+    }
+
     /// Goes on until `end`.
     pub(super) fn extend(&mut self, end: Instant) {
         self.end = end;

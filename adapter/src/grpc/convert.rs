@@ -1,5 +1,8 @@
 //! Between the words of the wire and those of the service.
-use std::sync::atomic::Ordering;
+use std::{
+    sync::atomic::Ordering,
+    time::{Instant, SystemTime},
+};
 
 use bytes::Bytes;
 use proto::v1::{
@@ -10,6 +13,7 @@ use tonic::Status;
 use super::{schema, service::Served};
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
+    job,
     kafka::{Cause, Counts, Health, State},
     output::{BadRows, Output, Plan, PlanFault, Refusal},
     rows::{BadRow, Carrier},
@@ -18,14 +22,18 @@ use crate::{
 
 /// What an acknowledgement of this output promises.
 pub fn guarantee(output: &Output) -> Guarantee {
-    if output.acknowledged_by_all { Guarantee::AtLeastOnce } else { Guarantee::BestEffort }
+    match output.guarantee {
+        job::Guarantee::BestEffort => Guarantee::BestEffort,
+        job::Guarantee::AtLeastOnce => Guarantee::AtLeastOnce,
+        job::Guarantee::ExactlyOnce => Guarantee::ExactlyOnce,
+    }
 }
 
 /// Configuration and state of an output.
 pub fn output(served: &Served) -> v1::Output {
     let Served { output, job, writers, credentials, .. } = served;
     let Health { state, cause, since } = output.kafka.health();
-    let Counts { delivered, rejected, in_flight } = output.kafka.counts();
+    let Counts { delivered, rejected, in_flight, letters } = output.kafka.counts();
     let partitions = output.kafka.partitions().borrow().clone();
     let leaders = partitions.map(|partitions| partitions.leaders.clone()).unwrap_or_default();
     let without_leader = leaders.iter().filter(|leader| !**leader).count();
@@ -55,7 +63,14 @@ pub fn output(served: &Served) -> v1::Output {
         credentials_renewed: credentials.renewals,
         credentials_trouble_code,
         credentials_trouble,
+        dead_letters: letters,
+        oldest_unacknowledged: writers.oldest().map(time_of),
     }
+}
+
+/// The time of day of a moment.
+pub fn time_of(moment: Instant) -> prost_types::Timestamp {
+    (SystemTime::now() - moment.elapsed()).into()
 }
 
 /// Code and text of a cause; both empty if there is none.

@@ -72,6 +72,11 @@ pub enum CallError {
         /// The limit.
         writers_max: usize,
     },
+    /// As many writers of an output have transactions as it allows.
+    TooManyTransactional {
+        /// The limit.
+        writers_max: usize,
+    },
     /// Another stream of this writer is live now.
     TakenOver,
     /// A newer incarnation of this writer has been here.
@@ -103,6 +108,17 @@ pub enum CallError {
     Draining,
     /// The service closes, and this stream with it.
     Drained,
+    /// More is known to be written than is stored: progress was lost.
+    ProgressLost {
+        /// Known to the engine, or to this process.
+        known: u64,
+        /// Stored.
+        stored: u64,
+    },
+    /// What is stored of a writer cannot be had now: code and reason.
+    ProgressUnavailable(&'static str, String),
+    /// The writer cannot be opened: code and reason.
+    WriterRefused(&'static str, String),
     /// Records of this batch may be written or not.
     DeliveryUnknown {
         /// The batch.
@@ -150,7 +166,7 @@ impl CallError {
             Self::TooManySchemas { .. } => {
                 (Code::ResourceExhausted, "TOO_MANY_SCHEMAS", None, true)
             }
-            Self::TooManyWriters { .. } => {
+            Self::TooManyWriters { .. } | Self::TooManyTransactional { .. } => {
                 (Code::ResourceExhausted, "TOO_MANY_WRITERS", later, false)
             }
             Self::TakenOver => (Code::Aborted, "TAKEN_OVER", None, true),
@@ -167,6 +183,9 @@ impl CallError {
             Self::Draining => (Code::Unavailable, "DRAINING", later, false),
             Self::Drained => (Code::Unavailable, "DRAINING", later, true),
             Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
+            Self::ProgressLost { .. } => (Code::FailedPrecondition, "PROGRESS_LOST", None, false),
+            Self::ProgressUnavailable(reason, _) => (Code::Unavailable, *reason, later, false),
+            Self::WriterRefused(reason, _) => (Code::FailedPrecondition, *reason, later, false),
             Self::Refused(reason, _) => (Code::InvalidArgument, *reason, None, false),
         };
         Answer { code, reason, retry, may_be_written }
@@ -214,6 +233,11 @@ impl CallError {
                 "{writers_max} streams are live and memory is dealt out to no more; close some, \
                  or raise `maxWriters`"
             ),
+            Self::TooManyTransactional { writers_max } => format!(
+                "{writers_max} writers of this output have transactions here, and \
+                 `transactions.maxWriters` allows no more; close some, raise it, or go to another \
+                 replica of the service"
+            ),
             Self::TakenOver => "another stream of this writer is live now".into(),
             Self::StaleEpoch { highest } => {
                 format!("this writer was here with epoch {highest}; a newer instance of it runs")
@@ -242,6 +266,12 @@ impl CallError {
                 "batch {sequence} may be written or not ({cause}); open again and send what is \
                  not durable"
             ),
+            Self::ProgressLost { known, stored } => format!(
+                "batch {known} is known to be written, and the cluster has this writer's progress up to \
+                 {stored}: it was restored, or its progress topic was deleted. Nothing is written \
+                 until somebody decides; `ResetWriter` starts the writer anew"
+            ),
+            Self::ProgressUnavailable(_, reason) | Self::WriterRefused(_, reason) => reason.clone(),
             Self::Refused(_, reason) => reason.clone(),
         }
     }

@@ -1,5 +1,5 @@
 //! `WriteOnce`: one batch and its answer under the call's deadline.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -12,13 +12,13 @@ use tokio::{
 use super::{
     convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
-    opening::check_writer_id,
-    service::{Admitted, Served},
+    opening::{check_writer_id, opened_as, recalled},
+    service::{Admitted, recall},
 };
 use crate::{
     credit::Credit,
-    kafka::{Outcome, Ticket},
-    output::{Accepted, BadRows, Plan, Refusal},
+    kafka::{Mark, Outcome, Ticket},
+    output::{Accepted, BadRows, Output, Plan, Refusal},
     rows::Carrier,
     writers::{Lease, Place},
 };
@@ -55,8 +55,9 @@ pub async fn write_once(
 ) -> Result<v1::WriteOnceResponse, CallError> {
     let shared = &*admitted.shared;
     let bytes_max = shared.message_bytes_max;
-    if request.encoded_len() as u64 > bytes_max {
-        let reason = format!("the message is larger than {bytes_max} bytes; split the batch");
+    let bytes = request.encoded_len() as u64;
+    if bytes > bytes_max {
+        let reason = format!("{bytes} bytes, the limit is {bytes_max}; split the batch");
         return Err(CallError::Refused("BATCH_TOO_LARGE", reason));
     }
     let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
@@ -75,13 +76,17 @@ pub async fn write_once(
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
     let draining = shared.draining();
-    let stop = Stop { deadline, gone, draining };
-    let call = Call { served, plan: &plan, carrier, rows: &rows, deadline };
+    let mut stop = Stop { deadline, gone, draining };
+    let output = served.output.clone();
+    let mut call = Call { output, plan: &plan, carrier, rows: &rows, deadline };
     let Some(id) = request.writer_id else {
+        if served.transactional.is_some() {
+            return Err(invalid("writer_id", "is needed: the output's guarantee is exactly once"));
+        }
         if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
             return Err(invalid("writer_id", "sequence, position and epoch need it"));
         }
-        let mut accepted = call.accept(stop).await?;
+        let mut accepted = call.accept(Mark::default(), stop).await?;
         let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
         let outcome = call.outcome(&mut ticket, 0).await?;
         return call.answer(outcome, aside, 0);
@@ -89,6 +94,22 @@ pub async fn write_once(
     check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
     admitted.check_writer(served, &id)?;
     let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
+    if let Some(sink) = &served.transactional {
+        let writer = tokio::select! {
+            opened = sink.open_writer(&id) => opened?,
+            error = stop.wait() => return Err(error),
+        };
+        call.output = opened_as(&call.output, writer, None, &lease)?;
+    } else if !lease.progress().is_known(batch.sequence.saturating_sub(1)) {
+        // Should nobody tell, what is known here counts alone, as it would without such a topic.
+        let found = tokio::select! {
+            found = recall(served, &id) => found.unwrap_or_default(),
+            error = stop.wait() => return Err(error),
+        };
+        if let Some(found) = found {
+            recalled(found, &lease)?;
+        }
+    }
     write_numbered(&call, batch, lease, stop).await
 }
 
@@ -101,7 +122,7 @@ struct Stop {
 
 impl Stop {
     /// Waits for the first of: the call's time is over, the caller hangs up, the service closes.
-    async fn wait(mut self) -> CallError {
+    async fn wait(&mut self) -> CallError {
         tokio::select! {
             () = sleep_until(self.deadline) => CallError::CallTimeout,
             _ = &mut self.gone => CallError::CallTimeout,
@@ -112,7 +133,7 @@ impl Stop {
 
 /// One call's rows and where they go.
 struct Call<'a> {
-    served: &'a Served,
+    output: Arc<Output>,
     plan: &'a Plan,
     carrier: Carrier,
     rows: &'a Bytes,
@@ -121,8 +142,8 @@ struct Call<'a> {
 
 impl Call<'_> {
     /// Brings the rows on their way.
-    async fn accept(&self, stop: Stop) -> Result<Accepted, CallError> {
-        let accept = self.served.output.accept(self.plan, self.carrier, self.rows);
+    async fn accept(&self, mark: Mark, mut stop: Stop) -> Result<Accepted, CallError> {
+        let accept = self.output.accept(self.plan, self.carrier, self.rows, mark);
         let accepted = tokio::select! {
             biased;
             accepted = accept => accepted,
@@ -199,9 +220,11 @@ async fn write_numbered(
         }
         Place::Next => Refusal::check_position(batch.position.as_ref()).map_err(refused)?,
     }
-    let mut accepted = call.accept(stop).await?;
+    let position = batch.position.clone();
+    let mark = Mark { sequence, position, epoch: lease.epoch(), writer: lease.writer().clone() };
+    let mut accepted = call.accept(mark, stop).await?;
     let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
-    lease.progress().accepted(sequence, digest);
+    lease.progress().accepted(sequence, digest, Instant::now().into_std());
     let outcome = match call.outcome(&mut ticket, sequence).await {
         Ok(outcome) => outcome,
         Err(error) => {

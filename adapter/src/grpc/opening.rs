@@ -1,5 +1,5 @@
 //! The start of a `Write` stream: `Open`, the wait for an older stream of the writer, the session.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prost::Message as _;
 use proto::v1::{
@@ -17,10 +17,20 @@ use super::{
     service::{Admitted, Served, Shared},
     session::{SCHEMAS_MAX, Session, Terms},
 };
-use crate::writers::{Lease, POSITION_BYTES_MAX, WRITER_ID_BYTES_MAX};
+use crate::{
+    kafka::{Delivery, OpenError, ProgressEntry, Stored, Writer},
+    output::Output,
+    writers::{Lease, POSITION_BYTES_MAX, WRITER_ID_BYTES_MAX},
+};
 
 /// How long a new stream may take for its `Open`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Finding out how far a writer has come always takes a while; one that is shorter is not told.
+const FIRST_WORD_AFTER: Duration = Duration::from_millis(300);
+
+/// Why a stream waits for the one before it.
+const OLDER_STREAM: &str = "records of an older stream of this writer are not settled yet";
 
 /// The service's words on a quiet stream, unless the engine asks otherwise.
 const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(30);
@@ -54,29 +64,137 @@ pub async fn serve_stream(
         Ok(opened) => opened,
         Err(error) => return outbox.end(Err(error)).await,
     };
-    let mut early = Vec::new();
+    let mut waiting = Waiting::new(shared, terms.heartbeat, incoming);
     if lease.must_wait() {
         // It sends nothing while it waits, however long: its room is for those who do.
         credit = None;
-        let waiting = Waiting { shared, heartbeat: terms.heartbeat, incoming: &mut incoming };
-        match waiting.wait(&mut lease, &mut outbox).await {
-            Ok(schemas) => early = schemas,
-            Err(error) => {
-                outbox.end(Err(error)).await;
-                // What the client had sent is not kept for as long as the wait may last.
-                drop((incoming, outbox));
-                // Whoever took over from this stream must wait for the one before it, too.
-                return lease.turn().await;
-            }
+        let taken_over = lease.taken_over();
+        let settling = || ("OLDER_STREAM_SETTLING", OLDER_STREAM.to_owned());
+        let settled =
+            waiting.wait(lease.turn(), taken_over, &settling, Duration::ZERO, &mut outbox);
+        if let Err(error) = settled.await {
+            outbox.end(Err(error)).await;
+            // What the client had sent is not kept for as long as the wait may last.
+            drop((waiting, outbox));
+            // Whoever took over from this stream must wait for the one before it, too.
+            return lease.turn().await;
         }
     }
+    let opened = open_writer(admitted, &open, &mut lease, &mut waiting, &mut outbox).await;
+    let output = match opened {
+        Ok(output) => output.unwrap_or(terms.output),
+        Err(error) => return outbox.end(Err(error)).await,
+    };
     let Some(credit) = credit.or_else(|| shared.credits.open()) else {
         return outbox.end(Err(too_many(shared))).await;
     };
     let message_bytes_max = terms.message_bytes_max.min(credit.set_aside_bytes());
-    let terms = Terms { message_bytes_max, ..terms };
-    let incoming = tokio_stream::iter(early.into_iter().map(Ok)).chain(incoming);
+    let terms = Terms { message_bytes_max, output, ..terms };
+    let Waiting { incoming, schemas, .. } = waiting;
+    let incoming = tokio_stream::iter(schemas.into_iter().map(Ok)).chain(incoming);
     Session::new(terms, lease, credit, outbox, incoming, shared).run(open.acknowledged).await;
+}
+
+/// Opens a writer whose output keeps progress with the rows, and sets its memory by that. Returns
+/// the output as this writer sees it; `None` where all writers share one way.
+async fn open_writer(
+    admitted: &Admitted,
+    open: &Open,
+    lease: &mut Lease,
+    waiting: &mut Waiting<'_>,
+    outbox: &mut Outbox,
+) -> Result<Option<Arc<Output>>, CallError> {
+    let served = admitted.find(&open.output)?;
+    let Some(sink) = &served.transactional else {
+        recall(served, open, lease, waiting, outbox).await?;
+        return Ok(None);
+    };
+    let why = || {
+        let cause = sink.why_opening(&open.writer_id);
+        ("WRITER_OPENING", format!("the writer is being opened. {}: {}", cause.code, cause.text))
+    };
+    let opening = sink.open_writer(&open.writer_id);
+    let opened = waiting.wait(opening, lease.taken_over(), &why, FIRST_WORD_AFTER, outbox);
+    let writer = opened.await??;
+    opened_as(&served.output, writer, open.acknowledged, lease).map(Some)
+}
+
+/// The output as a writer with transactions of its own sees it, once its memory is what is stored.
+pub fn opened_as(
+    output: &Output,
+    writer: Writer,
+    acknowledged: Option<u64>,
+    lease: &Lease,
+) -> Result<Arc<Output>, CallError> {
+    check_progress(acknowledged, &writer.stored, lease)?;
+    let Stored { generation, sequence, position, .. } = writer.stored.clone();
+    lease.progress().restore(generation, sequence, position);
+    let kafka: Arc<dyn Delivery> = Arc::new(writer);
+    Ok(Arc::new(Output { kafka, ..output.clone() }))
+}
+
+/// What is stored of a writer becomes part of what is remembered of it.
+pub fn recalled(found: ProgressEntry, lease: &Lease) -> Result<(), CallError> {
+    let Stored { sequence, position, epoch, .. } = found.known;
+    if lease.epoch() < epoch {
+        return Err(CallError::StaleEpoch { highest: epoch });
+    }
+    lease.progress().recall(found.generation, sequence, position);
+    Ok(())
+}
+
+/// Another process may have served the writer, and stored how far it came. Where the engine says
+/// what it holds acknowledged, and this process has served it, there is little to learn.
+async fn recall(
+    served: &Served,
+    open: &Open,
+    lease: &mut Lease,
+    waiting: &mut Waiting<'_>,
+    outbox: &mut Outbox,
+) -> Result<(), CallError> {
+    let Some(log) = served.progress.clone() else { return Ok(()) };
+    if open.acknowledged.is_some_and(|known| lease.progress().is_known(known)) {
+        return Ok(());
+    }
+    let asked = log.look_up(&open.writer_id);
+    let why = || ("WRITER_OPENING", "it is looked up how far the writer has come".to_owned());
+    match waiting.wait(asked, lease.taken_over(), &why, FIRST_WORD_AFTER, outbox).await? {
+        Ok(Some(found)) => recalled(found, lease),
+        Ok(None) => Ok(()),
+        // Then the engine's word counts alone, as it would without a progress topic.
+        Err(cause) => {
+            let (output, code) = (&open.output, cause.code);
+            tracing::debug!(output, code, "a writer's progress cannot be read: {}", cause.text);
+            Ok(())
+        }
+    }
+}
+
+/// Whatever the engine or this process knows to be written must be stored.
+fn check_progress(
+    acknowledged: Option<u64>,
+    stored: &Stored,
+    lease: &Lease,
+) -> Result<(), CallError> {
+    let here = lease.progress().known_durable(stored.generation);
+    let known = acknowledged.unwrap_or(0).max(here);
+    if known > stored.sequence {
+        return Err(CallError::ProgressLost { known, stored: stored.sequence });
+    }
+    if lease.epoch() < stored.epoch {
+        return Err(CallError::StaleEpoch { highest: stored.epoch });
+    }
+    Ok(())
+}
+
+impl From<OpenError> for CallError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Refused(cause) => Self::WriterRefused(cause.code, cause.text),
+            OpenError::TooMany(writers_max) => Self::TooManyTransactional { writers_max },
+            OpenError::Stopped => Self::Draining,
+        }
+    }
 }
 
 /// As many streams as may be are live.
@@ -151,48 +269,55 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
     })
 }
 
-/// A stream that waits until the older stream of its writer is settled.
+/// A stream before `Opened`.
 struct Waiting<'a> {
     shared: &'a Shared,
     heartbeat: Duration,
-    incoming: &'a mut Streaming<WriteRequest>,
+    incoming: Streaming<WriteRequest>,
+    /// Schemas that came meanwhile.
+    schemas: Vec<WriteRequest>,
+    /// The engine has nothing to send, and may still want to hear where the writer is.
+    ended: bool,
 }
 
-impl Waiting<'_> {
-    /// Waits, and says so meanwhile. It reads, so that nothing stays in HTTP/2 buffers at the cost
-    /// of other streams of the connection; returns the schemas that came.
-    async fn wait(
-        self,
-        lease: &mut Lease,
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared, heartbeat: Duration, incoming: Streaming<WriteRequest>) -> Self {
+        Self { shared, heartbeat, incoming, schemas: Vec::new(), ended: false }
+    }
+
+    /// Waits, and says so meanwhile, for the first time after `first_word`. It reads, so that nothing
+    /// stays in HTTP/2 buffers at the cost of other streams of the connection.
+    async fn wait<T>(
+        &mut self,
+        awaited: impl Future<Output = T>,
+        taken_over: impl Future<Output = ()>,
+        why: &(dyn Fn() -> (&'static str, String) + Sync),
+        first_word: Duration,
         outbox: &mut Outbox,
-    ) -> Result<Vec<WriteRequest>, CallError> {
+    ) -> Result<T, CallError> {
         let since = prost_types::Timestamp::from(std::time::SystemTime::now());
         let mut draining = self.shared.draining();
-        let (mut schemas, mut ended) = (Vec::new(), false);
-        let taken_over = lease.taken_over();
-        tokio::pin!(taken_over);
-        let waiting = v1::Waiting {
-            code: "OLDER_STREAM_SETTLING".into(),
-            since: Some(since),
-            reason: "records of an older stream of this writer are not settled yet".into(),
-        };
-        let mut beat = tokio::time::interval(self.heartbeat);
+        tokio::pin!(awaited, taken_over);
+        let start = tokio::time::Instant::now() + first_word;
+        let mut beat = tokio::time::interval_at(start, self.heartbeat);
         loop {
             tokio::select! {
-                () = lease.turn() => return Ok(schemas),
+                awaited = &mut awaited => return Ok(awaited),
                 () = &mut taken_over => return Err(CallError::TakenOver),
                 _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
                 // Words that nobody takes would only pile up.
                 _ = beat.tick() => if outbox.is_empty() {
-                    outbox.push(Out::Waiting(waiting.clone()));
+                    let (code, reason) = why();
+                    let (code, since) = (code.into(), Some(since));
+                    outbox.push(Out::Waiting(v1::Waiting { code, since, reason }));
                 },
                 read = outbox.flush() => if !read { return Err(CallError::AnswersUnread) },
-                message = self.incoming.next(), if !ended => match message {
+                message = self.incoming.next(), if !self.ended => match message {
                     Some(message) => {
-                        schemas.extend(early_message(self.shared, message, schemas.len())?);
+                        let early = early_message(self.shared, message, self.schemas.len())?;
+                        self.schemas.extend(early);
                     }
-                    // It has nothing to send, and may still want to hear where the writer is.
-                    None => ended = true,
+                    None => self.ended = true,
                 },
             }
         }

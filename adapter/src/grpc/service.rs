@@ -1,10 +1,13 @@
 //! The calls of `KafkaOutputService`.
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use proto::v1::{
     self, WriteRequest, WriteResponse, kafka_output_service_server::KafkaOutputService,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -21,6 +24,7 @@ use super::{
 use crate::{
     credit::Pool,
     job,
+    kafka::{Cause, ProgressEntry, ProgressLog, Sink, Stored},
     output::Output,
     secrets::Reporter,
     writers::{Denied, Writers},
@@ -36,6 +40,10 @@ pub struct Served {
     pub writers: Writers,
     /// What is known of its credentials.
     pub credentials: Reporter,
+    /// How far writers have come, as is stored in Kafka, if it is.
+    pub progress: Option<Arc<ProgressLog>>,
+    /// Opens the writers, if each has transactions of its own.
+    pub transactional: Option<Arc<Sink>>,
     /// Who may write; `None` for whoever is let in.
     pub rules: Option<Rules>,
 }
@@ -246,10 +254,12 @@ impl KafkaOutputService for Service {
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
         admitted.check_writer(served, &request.writer_id)?;
-        let Some(known) = served.writers.get(&request.writer_id) else {
-            return Ok(Response::new(v1::GetWriterResponse::default()));
+        let known = served.writers.get(&request.writer_id);
+        let Some(known) = known else {
+            return Ok(Response::new(stored_writer(served, &request.writer_id).await?));
         };
         let progress = known.progress;
+        let oldest = progress.oldest().map(convert::time_of);
         let in_flight = progress.accepted_through.saturating_sub(progress.durable_through);
         Ok(Response::new(v1::GetWriterResponse {
             known: true,
@@ -258,6 +268,7 @@ impl KafkaOutputService for Service {
             epoch: known.epoch,
             live: known.live,
             batches_in_flight: in_flight as u32,
+            oldest_unacknowledged: oldest,
         }))
     }
 
@@ -269,11 +280,14 @@ impl KafkaOutputService for Service {
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
         admitted.check_writer(served, &request.writer_id)?;
+        // First what is remembered, so that it is not stored again. If what is stored stays, the next
+        // stream goes on after that, as if nothing had been forgotten.
         let was_known = match served.writers.reset(&request.writer_id) {
             Err(Denied::Busy) => return Err(CallError::ResetBusy.into()),
             other => other.map_err(denied)?,
         };
-        Ok(Response::new(v1::ResetWriterResponse { was_known }))
+        let was_stored = forget_stored(served, &request.writer_id).await?;
+        Ok(Response::new(v1::ResetWriterResponse { was_known: was_known || was_stored }))
     }
 
     async fn list_outputs(
@@ -292,4 +306,71 @@ impl KafkaOutputService for Service {
         let output = Some(convert::output(admitted.find(&request.into_inner().output)?));
         Ok(Response::new(v1::GetOutputResponse { output }))
     }
+}
+
+/// What is stored of a writer that this process does not know.
+async fn stored_writer(served: &Served, writer: &str) -> Result<v1::GetWriterResponse, CallError> {
+    let Some(found) = recall(served, writer).await? else {
+        return Ok(v1::GetWriterResponse::default());
+    };
+    Ok(v1::GetWriterResponse {
+        known: true,
+        durable_through: found.known.sequence,
+        position: found.known.position.map(Into::into),
+        epoch: found.known.epoch,
+        ..v1::GetWriterResponse::default()
+    })
+}
+
+/// How often a writer is forgotten at most, if another replica brings it back.
+const FORGET_TRIES: usize = 3;
+
+/// Longer than a replica takes to store what it holds.
+const FORGET_SETTLES: Duration = Duration::from_millis(2_500);
+
+/// Forgets what is stored of a writer. False if there was nothing.
+async fn forget_stored(served: &Served, writer: &str) -> Result<bool, CallError> {
+    let Some(log) = served.progress.clone() else { return Ok(false) };
+    if let Some(sink) = &served.transactional {
+        // What is not committed yet is not seen by whoever looks, and fenced here.
+        return Ok(sink.forget_writer(writer).await?);
+    }
+    let Some(found) = recall(served, writer).await? else { return Ok(false) };
+    let generation = found.generation + 1;
+    let forgotten = ProgressEntry { generation, known: Stored::default(), ..found };
+    for _ in 0..FORGET_TRIES {
+        let (storing, forgotten) = (log.clone(), forgotten.clone());
+        blocking(move || storing.store(&[forgotten])).await?;
+        // What another replica still holds of the writer it stores within about a second, and it
+        // does not know yet. The newest record is the one that compaction keeps.
+        sleep(FORGET_SETTLES).await;
+        let (reading, writer) = (log.clone(), writer.to_owned());
+        let newest = blocking(move || reading.newest_generation(&writer)).await?;
+        if newest.is_none_or(|newest| newest >= generation) {
+            return Ok(true);
+        }
+    }
+    // It goes on storing: it has a stream of this writer.
+    Err(CallError::ResetBusy)
+}
+
+/// A call that waits for the brokers.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Cause> + Send + 'static,
+) -> Result<T, CallError> {
+    let answer = tokio::task::spawn_blocking(call).await;
+    answer.unwrap_or_else(|_| Err(Cause::slow())).map_err(unavailable)
+}
+
+/// What is stored of a writer.
+pub(super) async fn recall(
+    served: &Served,
+    writer: &str,
+) -> Result<Option<ProgressEntry>, CallError> {
+    let Some(log) = served.progress.clone() else { return Ok(None) };
+    log.look_up(writer).await.map_err(unavailable)
+}
+
+fn unavailable(cause: Cause) -> CallError {
+    CallError::ProgressUnavailable(cause.code, cause.text)
 }

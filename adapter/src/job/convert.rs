@@ -17,6 +17,7 @@ use super::{
     security::{self, Callers, Use, Vaults},
     serialization::Packing,
     text::{self, InvalidText, show_bytes, show_duration},
+    topics,
     tree::{Mark, Node, join},
     words,
 };
@@ -312,6 +313,7 @@ fn outputs(
             Some(output)
         }));
     }
+    topics::check_topics(root, &made, faults);
     if let Some(defaults) = defaults
         && !faults.touches(root.get("outputs")?)
         && !faults.touches(defaults)

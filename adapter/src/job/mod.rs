@@ -28,6 +28,7 @@ mod settings;
 mod source;
 mod syntax;
 mod text;
+mod topics;
 mod tree;
 mod unserved;
 mod walk;
@@ -40,6 +41,7 @@ pub use self::{
     fault::{Fault, Faults},
     model::{
         Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output, RoundRobin,
+        Transactions,
     },
     names::{HostPort, OutputAlias, TopicName},
     schema::json_schema,

@@ -85,8 +85,14 @@ pub struct Output {
     pub batching: Batching,
     /// What happens to a row that cannot be encoded or that the broker refuses.
     pub error_policy: ErrorPolicy,
+    /// The topic of dead letters, with [`ErrorPolicy::DeadLetter`] and no other.
+    pub dead_letters: Option<TopicName>,
     /// What an acknowledgement promises.
     pub guarantee: Guarantee,
+    /// How transactions are made, where there are some.
+    pub transactions: Transactions,
+    /// The topic that keeps how far each writer has come.
+    pub progress_topic: TopicName,
     /// How often the partitions of the topic and their leaders are looked up.
     pub metadata_refresh: Duration,
     /// How long a broker may be silent in the middle of a request.
@@ -159,13 +165,30 @@ pub enum ErrorPolicy {
     Stop,
     /// It is counted, named to the writer and left out; the others go.
     Drop,
+    /// The same, and it is kept in a topic of its own with the reason.
+    DeadLetter,
 }
 
 /// What an acknowledgement promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
+    /// A broker may lose what it has acknowledged.
+    BestEffort,
     /// The brokers have every row; after a failure some may be there twice.
     AtLeastOnce,
+    /// Every row is there once for readers of what is committed.
+    ExactlyOnce,
+}
+
+/// How transactions are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transactions {
+    /// How long the brokers keep a transaction open whose writer has vanished.
+    pub timeout: Duration,
+    /// Between the ends of two transactions of a writer, unless it has paused.
+    pub interval: Duration,
+    /// Most writers at once.
+    pub writers_max: u32,
 }
 
 impl Compression {
@@ -262,13 +285,31 @@ impl Output {
             "errorPolicy": match self.error_policy {
                 ErrorPolicy::Stop => "Stop",
                 ErrorPolicy::Drop => "Drop",
+                ErrorPolicy::DeadLetter => "DeadLetter",
             },
-            "guarantee": match self.guarantee { Guarantee::AtLeastOnce => "atLeastOnce" },
+            "guarantee": match self.guarantee {
+                Guarantee::BestEffort => "bestEffort",
+                Guarantee::AtLeastOnce => "atLeastOnce",
+                Guarantee::ExactlyOnce => "exactlyOnce",
+            },
             "metadataRefresh": show_duration(self.metadata_refresh),
             "socketTimeout": show_duration(self.socket_timeout),
             "topicMissingAfter": show_duration(self.topic_missing_after),
             "librdkafka": self.librdkafka,
         });
+        if self.guarantee != Guarantee::BestEffort {
+            output["progress"] = json!({ "topic": self.progress_topic.as_str() });
+        }
+        if self.guarantee == Guarantee::ExactlyOnce {
+            output["transactions"] = json!({
+                "timeout": show_duration(self.transactions.timeout),
+                "interval": show_duration(self.transactions.interval),
+                "maxWriters": self.transactions.writers_max,
+            });
+        }
+        if let Some(topic) = &self.dead_letters {
+            output["deadLetter"] = json!({ "topic": topic.as_str() });
+        }
         if let Some(packing) = self.packing {
             output["packing"] = packing.to_json();
         }

@@ -4,12 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     convert::{Section, Surroundings},
-    model::{Acks, Batching, Compression, ErrorPolicy, Guarantee, Output, RoundRobin},
+    model::{
+        Acks, Batching, Compression, ErrorPolicy, Guarantee, Output, RoundRobin, Transactions,
+    },
     names::{HostPort, OutputAlias, TopicName},
     raw::{RawOutput, default},
     raw_values::{RawAcks, RawCodec, RawErrorPolicy, RawGuarantee, RawServers, RawStrategy},
     security::{self, Brokers, EventHubs, Profile},
-    serialization, settings, words,
+    serialization, settings,
+    text::show_duration,
+    topics, words,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,6 +54,11 @@ pub(super) fn output(
     let partitioning = partitioning(section, raw);
     let compression = compression(section, raw);
     let (acks, idempotence) = acks(section, raw);
+    let guarantee = guarantee(section, raw, acks, idempotence);
+    check_guarantees_keys(section, guarantee);
+    let transactions = transactions(section, raw);
+    let progress_topic = topics::progress_topic(section, raw);
+    let dead_letters = topics::dead_letters(section, raw);
     let batching = batching(section, raw);
     let times = times(section, raw, profile);
     let librdkafka = librdkafka(section, raw);
@@ -63,6 +72,11 @@ pub(super) fn output(
             librdkafka: librdkafka.as_ref(),
         };
         event_hubs.check(section);
+    }
+    if let (Guarantee::ExactlyOnce, Some(transactions), Some(times)) =
+        (guarantee, &transactions, &times)
+    {
+        check_transaction_time(section, transactions, times, profile);
     }
     let times = times?;
     Some(Output {
@@ -82,10 +96,12 @@ pub(super) fn output(
         error_policy: match raw.error_policy {
             None | Some(RawErrorPolicy::Stop) => ErrorPolicy::Stop,
             Some(RawErrorPolicy::Drop) => ErrorPolicy::Drop,
+            Some(RawErrorPolicy::DeadLetter) => ErrorPolicy::DeadLetter,
         },
-        guarantee: match raw.guarantee {
-            None | Some(RawGuarantee::AtLeastOnce) => Guarantee::AtLeastOnce,
-        },
+        dead_letters: dead_letters?,
+        guarantee,
+        transactions: transactions?,
+        progress_topic: progress_topic?,
         metadata_refresh: times.metadata_refresh,
         socket_timeout: times.socket_timeout,
         topic_missing_after: times.topic_missing_after,
@@ -103,6 +119,9 @@ pub(super) fn check_defaults(section: &mut Section<'_>, raw: &RawOutput, job: &S
     serialization::packing(section, raw.packing.as_ref(), None);
     partitioning(section, raw);
     batching(section, raw);
+    transactions(section, raw);
+    topics::progress_topic(section, raw);
+    topics::letter_topic(section, raw);
     times(section, raw, None);
     librdkafka(section, raw);
 }
@@ -214,6 +233,99 @@ fn compression(section: &mut Section<'_>, raw: &RawOutput) -> Option<Compression
         RawCodec::Lz4 => Compression::Lz4 { level },
         RawCodec::Zstd => Compression::Zstd { level },
     })
+}
+
+/// What an acknowledgement promises, which `acks` must be able to keep.
+fn guarantee(
+    section: &mut Section<'_>,
+    raw: &RawOutput,
+    acks: Acks,
+    idempotence: bool,
+) -> Guarantee {
+    let is_all = acks == Acks::All;
+    let (guarantee, name) = match raw.guarantee {
+        None if is_all => return Guarantee::AtLeastOnce,
+        None => return Guarantee::BestEffort,
+        Some(RawGuarantee::BestEffort) => (Guarantee::BestEffort, "bestEffort"),
+        Some(RawGuarantee::AtLeastOnce) => (Guarantee::AtLeastOnce, "atLeastOnce"),
+        Some(RawGuarantee::ExactlyOnce) => (Guarantee::ExactlyOnce, "exactlyOnce"),
+    };
+    let (says, help) = match guarantee {
+        Guarantee::BestEffort if is_all => (
+            "is for `acks` One or Zero, but `acks` is `All`",
+            "write `acks: One` or `acks: Zero`, or `guarantee: atLeastOnce`",
+        ),
+        Guarantee::AtLeastOnce | Guarantee::ExactlyOnce if !is_all => (
+            "needs `acks: All`: else a broker may lose what it has acknowledged",
+            "write `acks: All`, or `guarantee: bestEffort`",
+        ),
+        Guarantee::ExactlyOnce if !idempotence => (
+            "needs `idempotence: true`: transactions have it",
+            "take `idempotence` out, or write `guarantee: atLeastOnce`",
+        ),
+        _ => return guarantee,
+    };
+    section.fault("CONFLICT", "guarantee", format!("`guarantee: {name}` {says}"), help);
+    guarantee
+}
+
+/// Keys that another guarantee than the output's has a use for; `defaults` may lend them.
+fn check_guarantees_keys(section: &mut Section<'_>, guarantee: Guarantee) {
+    let has = |section: &Section<'_>, key: &str| section.whole().find(key).is_some();
+    if guarantee != Guarantee::ExactlyOnce && has(section, "transactions") {
+        let message = "`transactions` is given, but `guarantee` is not `exactlyOnce`".to_owned();
+        let help = "write `guarantee: exactlyOnce`, or take `transactions` out";
+        section.fault("CONFLICT", "transactions", message, help);
+    }
+    if guarantee == Guarantee::BestEffort && has(section, "progress") {
+        let message = "`progress` is given, but `guarantee: bestEffort` stores none".to_owned();
+        let help = "write `guarantee: atLeastOnce` with `acks: All`, or take `progress` out";
+        section.fault("CONFLICT", "progress", message, help);
+    }
+}
+
+fn transactions(section: &mut Section<'_>, raw: &RawOutput) -> Option<Transactions> {
+    let raw = raw.transactions.as_ref();
+    let timeout = raw.and_then(|raw| raw.timeout.as_ref());
+    let range = (Duration::from_secs(1), 15 * MINUTE);
+    let timeout =
+        section.duration("transactions.timeout", timeout, default::TRANSACTION_TIMEOUT, range);
+    let interval = raw.and_then(|raw| raw.interval.as_ref());
+    let range = (Duration::ZERO, Duration::from_secs(10));
+    let interval =
+        section.duration("transactions.interval", interval, default::TRANSACTION_INTERVAL, range);
+    let writers_max = raw.and_then(|raw| raw.max_writers).unwrap_or(default::TRANSACTION_WRITERS);
+    Some(Transactions { timeout: timeout?, interval: interval?, writers_max })
+}
+
+/// A producer whose requests may take longer than its transactions is one that librdkafka refuses.
+fn check_transaction_time(
+    section: &mut Section<'_>,
+    transactions: &Transactions,
+    times: &Times,
+    profile: Option<Profile>,
+) {
+    let (timeout, socket) = (transactions.timeout, times.socket_timeout);
+    if socket <= timeout + TENTH
+        || section.is_wrong("transactions")
+        || section.is_wrong("socketTimeout")
+    {
+        return;
+    }
+    let written = ["transactions.timeout", "socketTimeout", "guarantee"];
+    let path = written.into_iter().find(|path| section.whole().find(path).is_some());
+    let message = format!(
+        "`transactions.timeout` is {}, shorter than `socketTimeout`, {}: a request may not outlast \
+         its transaction",
+        show_duration(timeout),
+        show_duration(socket)
+    );
+    let longer = format!("write `transactions: {{ timeout: {} }}` or more", show_duration(socket));
+    let help = match profile {
+        Some(Profile::EventHubs) if timeout < security::EVENT_HUBS_ANSWER_MAX => longer,
+        _ => format!("{longer}, or `socketTimeout: {}` or less", show_duration(timeout)),
+    };
+    section.fault("CONFLICT", path.unwrap_or("transactions.timeout"), message, &help);
 }
 
 fn acks(section: &mut Section<'_>, raw: &RawOutput) -> (Acks, bool) {

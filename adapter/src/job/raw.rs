@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     raw_values::{
         RawAcks, RawBytes, RawCodec, RawDuration, RawErrorPolicy, RawGuarantee, RawServers,
-        RawStrategy,
+        RawStrategy, RawTooLarge,
     },
     security::{
         self, RawCertificate, RawIdentity, RawListenTls, RawProfile, RawProtocol, RawSasl,
@@ -39,6 +39,11 @@ pub(super) mod default {
     pub(crate) const PACKING_ROWS: u32 = 1_000;
     pub(crate) const PACKING_BYTES: &str = "1 MB";
     pub(crate) const PACKING_TIME: &str = "0ms";
+    pub(crate) const PACKING_TOO_LARGE: &str = "Split";
+    pub(crate) const TRANSACTION_TIMEOUT: &str = "30s";
+    pub(crate) const TRANSACTION_INTERVAL: &str = "20ms";
+    pub(crate) const TRANSACTION_WRITERS: u32 = 200;
+    pub(crate) const PROGRESS_TOPIC: &str = "kafka-output-progress";
     pub(crate) const METADATA_REFRESH: &str = "10s";
     pub(crate) const SOCKET_TIMEOUT: &str = "6s";
     pub(crate) const TOPIC_MISSING_AFTER: &str = "1s";
@@ -204,9 +209,15 @@ pub(super) struct RawOutput {
     /// What happens to a row that cannot be encoded or that the broker refuses.
     #[schemars(extend("default" = "Stop"))]
     pub(super) error_policy: Option<RawErrorPolicy>,
-    /// What an acknowledgement promises.
-    #[schemars(extend("default" = "atLeastOnce"))]
+    /// Where rows go that are set aside. Needed with `errorPolicy: DeadLetter`, refused with others.
+    pub(super) dead_letter: Option<RawDeadLetter>,
+    /// What an acknowledgement promises. Without this key: `bestEffort` with `acks` One or Zero, else
+    /// `atLeastOnce`.
     pub(super) guarantee: Option<RawGuarantee>,
+    /// How the transactions of `guarantee: exactlyOnce` are made.
+    pub(super) transactions: Option<RawTransactions>,
+    /// Where it is stored how far each writer has come.
+    pub(super) progress: Option<RawProgress>,
     /// How often the partitions of the topic and their leaders are looked up, from 100ms to 1h.
     #[schemars(extend("default" = default::METADATA_REFRESH))]
     pub(super) metadata_refresh: Option<RawDuration>,
@@ -243,6 +254,50 @@ pub(super) struct RawPacking {
     /// rows are packed with those of their own batch.
     #[schemars(extend("default" = default::PACKING_TIME))]
     pub(super) time: Option<RawDuration>,
+    /// What becomes of a record of several rows that is larger than the topic takes.
+    #[schemars(extend("default" = default::PACKING_TOO_LARGE))]
+    pub(super) too_large: Option<RawTooLarge>,
+}
+
+/// How transactions are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Transactions")]
+pub(super) struct RawTransactions {
+    /// How long the brokers keep a transaction open whose writer has vanished, from 1s to 15m, and
+    /// not shorter than `socketTimeout` less 100ms. Readers of what is committed wait for as long,
+    /// and some seconds.
+    #[schemars(extend("default" = default::TRANSACTION_TIMEOUT))]
+    pub(super) timeout: Option<RawDuration>,
+    /// The least time between two transactions of a writer, up to 10s. After a pause there is none.
+    #[schemars(extend("default" = default::TRANSACTION_INTERVAL))]
+    pub(super) interval: Option<RawDuration>,
+    /// The most writers of this output at once. Each has about 1 MB, six threads and some
+    /// connections to each broker.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = default::TRANSACTION_WRITERS))]
+    pub(super) max_writers: Option<u32>,
+}
+
+/// Where rows go that are set aside.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "DeadLetter")]
+pub(super) struct RawDeadLetter {
+    /// A topic of the output's cluster, and no output's own. It must exist. Outputs may share
+    /// it: each letter tells whose it is. A row that is too long for it is cut.
+    #[schemars(required, regex(pattern = r"^[A-Za-z0-9._-]{1,249}$"), example = &"flight-letters")]
+    pub(super) topic: Option<String>,
+}
+
+/// Where it is stored how far each writer has come.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Progress")]
+pub(super) struct RawProgress {
+    /// A compacted topic of the output's cluster. It is made if it is missing and may be made: 16
+    /// partitions, up to three replicas. Outputs may share it. It is not the output's own.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,249}$"), extend("default" = default::PROGRESS_TOPIC))]
+    pub(super) topic: Option<String>,
 }
 
 /// Which partition a row goes to.

@@ -49,6 +49,18 @@ pub(super) enum RawErrorPolicy {
     Stop,
     /// It is counted, named to the writer and left out; the others go.
     Drop,
+    /// The same, and it is kept in the topic of `deadLetter`, with the reason.
+    DeadLetter,
+}
+
+/// What becomes of a record of several rows that is larger than the topic takes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "TooLarge")]
+pub(super) enum RawTooLarge {
+    /// Its rows go in several records. A row that is too large alone goes the way of `errorPolicy`.
+    Split,
+    /// All its rows go the way of `errorPolicy`.
+    ErrorPolicy,
 }
 
 /// What an acknowledgement promises.
@@ -56,8 +68,13 @@ pub(super) enum RawErrorPolicy {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Guarantee")]
 pub(super) enum RawGuarantee {
-    /// The brokers have every row, as `acks` says; after a failure some may be there twice.
+    /// A broker may lose rows that it has acknowledged, as `acks` One or Zero say.
+    BestEffort,
+    /// All in-sync replicas have every row; after a failure some may be there twice.
     AtLeastOnce,
+    /// Every row is there once for readers of what is committed (`read_committed`). Each writer has
+    /// transactions of its own.
+    ExactlyOnce,
 }
 
 /// A whole number and a unit: `ms`, `s`, `m` or `h`.

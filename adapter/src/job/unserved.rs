@@ -6,11 +6,8 @@ pub(super) const KEYS: [&str; 4] =
     ["listen.admin", "outputs[].key", "outputs[].headers", "outputs[].timestamp"];
 
 /// Values, by the path of their key.
-pub(super) const VALUES: [(&str, &[&str]); 3] = [
-    ("outputs[].partitioning.strategy", &["partitionKey", "static", "column"]),
-    ("outputs[].errorPolicy", &["DeadLetter"]),
-    ("outputs[].guarantee", &["bestEffort", "exactlyOnce"]),
-];
+pub(super) const VALUES: [(&str, &[&str]); 1] =
+    [("outputs[].partitioning.strategy", &["partitionKey", "static", "column"])];
 
 /// Whether the key at this path is known, though not served.
 pub(super) fn key(path: &str) -> bool {

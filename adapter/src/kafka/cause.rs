@@ -47,6 +47,22 @@ impl Cause {
         (fate, Self::new(stable, text))
     }
 
+    /// Whether it is about the size of a record.
+    pub fn is_size(&self) -> bool {
+        self.code == "ROW_TOO_LARGE"
+    }
+
+    /// The same with what was tried and what the topic was last known to take, if the record is
+    /// refused for its size.
+    #[must_use]
+    pub fn with_sizes(mut self, bytes: usize, bytes_max: usize) -> Self {
+        if self.is_size() {
+            let known = format!("The record has {bytes} bytes; the topic was last known to take ");
+            self.text += &format!(" {known}{bytes_max}.");
+        }
+        self
+    }
+
     /// What a fault of a connection or of a request means.
     pub fn of_fault(fault: &Fault, topic: &str) -> Self {
         let (stable, advice) = match fault.code {
@@ -122,6 +138,11 @@ pub fn is_all_down(code: Code) -> bool {
     code == Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as Code
 }
 
+/// Whether a record, or the Kafka batch that it is part of, is larger than the topic takes.
+pub fn is_too_large(code: Code) -> bool {
+    code == Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE as Code
+}
+
 /// Whether the topic is not there.
 pub fn is_missing_topic(code: Code) -> bool {
     [
@@ -150,12 +171,12 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
             "TOPIC_NOT_AUTHORIZED",
             "Grant the output's user WRITE and DESCRIBE on the topic; rows go on by themselves.",
         )
-    } else if is(&[N::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]) {
+    } else if is_too_large(code) {
         (
             Fate::Blamed,
             "ROW_TOO_LARGE",
             "Raise `max.message.bytes` of the topic, make the row smaller (of rows that share a \
-             record: lower `packing.bytes`), or set `errorPolicy: Drop`.",
+             record: lower `packing.bytes`), or set `errorPolicy` to `DeadLetter` or `Drop`.",
         )
     } else if is(&[
         N::RD_KAFKA_RESP_ERR_INVALID_RECORD,
@@ -171,7 +192,7 @@ fn verdict(code: Code) -> (Fate, &'static str, &'static str) {
             Fate::Blamed,
             "ROW_REFUSED",
             "The topic's settings forbid this record (a compacted topic wants keys; timestamps \
-             have bounds). Change them, or set `errorPolicy: Drop`.",
+             have bounds). Change them, or set `errorPolicy` to `DeadLetter` or `Drop`.",
         )
     } else if is(&[
         N::RD_KAFKA_RESP_ERR__FATAL,

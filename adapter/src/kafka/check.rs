@@ -66,7 +66,7 @@ pub fn look(output: &Output, credentials: &Credentials) -> Result<Topic, Cause> 
     let partitions =
         client.partitions(ANSWER_MAX).map_err(|fault| Cause::of_fault(&fault, topic))?;
     // Each waits for brokers that may not know the request, so all are asked at once.
-    let (TopicLimits { message_bytes_max, in_sync_min }, may_write, brokers) =
+    let (TopicLimits { message_bytes_max, in_sync_min, .. }, may_write, brokers) =
         thread::scope(|scope| {
             let limits = scope.spawn(|| client.limits(topic, ANSWER_MAX));
             let may_write = scope.spawn(|| may_write(&client, topic));

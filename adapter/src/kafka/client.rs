@@ -14,9 +14,14 @@
 //! - A panic inside a callback cannot unwind through C: it aborts the process, which is right,
 //!   since a poller that died in silence would leave every batch without an answer.
 mod callbacks;
+mod configuration;
+mod keyed;
+mod letter;
 mod limits;
 mod login;
 mod text;
+mod topics;
+mod transaction;
 
 use std::{
     borrow::Cow,
@@ -30,13 +35,23 @@ use std::{
 use keyvault::Secret;
 use rdkafka::bindings as sys;
 
+pub(super) use self::{
+    callbacks::on_token_wanted as no_token_on_demand,
+    configuration::configuration,
+    login::set_token,
+    text::{c_string as c_text, string as text_of},
+};
 use self::{
     callbacks::{on_error, on_event, on_log, on_report, on_token_wanted},
-    text::{c_secret, c_string, slice, string},
+    text::{c_string, slice, string},
 };
 pub use self::{
+    keyed::Side,
+    letter::LETTER,
     limits::TopicLimits,
     text::{describe, name},
+    topics::NewTopic,
+    transaction::{TransactionFault, Verdict},
 };
 use super::receipt::{Flight, Receipt};
 
@@ -70,12 +85,29 @@ pub struct Poller {
 /// What was reported since it was last emptied.
 #[derive(Default)]
 pub struct Reports {
-    /// Partitions and how many of their records were reported, in order, neighbours joined.
-    pub reported: Vec<(i32, u32)>,
+    /// What is reported settles nothing: a transaction does when it ends.
+    deferred: bool,
+    /// Records have numbers instead of receipts.
+    numbered: bool,
+    /// Records without a receipt.
+    pub marks: Vec<Marked>,
+    /// What was reported, in order, neighbours of a partition joined.
+    pub reported: Vec<Reported>,
     /// Records that failed; those that are durable are settled already.
     pub failed: Vec<Failed>,
     /// Faults of connections, logins and the client as a whole: the causes behind waiting.
     pub errors: Vec<Fault>,
+}
+
+/// Records of one partition that were reported one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// Their partition.
+    pub partition: i32,
+    /// How many.
+    pub records: u32,
+    /// Where the first of them stands; below 0 if it stands nowhere.
+    pub offset: i64,
 }
 
 /// A record that failed.
@@ -88,6 +120,17 @@ pub struct Failed {
     pub code: Code,
     /// librdkafka's word on whether the broker may have stored it.
     pub maybe_written: bool,
+}
+
+/// A record without a receipt, as it was reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Marked {
+    /// Why it failed, or [`NO_ERROR`].
+    pub code: Code,
+    /// Where it stands.
+    pub offset: i64,
+    /// Its number; 0 if it has none.
+    pub number: usize,
 }
 
 /// An error with librdkafka's text.
@@ -151,26 +194,45 @@ impl Client {
         topic: &str,
         bell: &Arc<Bell>,
     ) -> Result<(Arc<Self>, Poller), String> {
-        let reports = Box::into_raw(Box::<Reports>::default());
+        Self::make(settings, topic, bell, Reports::default())
+    }
+
+    /// The same for a producer whose records settle when their transaction ends.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn transactional(
+        settings: &[(Cow<'_, str>, Secret)],
+        topic: &str,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Self>, Poller), String> {
+        Self::make(settings, topic, bell, Reports { deferred: true, ..Reports::default() })
+    }
+
+    /// The same for a producer of records that have numbers instead of receipts.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn numbered(
+        settings: &[(Cow<'_, str>, Secret)],
+        topic: &str,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Self>, Poller), String> {
+        Self::make(settings, topic, bell, Reports { numbered: true, ..Reports::default() })
+    }
+
+    fn make(
+        settings: &[(Cow<'_, str>, Secret)],
+        topic: &str,
+        bell: &Arc<Bell>,
+        reports: Reports,
+    ) -> Result<(Arc<Self>, Poller), String> {
         let mut text = [0 as c_char; 512];
+        let conf = configuration(settings)?;
+        let reports = Box::into_raw(Box::new(reports));
         // SAFETY: every pointer handed over is valid for the call; `conf` is ours until
         // `rd_kafka_new` succeeds, and `reports` is freed after the client is destroyed.
         unsafe {
-            let conf = sys::rd_kafka_conf_new();
-            for (key, value) in settings {
-                let result = sys::rd_kafka_conf_set(
-                    conf,
-                    c_string(key).as_ptr(),
-                    c_secret(value).as_ptr().cast(),
-                    text.as_mut_ptr(),
-                    text.len(),
-                );
-                if result != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
-                    sys::rd_kafka_conf_destroy(conf);
-                    drop(Box::from_raw(reports));
-                    return Err(format!("librdkafka refuses the setting `{key}`"));
-                }
-            }
             sys::rd_kafka_conf_set_opaque(conf, reports.cast());
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
             sys::rd_kafka_conf_set_error_cb(conf, Some(on_error));
@@ -239,6 +301,14 @@ impl Client {
     /// # Errors
     /// The fault of the request or of the topic.
     pub fn partitions(&self, timeout: Duration) -> Result<Partitions, Fault> {
+        self.partitions_of(self.topic, timeout)
+    }
+
+    fn partitions_of(
+        &self,
+        topic: *mut sys::rd_kafka_topic_t,
+        timeout: Duration,
+    ) -> Result<Partitions, Fault> {
         let mut metadata = ptr::null();
         // SAFETY: the out pointer is valid; the metadata is read before it is destroyed, and
         // librdkafka's counts describe its arrays.
@@ -246,7 +316,7 @@ impl Client {
             let code = sys::rd_kafka_metadata(
                 self.handle,
                 0,
-                self.topic,
+                topic,
                 &raw mut metadata,
                 timeout.as_millis() as c_int,
             );
@@ -362,7 +432,8 @@ impl HandOver {
 }
 
 impl Fault {
-    fn of(code: Code) -> Self {
+    /// The fault of this code, with librdkafka's text.
+    pub fn of(code: Code) -> Self {
         Self { code, text: describe(code) }
     }
 }

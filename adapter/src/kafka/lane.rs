@@ -10,7 +10,7 @@
 //!   lane hold its own back for `linger`, so that Kafka batches fill.
 //! - **Order.** Records that failed go again before those behind them.
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
@@ -21,7 +21,7 @@ use std::{
 use super::{
     cause::{Cause, Fate},
     client::{Client, Failed, HandOver},
-    receipt::{Flight, Receipt, Settled},
+    receipt::{Fit, Flight, Receipt, Settled},
 };
 
 /// Rows waiting in an output from which on lanes hold theirs back to fill Kafka batches.
@@ -72,6 +72,15 @@ pub struct Run {
     pub end: u32,
 }
 
+/// What becomes of records that the broker refuses for good.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// They are set aside instead of waiting.
+    pub drops_blamed: bool,
+    /// The largest record, as far as is known.
+    pub record_bytes_max: usize,
+}
+
 /// When a lane has to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -84,12 +93,19 @@ pub enum Next {
 /// What the reports of a batch lead to.
 #[derive(Default)]
 pub struct Finished {
+    /// Records that the broker refused for good, and that are settled once their dead letters are
+    /// durable.
+    pub letters: Vec<(Arc<Flight>, u32, Cause)>,
     /// Records that were set aside here because the broker refused them for good.
     pub rejected: u64,
     /// The producer must be built anew.
     pub rebuild: bool,
     /// Why records wait now, if they do.
     pub held: Option<Cause>,
+    /// A record that stands alone is refused, and whatever is behind it waits.
+    pub is_blocked: bool,
+    /// A record was too large, and parts of it go instead.
+    pub is_split: bool,
     /// How long the batch was away, if all of it is reported and stored.
     pub took: Option<Duration>,
 }
@@ -197,7 +213,7 @@ impl Lane {
         queue: &mut Queue,
         reported: u32,
         failed: &[(&Failed, Fate, Cause)],
-        drop_blamed: bool,
+        policy: Policy,
         now: Instant,
     ) -> Finished {
         queue.unreported -= reported;
@@ -205,11 +221,8 @@ impl Lane {
             let (flight, record) = queue.of(failure.receipt);
             queue.failed.push((record, flight, *fate, cause.clone(), failure.maybe_written));
         }
-        let finished = if queue.unreported == 0 {
-            queue.finish(drop_blamed, now)
-        } else {
-            Finished::default()
-        };
+        let finished =
+            if queue.unreported == 0 { queue.finish(policy, now) } else { Finished::default() };
         self.publish(queue);
         finished
     }
@@ -307,10 +320,10 @@ impl Queue {
     }
 
     /// All records of the batch are reported.
-    fn finish(&mut self, drop_blamed: bool, now: Instant) -> Finished {
+    fn finish(&mut self, policy: Policy, now: Instant) -> Finished {
         let mut finished = Finished::default();
         let alone = self.flying_records == 1;
-        let mut hold = None;
+        let (mut hold, mut asks) = (None, false);
         let mut failed = std::mem::take(&mut self.failed);
         // Reports need not come in the order of the hand-over: a purge reports what librdkafka
         // has queued before what is in flight.
@@ -331,12 +344,36 @@ impl Queue {
                 receipt.settle(Settled::Unknown(cause));
                 continue;
             }
-            if fate == Fate::Blamed && alone && drop_blamed {
-                receipt.settle(Settled::Rejected(cause));
+            if fate == Fate::Blamed && alone && cause.is_size() {
+                let bytes_max = policy.record_bytes_max;
+                // Who knows a limit that this record is within is asking for the new one now.
+                asks = self.hold.is_none()
+                    && flight.is_splittable()
+                    && !flight.is_part()
+                    && flight.encoded.is_beyond(record, 0)
+                    && !flight.encoded.is_beyond(record, bytes_max);
+                if !asks && self.split(&flight, record, bytes_max) {
+                    finished.is_split = true;
+                    continue;
+                }
+            }
+            let cause = match fate {
+                Fate::Blamed if alone => {
+                    let bytes = flight.encoded.record(record).len();
+                    cause.with_sizes(bytes, policy.record_bytes_max)
+                }
+                Fate::Blamed | Fate::Again | Fate::Rebuild => cause,
+            };
+            if fate == Fate::Blamed && alone && policy.drops_blamed && !asks {
                 finished.rejected += flight.encoded.rows.of(record).count() as u64;
+                if flight.has_letters() {
+                    finished.letters.push((flight, record, cause));
+                } else {
+                    receipt.settle(Settled::Rejected(cause));
+                }
                 continue;
             }
-            if fate == Fate::Again || (fate == Fate::Blamed && alone) {
+            if fate == Fate::Again || (fate == Fate::Blamed && alone && !asks) {
                 let rows = &flight.encoded.rows;
                 let which = match (rows.first(record), rows.last(record)) {
                     (first, _) if rows.ends.is_empty() => format!("row {first} of its batch waits"),
@@ -351,6 +388,7 @@ impl Queue {
                 let text = format!("{which}. {}", cause.text);
                 let cause = if alone { Cause::new(cause.code, text) } else { cause };
                 flight.hold(Some(cause.clone()));
+                finished.is_blocked |= fate == Fate::Blamed;
                 hold = Some(cause);
             }
             self.bytes += cost(&flight, record);
@@ -363,7 +401,7 @@ impl Queue {
             let records_max = (self.flying_records / 2).max(1);
             self.narrow = Some(Narrow { records_max, passed: 0 });
         }
-        self.hold = hold.is_some().then(|| {
+        self.hold = (hold.is_some() || asks).then(|| {
             let backoff = self.hold.as_ref().map_or(BACKOFF.0, |hold| hold.backoff * 2);
             let backoff = backoff.min(BACKOFF.1);
             Hold { until: now + backoff, backoff }
@@ -374,6 +412,49 @@ impl Queue {
         }
         self.flying.clear();
         finished
+    }
+
+    /// Puts parts in the place of a record that is too large, and of all that wait of its batch and
+    /// are so, too. False if it has no parts.
+    fn split(&mut self, flight: &Arc<Flight>, record: u32, bytes_max: usize) -> bool {
+        let bytes = flight.encoded.record(record).len();
+        let (bytes_max, fit) = Fit::below(bytes, bytes_max);
+        if !flight.is_splittable() || !flight.encoded.is_beyond(record, bytes_max) {
+            return false;
+        }
+        let is_it = |of: &Arc<Flight>, record| {
+            Arc::ptr_eq(of, flight) && flight.encoded.is_beyond(record, bytes_max)
+        };
+        let again = self.again.iter().filter(|(of, record)| is_it(of, *record));
+        let runs = self.runs.iter().flat_map(Run::records);
+        let waiting = again.map(|(_, record)| *record);
+        let waiting =
+            waiting.chain(runs.filter(|(of, record)| is_it(of, *record)).map(|(_, record)| record));
+        let records: Vec<u32> = std::iter::once(record).chain(waiting).collect();
+        let Some(parts) = Flight::split(flight, &records, fit) else { return false };
+        let mut parts = records.into_iter().zip(parts);
+        let (_, first) = parts.next().expect("it is the first of them");
+        let parts: BTreeMap<u32, Arc<Flight>> = parts.collect();
+        let part = |of: &Arc<Flight>, record: u32| {
+            parts.get(&record).filter(|_| Arc::ptr_eq(of, flight)).cloned()
+        };
+        let again = std::mem::take(&mut self.again).into_iter();
+        let mut after: VecDeque<_> = each(first).collect();
+        for (of, record) in again {
+            match part(&of, record) {
+                Some(part) => after.extend(each(part)),
+                None => after.push_back((of, record)),
+            }
+        }
+        self.again = after;
+        for run in std::mem::take(&mut self.runs) {
+            run.with_parts(&part, &mut self.runs);
+        }
+        let again = self.again.iter().map(|(flight, record)| cost(flight, *record)).sum::<u64>();
+        self.bytes = again + self.runs.iter().map(Run::bytes).sum::<u64>();
+        let runs = self.runs.iter().map(|run| run.end - run.at).sum::<u32>();
+        self.records = self.again.len() as u32 + runs;
+        true
     }
 
     /// A batch passed whole.
@@ -406,6 +487,27 @@ impl Run {
         (self.at..self.end).map(|place| (&self.flight, self.record(place)))
     }
 
+    /// Puts it behind these, with the parts of those records that have some.
+    fn with_parts(
+        self,
+        part: &impl Fn(&Arc<Flight>, u32) -> Option<Arc<Flight>>,
+        runs: &mut VecDeque<Self>,
+    ) {
+        let mut at = self.at;
+        let until = |at: u32, end: u32| {
+            let (flight, order) = (self.flight.clone(), self.order.clone());
+            Self { flight, order, at, end }
+        };
+        for place in self.at..self.end {
+            let Some(flight) = part(&self.flight, self.record(place)) else { continue };
+            runs.extend((at < place).then(|| until(at, place)));
+            let end = flight.encoded.ends.len() as u32;
+            runs.push_back(Self { flight, order: Arc::new([]), at: 0, end });
+            at = place + 1;
+        }
+        runs.extend((at < self.end).then(|| until(at, self.end)));
+    }
+
     fn record(&self, place: u32) -> u32 {
         if self.order.is_empty() { place } else { self.order[place as usize] }
     }
@@ -423,6 +525,12 @@ impl Run {
         };
         sum + records * BATCH_RECORD_OVERHEAD_BYTES
     }
+}
+
+/// All records of a flight.
+fn each(flight: Arc<Flight>) -> impl Iterator<Item = (Arc<Flight>, u32)> {
+    let records = flight.encoded.ends.len() as u32;
+    (0..records).map(move |record| (flight.clone(), record))
 }
 
 fn cost(flight: &Flight, record: u32) -> u64 {

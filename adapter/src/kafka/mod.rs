@@ -21,17 +21,23 @@ use tokio::sync::watch;
 
 use crate::partition::{Partitions, Routes};
 
+pub mod admin;
 pub mod budget;
 pub mod cause;
 pub mod check;
 mod client;
+mod consumer;
 pub mod credentials;
+mod delivery;
 mod diagnosis;
 mod lane;
 mod leaving;
+pub mod letter;
+mod letters;
 pub mod mock;
 mod poll;
 mod producers;
+mod progress;
 pub mod reader;
 pub mod receipt;
 mod renewal;
@@ -40,18 +46,25 @@ mod settings;
 mod sink;
 pub mod status;
 mod topic;
+mod transaction;
 
 pub use self::{
     budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
     credentials::Credentials,
     diagnosis::target,
-    receipt::{Encoded, Outcome, RejectedRows, Rows, Ticket},
+    letter::{Letter, Letters, Sender},
+    progress::{
+        Entry as ProgressEntry, Found as FoundProgress, Keys as WriterKeys, ProgressLog, Survey,
+        Whose, prefix as key_prefix, survey, whose_id, writer_of_id,
+    },
+    receipt::{Encoded, Fit, Outcome, RejectedRows, Rows, Split, Ticket},
     renewal::NotRenewed,
     settings::Settings as SinkSettings,
     sink::Sink,
     status::{Health, State},
     topic::record_bytes_max,
+    transaction::{Mark, OpenError, Stored, Writer},
 };
 
 /// Targets under which librdkafka and its bindings log their own lines.
@@ -69,8 +82,19 @@ pub trait Delivery: Send + Sync + 'static {
     fn record_bytes_max(&self) -> usize;
 
     /// Hands records over. Does not wait: the room is the permission. Every record settles; the
-    /// ticket tells the outcome.
-    fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket;
+    /// ticket tells the outcome. `mark` is how far their writer has come with them, and is stored
+    /// with them where progress is. A batch is durable when its dead letters are, too.
+    fn submit(
+        &self,
+        encoded: Encoded,
+        routes: Routes,
+        room: Permit,
+        mark: Mark,
+        letters: Letters,
+    ) -> Ticket;
+
+    /// The largest record that the dead letter topic takes, in bytes; a letter is cut to it.
+    fn letter_bytes_max(&self) -> usize;
 
     /// An acknowledgement that comes within this time has waited for the brokers and in no queue
     /// of ours: the linger and a few round trips.
@@ -98,4 +122,6 @@ pub struct Counts {
     pub rejected: u64,
     /// Accepted and not settled.
     pub in_flight: u64,
+    /// Dead letters that Kafka has stored.
+    pub letters: u64,
 }

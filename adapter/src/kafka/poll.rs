@@ -71,6 +71,7 @@ impl Inner {
 
     /// Takes what is reported of records. True if the producers that report must be built anew.
     pub(super) fn take_reports(&self, reports: &mut Reports) -> bool {
+        self.progress_reported.take(&mut reports.marks);
         if reports.reported.is_empty() {
             return false;
         }
@@ -78,10 +79,10 @@ impl Inner {
         let mut rebuild = false;
         let Reports { reported, failed, .. } = reports;
         let lanes = self.lanes();
-        reported.sort_unstable_by_key(|(partition, _)| *partition);
-        for group in reported.chunk_by(|left, right| left.0 == right.0) {
-            let partition = group[0].0;
-            let count = group.iter().map(|(_, count)| count).sum();
+        reported.sort_unstable_by_key(|part| part.partition);
+        for group in reported.chunk_by(|left, right| left.partition == right.partition) {
+            let partition = group[0].partition;
+            let count = group.iter().map(|part| part.records).sum();
             let lane = &lanes[partition as usize];
             let of_lane: Vec<Failed> =
                 failed.extract_if(.., |failed| failed.partition == partition).collect();

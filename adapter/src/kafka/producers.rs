@@ -47,19 +47,88 @@ impl Recipe {
         bell: &Arc<Bell>,
     ) -> Result<(Arc<Client>, Poller), String> {
         let linger_ms = (linger.as_micros() as f64 / 1000.0).to_string();
-        let of_text = |text: &str| Secret::from(text.to_owned());
-        let mut settings = credentials.settings();
-        settings.extend(
-            self.settings
-                .iter()
-                .map(|(name, value)| (Cow::Owned(name.clone()), of_text(value)))
-                .chain([(Cow::Borrowed("linger.ms"), of_text(&linger_ms))]),
-        );
+        let settings = self.all(credentials, &[("linger.ms", &linger_ms)]);
         let (client, poller) = Client::new(&settings, &self.topic, bell)?;
         if let Some(token) = credentials.token() {
             client.set_token(token)?;
         }
         Ok((client, poller))
+    }
+
+    /// A producer of it for dead letters, whose Kafka batches are no larger than said. Whatever
+    /// `acks` rows have, letters are stored by all in-sync replicas.
+    ///
+    /// # Errors
+    /// Names the setting that librdkafka refuses, never its value.
+    pub fn post(
+        &self,
+        credentials: &Credentials,
+        topic: &str,
+        bytes_max: usize,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Client>, Poller), String> {
+        let bytes_max = bytes_max.to_string();
+        let more = [
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("linger.ms", "5"),
+            ("batch.size", &bytes_max),
+        ];
+        let settings = self.all(credentials, &more);
+        let (client, poller) = Client::numbered(&settings, topic, bell)?;
+        if let Some(token) = credentials.token() {
+            client.set_token(token)?;
+        }
+        Ok((client, poller))
+    }
+
+    /// A transactional producer of it, by its id, whose Kafka batches are no larger than this.
+    ///
+    /// # Errors
+    /// Names the setting that librdkafka refuses, never its value.
+    pub fn transactional(
+        &self,
+        credentials: &Credentials,
+        id: &str,
+        timeout: Duration,
+        batch_bytes_max: u64,
+        bell: &Arc<Bell>,
+    ) -> Result<(Arc<Client>, Poller), String> {
+        let timeout_ms = timeout.as_millis().to_string();
+        let batch_bytes_max = batch_bytes_max.to_string();
+        let more = [
+            ("transactional.id", id),
+            ("batch.size", &batch_bytes_max),
+            ("transaction.timeout.ms", &timeout_ms),
+            // The transaction's own time rules.
+            ("message.timeout.ms", &timeout_ms),
+            // A commit sends what is there at once.
+            ("linger.ms", "5"),
+            // The next transaction may meet the markers of the one before, for some milliseconds.
+            ("retry.backoff.ms", "20"),
+            ("retry.backoff.max.ms", "200"),
+        ];
+        let settings = self.all(credentials, &more);
+        let (client, poller) = Client::transactional(&settings, &self.topic, bell)?;
+        if let Some(token) = credentials.token() {
+            client.set_token(token)?;
+        }
+        Ok((client, poller))
+    }
+
+    /// The recipe's settings with others, which replace those of the same name.
+    fn all(
+        &self,
+        credentials: &Credentials,
+        more: &[(&'static str, &str)],
+    ) -> Vec<(Cow<'static, str>, Secret)> {
+        let of_text = |text: &str| Secret::from(text.to_owned());
+        let is_replaced = |name: &str| more.iter().any(|(other, _)| *other == name);
+        let mut settings = credentials.settings();
+        let kept = self.settings.iter().filter(|(name, _)| !is_replaced(name));
+        settings.extend(kept.map(|(name, value)| (Cow::Owned(name.clone()), of_text(value))));
+        settings.extend(more.iter().map(|(name, value)| (Cow::Borrowed(*name), of_text(value))));
+        settings
     }
 }
 
@@ -100,12 +169,13 @@ impl Producers {
     /// # Errors
     /// librdkafka's sentence.
     pub fn set_login(&self, login: &Login) -> Result<(), String> {
-        let set = |client: &Client| match login {
-            Login::Password { username, password, .. } => client.set_password(username, password),
-            Login::Token(token) => client.set_token(token),
-        };
-        set(&self.many)?;
-        self.single.as_deref().map_or(Ok(()), set)
+        set_login(&self.many, login)?;
+        self.single.as_deref().map_or(Ok(()), |single| set_login(single, login))
+    }
+
+    /// One of them, for what is not an output's rows.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.many
     }
 
     /// The producer for a hand-over of so many records.
@@ -129,6 +199,17 @@ impl Producers {
     /// Asks the brokers for what the topic's settings demand.
     pub fn limits(&self, topic: &str, timeout: Duration) -> TopicLimits {
         self.many.limits(topic, timeout)
+    }
+}
+
+/// Another password or token for logins of a client to come.
+///
+/// # Errors
+/// librdkafka's sentence.
+pub(super) fn set_login(client: &Client, login: &Login) -> Result<(), String> {
+    match login {
+        Login::Password { username, password, .. } => client.set_password(username, password),
+        Login::Token(token) => client.set_token(token),
     }
 }
 

@@ -6,7 +6,11 @@
 //! answers *lost*.
 use std::ops::Range;
 
-use super::{budget::Permit, cause::Cause};
+use super::{
+    budget::Permit,
+    cause::Cause,
+    letter::{Letter, WriteLetters},
+};
 use crate::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -22,6 +26,33 @@ pub struct Encoded {
     pub ends: Vec<u32>,
     /// The rows of each record.
     pub rows: Rows,
+    /// Makes several records of one that is too large, where that may be.
+    pub split: Option<Split>,
+}
+
+/// Makes several records of each of these, which are too large: the rows of each, by their numbers.
+/// `None` if it cannot be done.
+pub type Split = Box<dyn Fn(&[Vec<u32>], Fit) -> Option<Vec<Encoded>> + Send + Sync>;
+
+/// How large the parts of a record may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// So many bytes, or one row.
+    Bytes(usize),
+    /// Half of its rows: nobody knows what the topic takes.
+    Half,
+}
+
+impl Fit {
+    /// For a record of so many bytes that was refused by a topic that is known to take `bytes_max`:
+    /// what is too large, and how large parts may be. What the record has is too much, whatever is
+    /// known.
+    pub fn below(bytes: usize, bytes_max: usize) -> (usize, Self) {
+        match bytes > bytes_max {
+            true => (bytes_max, Self::Bytes(bytes_max)),
+            false => (bytes - 1, Self::Half),
+        }
+    }
 }
 
 /// Which rows the records of a flight hold.
@@ -69,6 +100,11 @@ impl Rows {
 }
 
 impl Encoded {
+    /// Whether a record has more bytes than these and several rows, so that parts of it may pass.
+    pub fn is_beyond(&self, record: u32, bytes_max: usize) -> bool {
+        self.record(record).len() > bytes_max && self.rows.of(record).nth(1).is_some()
+    }
+
     /// The bytes of a record.
     pub fn record(&self, record: u32) -> &[u8] {
         let record = record as usize;
@@ -121,7 +157,11 @@ pub struct Flight {
     outcome: Mutex<Outcome>,
     done: Mutex<Option<oneshot::Sender<Outcome>>>,
     held: Arc<Mutex<Option<Cause>>>,
-    _room: Permit,
+    /// Makes the dead letters of what the broker refuses, if it gets some.
+    write_letters: Option<WriteLetters>,
+    _room: Option<Permit>,
+    /// The record that it is the parts of, if it is no batch of its own.
+    whole: Option<(Arc<Flight>, u32)>,
 }
 
 /// The receipt of one record; its address is what librdkafka carries for the record.
@@ -140,31 +180,143 @@ impl Flight {
     /// A batch that is about to be handed over, and the ticket for its outcome. A batch without
     /// records ends at once.
     pub fn launch(encoded: Encoded, room: Permit) -> (Arc<Self>, Ticket) {
+        Self::launch_with(encoded, room, None, false)
+    }
+
+    /// The same for a batch whose refused records get dead letters. If it awaits letters already,
+    /// it does not end before [`Flight::letters_settled`].
+    pub fn launch_with(
+        encoded: Encoded,
+        room: Permit,
+        write_letters: Option<WriteLetters>,
+        awaits_letters: bool,
+    ) -> (Arc<Self>, Ticket) {
+        let (flight, ticket) = Self::make(encoded, room, write_letters, awaits_letters);
+        if flight.encoded.ends.is_empty() && !awaits_letters {
+            flight.end();
+        }
+        (flight, ticket)
+    }
+
+    /// The same for a batch whose records settle all at once, by [`Flight::conclude`], however
+    /// few they are.
+    pub fn launch_deferred(
+        encoded: Encoded,
+        room: Permit,
+        write_letters: Option<WriteLetters>,
+    ) -> (Arc<Self>, Ticket) {
+        Self::make(encoded, room, write_letters, false)
+    }
+
+    fn make(
+        encoded: Encoded,
+        room: Permit,
+        write_letters: Option<WriteLetters>,
+        awaits_letters: bool,
+    ) -> (Arc<Self>, Ticket) {
         let (done, ticket) = oneshot::channel();
         let count = encoded.ends.len() as u32;
         let held = Arc::<Mutex<Option<Cause>>>::default();
-        let mut flight = Arc::new(Self {
+        let flight = Self {
             encoded,
             receipts: Box::default(),
-            unsettled: AtomicU32::new(count),
+            unsettled: AtomicU32::new(count + u32::from(awaits_letters)),
             outcome: Mutex::default(),
             done: Mutex::new(Some(done)),
             held: held.clone(),
-            _room: room,
-        });
+            write_letters,
+            _room: Some(room),
+            whole: None,
+        };
+        (flight.with_receipts(), Ticket { done: ticket, held })
+    }
+
+    fn with_receipts(self) -> Arc<Self> {
+        let count = self.encoded.ends.len() as u32;
+        let mut flight = Arc::new(self);
         let address = Arc::as_ptr(&flight);
         Arc::get_mut(&mut flight).expect("nobody else has it yet").receipts = (0..count)
             .map(|record| Receipt { flight: address, record, settled: AtomicBool::new(false) })
             .collect();
-        if count == 0 {
-            flight.end();
-        }
-        (flight, Ticket { done: ticket, held })
+        flight
+    }
+
+    /// Makes several records of each of these, which are too large. Each record settles with its
+    /// parts. `None` if it cannot be done.
+    pub fn split(this: &Arc<Self>, records: &[u32], fit: Fit) -> Option<Vec<Arc<Self>>> {
+        let split = this.root().encoded.split.as_ref()?;
+        let rows: Vec<_> = records.iter().map(|r| this.encoded.rows.of(*r).collect()).collect();
+        let parts = split(&rows, fit)?;
+        let part = |(record, encoded): (&u32, Encoded)| {
+            let flight = Self {
+                unsettled: AtomicU32::new(encoded.ends.len() as u32),
+                encoded,
+                receipts: Box::default(),
+                outcome: Mutex::default(),
+                done: Mutex::default(),
+                held: this.held.clone(),
+                write_letters: None,
+                // It is the memory of what it is a copy of, for the time of a verdict.
+                _room: None,
+                whole: Some((this.clone(), *record)),
+            };
+            flight.with_receipts()
+        };
+        Some(records.iter().zip(parts).map(part).collect())
+    }
+
+    /// Whether parts can be made of its records.
+    pub fn is_splittable(&self) -> bool {
+        self.root().encoded.split.is_some()
+    }
+
+    /// Whether its records are the parts of one.
+    pub fn is_part(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// The batch that it is, or is a part of.
+    pub fn root(&self) -> &Self {
+        self.whole.as_ref().map_or(self, |(whole, _)| whole.root())
     }
 
     /// The receipt of a record.
     pub fn receipt(&self, record: u32) -> &Receipt {
         &self.receipts[record as usize]
+    }
+
+    /// Whether what the broker refuses gets dead letters.
+    pub fn has_letters(&self) -> bool {
+        self.root().write_letters.is_some()
+    }
+
+    /// The dead letters of a record that the broker refused for good; none where it gets none.
+    pub fn letters(&self, record: u32, cause: &Cause) -> Vec<Letter> {
+        let Some(write) = &self.root().write_letters else { return Vec::new() };
+        let rows: Vec<u32> = self.encoded.rows.of(record).collect();
+        write(&rows, cause)
+    }
+
+    /// The letters that it awaited are durable, or may be and may not be for this cause. Once.
+    pub fn letters_settled(&self, unknown: Option<Cause>) {
+        if unknown.is_some() {
+            self.outcome.lock().expect("nothing panics in it").unknown = unknown;
+        }
+        self.settled_one();
+    }
+
+    fn settled_one(&self) -> bool {
+        let last = self.unsettled.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            self.end();
+        }
+        last
+    }
+
+    /// All records of a deferred batch are settled. Once for each.
+    pub fn conclude(&self, outcome: Outcome) {
+        *self.outcome.lock().expect("nothing panics in it") = outcome;
+        self.end();
     }
 
     /// Says why records of this batch wait, or that they do no more.
@@ -174,6 +326,10 @@ impl Flight {
 
     fn end(&self) {
         let outcome = std::mem::take(&mut *self.outcome.lock().expect("nothing panics in it"));
+        if let Some((whole, record)) = &self.whole {
+            whole.receipt(*record).settle_parts(outcome);
+            return;
+        }
         let done = self.done.lock().expect("nothing panics in it").take();
         // The stream may have gone; the records are settled all the same.
         let _ = done.expect("a flight ends once").send(outcome);
@@ -211,11 +367,20 @@ impl Receipt {
                 Settled::Unknown(cause) => outcome.unknown = Some(cause),
             }
         }
-        let last = flight.unsettled.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last {
-            flight.end();
+        flight.settled_one()
+    }
+
+    /// Settles the record by what became of its parts, as [`Receipt::settle`] does.
+    fn settle_parts(&self, parts: Outcome) {
+        assert!(!self.settled.swap(true, Ordering::Relaxed), "a record settles once");
+        let flight = self.flight();
+        let mut outcome = flight.outcome.lock().expect("nothing panics in it");
+        outcome.rejected.extend(parts.rejected);
+        if parts.unknown.is_some() {
+            outcome.unknown = parts.unknown;
         }
-        last
+        drop(outcome);
+        flight.settled_one();
     }
 }
 

@@ -178,6 +178,16 @@ impl Renewal {
 }
 
 impl Inner {
+    /// What producers are made with, if there is anything.
+    pub(super) fn credentials(&self) -> Option<Credentials> {
+        self.renewal.in_place()
+    }
+
+    /// Why there is nothing.
+    pub(super) fn missing_credentials(&self) -> Cause {
+        self.renewal.missing().0
+    }
+
     /// Another login for the living producers, and for those that are made after them.
     fn set_login(&self, credentials: Credentials) -> Result<(), NotRenewed> {
         let mut state = self.renewal.lock();
@@ -192,6 +202,7 @@ impl Inner {
         }
         (state.current, state.refused) = (Some(credentials), None);
         drop(state);
+        self.transactions.login_changed();
         self.forget_faults();
         self.kick();
         Ok(())
@@ -253,6 +264,7 @@ impl Inner {
         let refused = state.refused.take();
         drop(state);
         self.forget_faults();
+        self.transactions.producer_changed(|| Unsettled::new(&self.renewal.unsettled));
         self.put_in_place(producers, pollers, served, refused, Some(unsettled));
         true
     }

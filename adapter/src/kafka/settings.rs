@@ -1,8 +1,8 @@
 //! From an output of the job file to librdkafka's settings.
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{lane::Pace, producers::Recipe};
-use crate::job::{Acks, Compression, ErrorPolicy, HostPort, Output, Profile};
+use super::{lane::Pace, producers::Recipe, progress::Names};
+use crate::job::{self, Acks, Compression, ErrorPolicy, Guarantee, HostPort, Output, Profile};
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does
 /// not fit makes the next one: a hand-over that left in two requests would busy-wait on the first,
@@ -15,6 +15,10 @@ const SETUP_MIN: Duration = Duration::from_secs(1);
 /// librdkafka must never be the one that refuses a record for its size: the topic's limit is
 /// known and judged before. Its own largest value is 10^9.
 pub const MESSAGE_BYTES_MAX: u32 = 104_857_600;
+
+/// The largest event of Event Hubs, but for its Dedicated tier
+/// (<https://learn.microsoft.com/azure/event-hubs/event-hubs-quotas>).
+const EVENT_HUBS_MESSAGE_BYTES: u64 = 1 << 20;
 
 /// What a sink is started with.
 pub struct Settings {
@@ -32,10 +36,53 @@ pub struct Settings {
     pub metadata_refresh: Duration,
     /// What its producers are made of.
     pub(super) recipe: Recipe,
+    /// Where its writers' progress is stored.
+    pub(super) progress: Option<Names>,
+    /// The topic of dead letters, if rows that are set aside go there.
+    pub(super) dead_letters: Option<String>,
+    /// The topic's `max.message.bytes` where the brokers do not tell.
+    pub(super) message_bytes_untold: Option<u64>,
+    /// How its writers' transactions are made, if it has some.
+    pub(super) transactions: Option<Transactions>,
+}
+
+/// How transactions are made.
+#[derive(Clone, Debug)]
+pub struct Transactions {
+    /// How long a transaction may be open before the brokers abort it.
+    pub timeout: Duration,
+    /// Between the ends of two transactions of a writer, unless it has paused.
+    pub interval: Duration,
+    /// Most writers at once.
+    pub writers_max: usize,
 }
 
 impl Settings {
-    /// The settings of an output; its credentials come later.
+    /// The settings of an output of a job; its credentials come later.
+    pub fn of_job(job: &str, output: &Output) -> Self {
+        let job::Transactions { timeout, interval, writers_max } = output.transactions;
+        let transactions = Transactions { timeout, interval, writers_max: writers_max as usize };
+        let (guarantee, transactions) = match output.guarantee {
+            Guarantee::BestEffort => return Self::of(output),
+            Guarantee::AtLeastOnce => ("atLeastOnce", None),
+            Guarantee::ExactlyOnce => ("exactlyOnce", Some(transactions)),
+        };
+        let (job, topic) = (job.to_owned(), output.progress_topic.to_string());
+        let progress = Some(Names { job, topic, guarantee });
+        Self { transactions, progress, ..Self::of(output) }
+    }
+
+    /// Whether dead letters go by themselves, and not in their writer's transactions.
+    pub(super) fn posts_letters(&self) -> bool {
+        self.dead_letters.is_some() && self.transactions.is_none()
+    }
+
+    /// The topic of dead letters.
+    pub(super) fn letter_topic(&self) -> &str {
+        self.dead_letters.as_deref().expect("only outputs with such a topic have letters")
+    }
+
+    /// The settings of an output that keeps no progress.
     pub fn of(output: &Output) -> Self {
         let mut map = BTreeMap::new();
         let mut set = |name: &str, value: &dyn std::fmt::Display| {
@@ -89,7 +136,10 @@ impl Settings {
                 records_max,
                 bytes_max: u64::from(output.batching.bytes),
             },
-            drop_blamed: output.error_policy == ErrorPolicy::Drop,
+            drop_blamed: output.error_policy != ErrorPolicy::Stop,
+            dead_letters: output.dead_letters.as_ref().map(ToString::to_string),
+            message_bytes_untold: (output.profile == Profile::EventHubs)
+                .then_some(EVENT_HUBS_MESSAGE_BYTES),
             waits_for_replicas: output.acks == Acks::All,
             metadata_refresh: output.metadata_refresh,
             recipe: Recipe {
@@ -97,6 +147,8 @@ impl Settings {
                 topic: output.topic.to_string(),
                 answered: output.acks != Acks::Zero,
             },
+            progress: None,
+            transactions: None,
         }
     }
 }

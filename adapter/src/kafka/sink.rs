@@ -15,22 +15,24 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Counts, Delivery,
-    budget::{Permit, Share},
-    cause::{Cause, Fate, is_missing_topic},
+    Counts,
+    budget::Share,
+    cause::{Cause, Fate, is_missing_topic, is_too_large},
     client::{Bell, Failed, Fault},
     diagnosis::Diagnosis,
-    lane::{Lane, Load, Next, Pace, Run},
+    lane::{Lane, Load, Next, Pace, Policy},
     leaving::Served,
+    letters::Post,
     producers::Producers,
-    receipt::{Encoded, Flight, Ticket},
+    progress,
     renewal::Renewal,
     round_trip::RoundTrip,
     settings::Settings,
-    status::{Health, Status},
-    topic::RECORD_BYTES_UNKNOWN,
+    status::Status,
+    topic::{LETTER_BYTES_UNKNOWN, RECORD_BYTES_UNKNOWN},
+    transaction::Registry,
 };
-use crate::partition::{Partitions, Routes};
+use crate::partition::Partitions;
 
 /// One output's Kafka. Made by [`Sink::start`], ended by [`Sink::close`].
 pub struct Sink {
@@ -52,6 +54,8 @@ pub(super) struct Inner {
     /// Wakes the poll thread.
     pub(super) bell: Arc<Bell>,
     pub(super) record_bytes_max: AtomicUsize,
+    /// A broker has refused a size that was thought to be right.
+    pub(super) limit_doubted: AtomicBool,
     /// Replicas that must be in sync for a partition to take rows, as the topic says; 0 if nothing
     /// waits for them.
     pub(super) in_sync_min: AtomicU32,
@@ -59,6 +63,13 @@ pub(super) struct Inner {
     pub(super) status: Status,
     pub(super) round_trip: RoundTrip,
     pub(super) renewal: Renewal,
+    /// What is reported of records of progress.
+    pub(super) progress_reported: progress::Reported,
+    /// Dead letters on their way, but for those that go with a transaction.
+    pub(super) post: Post,
+    pub(super) letter_bytes_max: AtomicUsize,
+    /// Writers with producers of their own.
+    pub(super) transactions: Registry,
     pub(super) diagnosis: Diagnosis,
     /// Nothing is handed over: there are no producers yet, they are being built anew, or the sink
     /// stops.
@@ -83,13 +94,9 @@ pub(super) struct Broken {
     pub(super) pause: Duration,
 }
 
-/// Round trips of an acknowledgement that waits for nothing else: rows wait for the batch before
-/// theirs and for their own, and round trips differ.
-const PROMPT_ROUND_TRIPS: u32 = 3;
-
 /// A thread that panics takes the process with it: without it nothing would settle any more, in
 /// silence.
-struct AbortOnPanic;
+pub(super) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
@@ -120,11 +127,16 @@ impl Sink {
             batch_bytes_max: AtomicU64::new(settings.pace.bytes_max),
             bell,
             record_bytes_max: AtomicUsize::new(RECORD_BYTES_UNKNOWN),
+            limit_doubted: AtomicBool::new(false),
             in_sync_min: AtomicU32::new(0),
             partitions: watch::Sender::new(None),
             status: Status::new(),
             round_trip: RoundTrip::new(),
             renewal: Renewal::default(),
+            progress_reported: progress::Reported::default(),
+            post: Post::default(),
+            letter_bytes_max: AtomicUsize::new(LETTER_BYTES_UNKNOWN),
+            transactions: Registry::default(),
             diagnosis: Diagnosis::new(&settings.servers),
             halted: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
@@ -162,22 +174,36 @@ impl Sink {
                 refreshing.metadata_loop();
             }),
         )?;
+        if inner.settings.posts_letters() {
+            let posting = inner.clone();
+            spawn(
+                format!("letters-{alias}"),
+                Box::new(move || {
+                    let _guard = AbortOnPanic;
+                    posting.post_loop();
+                }),
+            )?;
+        }
         Ok(Self { inner, stopped: Mutex::new(Some(wait)) })
     }
 
     /// Waits until every record is settled, at most until `deadline`, then ends the threads.
     /// Returns how many records had to be given up; their batches are unknown.
     pub async fn close(&self, deadline: Instant) -> u64 {
-        while self.inner.status.in_flight() > 0 && Instant::now() < deadline {
+        let is_busy = || self.inner.status.in_flight() > 0 || self.inner.post.held() > 0;
+        while is_busy() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        let of_letters = self.inner.post.close().await;
+        let of_writers = self.inner.transactions.close(deadline).await;
+        let unsettled = of_writers.saturating_add(of_letters);
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.kick();
         self.inner.bell.ring();
         let stopped = self.stopped.lock().expect("nothing panics in it").take();
         match stopped {
-            Some(stopped) => stopped.await.unwrap_or(u64::MAX),
-            None => 0,
+            Some(stopped) => stopped.await.unwrap_or(u64::MAX).saturating_add(unsettled),
+            None => unsettled,
         }
     }
 }
@@ -187,75 +213,22 @@ impl Drop for Sink {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.kick();
         self.inner.bell.ring();
-    }
-}
-
-impl Delivery for Sink {
-    fn share(&self) -> &Share {
-        &self.inner.share
-    }
-
-    fn partitions(&self) -> watch::Receiver<Option<Arc<Partitions>>> {
-        self.inner.partitions.subscribe()
-    }
-
-    fn record_bytes_max(&self) -> usize {
-        self.inner.record_bytes_max.load(Ordering::Relaxed)
-    }
-
-    fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket {
-        let inner = &self.inner;
-        let (flight, ticket) = Flight::launch(encoded, room);
-        let count = flight.encoded.ends.len() as u64;
-        if inner.gave_up.load(Ordering::SeqCst) {
-            return ticket; // the flight ends here, and its ticket says so
-        }
-        inner.status.waiting.fetch_add(count, Ordering::AcqRel);
-        let lanes = inner.lanes();
-        let order: Arc<[u32]> = routes.order.into();
-        let now = Instant::now();
-        let mut at = 0;
-        for (partition, end) in routes.groups {
-            let run = Run { flight: flight.clone(), order: order.clone(), at, end };
-            at = end;
-            // The partitions were read a moment ago; should there be fewer now, the last lane
-            // takes the run, and reports tell it where to go.
-            let lane = lanes.get(partition as usize).or(lanes.last());
-            let lane = lane.expect("routes come from partitions that are there");
-            let mut queue = lane.lock();
-            lane.push(&mut queue, run, now);
-            let due = inner.drive(lane, &mut queue, now);
-            drop(queue);
-            inner.wake_by(due);
-        }
-        ticket
-    }
-
-    fn prompt_within(&self) -> Duration {
-        let round_trip = self.inner.round_trip.least().unwrap_or_default();
-        self.inner.settings.pace.linger + PROMPT_ROUND_TRIPS * round_trip
-    }
-
-    fn health(&self) -> Health {
-        self.inner.status.health()
-    }
-
-    fn why_slow(&self) -> Cause {
-        self.inner.doubt();
-        self.inner.status.scarce().unwrap_or_else(Cause::slow)
-    }
-
-    fn counts(&self) -> Counts {
-        let status = &self.inner.status;
-        Counts {
-            delivered: status.delivered.load(Ordering::Relaxed),
-            rejected: status.rejected.load(Ordering::Relaxed),
-            in_flight: status.in_flight(),
-        }
+        self.inner.post.stop();
     }
 }
 
 impl Inner {
+    /// What became of records so far.
+    pub(super) fn counts(&self) -> Counts {
+        let status = &self.status;
+        Counts {
+            delivered: status.delivered.load(Ordering::Relaxed),
+            rejected: status.rejected.load(Ordering::Relaxed),
+            in_flight: status.in_flight(),
+            letters: status.letters.load(Ordering::Relaxed),
+        }
+    }
+
     /// The producers, if there are credentials.
     pub(super) fn producers(&self) -> Option<Arc<Producers>> {
         self.producers.read().expect("nothing panics in it").clone()
@@ -338,18 +311,28 @@ impl Inner {
             })
             .collect();
         let missing = failed.iter().any(|failed| is_missing_topic(failed.code));
+        let too_large = failed.iter().any(|failed| is_too_large(failed.code));
         let again_before = u64::from(lane.waiting());
-        let finished = lane.report(queue, reported, &judged, self.settings.drop_blamed, now);
+        let policy = Policy {
+            drops_blamed: self.settings.drop_blamed,
+            record_bytes_max: self.record_bytes_max.load(Ordering::Relaxed),
+        };
+        let finished = lane.report(queue, reported, &judged, policy, now);
         let again = u64::from(lane.waiting()).saturating_sub(again_before);
         let delivered = u64::from(reported) - failed.len() as u64;
         if let Some(took) = finished.took {
             self.round_trip.record(took, now);
         }
         let status = &self.status;
+        for (flight, record, cause) in finished.letters {
+            self.post.send_of(flight, record, cause);
+        }
         status.delivered.fetch_add(delivered, Ordering::Relaxed);
         status.rejected.fetch_add(finished.rejected, Ordering::Relaxed);
         status.waiting.fetch_add(again, Ordering::AcqRel);
         status.flying.fetch_sub(u64::from(reported), Ordering::AcqRel);
+        let blocking = finished.held.as_ref().filter(|_| finished.is_blocked);
+        status.set_blocked(lane.partition(), blocking);
         if let Some(cause) = finished.held {
             tracing::warn!(
                 output = self.settings.alias,
@@ -359,10 +342,28 @@ impl Inner {
                 cause.text
             );
         }
-        if missing {
+        if finished.is_split {
+            self.tell_split(policy.record_bytes_max);
+        }
+        if too_large {
+            // What was known of the topic's limit is wrong.
+            self.limit_doubted.store(true, Ordering::Relaxed);
+        }
+        if missing || too_large {
             self.kick();
         }
         finished.rebuild
+    }
+
+    /// Tells that records are made smaller than they were.
+    pub(super) fn tell_split(&self, bytes_max: usize) {
+        let (output, topic) = (&self.settings.alias, &self.settings.recipe.topic);
+        tracing::info!(
+            output,
+            topic,
+            bytes_max,
+            "records of several rows are larger than the topic takes, and are split"
+        );
     }
 
     /// Makes sure that the poll thread looks at a lane in time. Not for the poll thread itself,

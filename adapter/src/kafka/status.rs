@@ -1,8 +1,9 @@
 //! What is known of an output's health, and its counts.
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::SystemTime,
 };
@@ -35,10 +36,18 @@ pub struct Health {
 pub struct Status {
     health: Mutex<Health>,
     scarce: Mutex<Option<Cause>>,
+    /// The topic's id when the brokers were last asked; empty if they have not told.
+    topic_id: Mutex<String>,
+    /// Partitions in which a refused row holds up those behind it, and why.
+    blocked: Mutex<BTreeMap<i32, Cause>>,
+    /// How many they are: nobody takes the lock as long as there are none.
+    blocked_count: AtomicUsize,
     /// Records that Kafka has stored since the start.
     pub delivered: AtomicU64,
     /// Records that the broker refused for good.
     pub rejected: AtomicU64,
+    /// Dead letters that Kafka has stored since the start.
+    pub letters: AtomicU64,
     /// Records that wait in lanes.
     pub waiting: AtomicU64,
     /// Records that librdkafka has.
@@ -52,8 +61,12 @@ impl Status {
         Self {
             health: Mutex::new(health),
             scarce: Mutex::new(None),
+            topic_id: Mutex::default(),
+            blocked: Mutex::default(),
+            blocked_count: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            letters: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             flying: AtomicU64::new(0),
         }
@@ -72,6 +85,44 @@ impl Status {
     /// Notes why some partitions take no rows, or that all do.
     pub fn set_scarce(&self, cause: Option<Cause>) {
         *self.scarce.lock().expect("nothing panics in it") = cause;
+    }
+
+    /// The topic's id when the brokers were last asked; empty if they have not told.
+    pub fn topic_id(&self) -> String {
+        self.topic_id.lock().expect("nothing panics in it").clone()
+    }
+
+    /// The topic has this id now.
+    pub fn set_topic_id(&self, id: String) {
+        *self.topic_id.lock().expect("nothing panics in it") = id;
+    }
+
+    /// Notes why rows of a partition wait behind one that is refused, or that none is.
+    pub fn set_blocked(&self, partition: i32, cause: Option<&Cause>) {
+        if cause.is_none() && self.blocked_count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut blocked = self.blocked.lock().expect("nothing panics in it");
+        match cause {
+            Some(cause) => drop(blocked.insert(partition, cause.clone())),
+            None => drop(blocked.remove(&partition)),
+        }
+        self.blocked_count.store(blocked.len(), Ordering::Release);
+    }
+
+    /// Why rows wait behind one that is refused, if some do.
+    pub fn blocked(&self) -> Option<Cause> {
+        if self.blocked_count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let blocked = self.blocked.lock().expect("nothing panics in it");
+        let (partition, Cause { code, text }) = blocked.first_key_value()?;
+        let partitions = blocked.len();
+        let text = format!(
+            "a row that is refused holds up those behind it in partition {partition} ({partitions} \
+             in all): {text}"
+        );
+        Some(Cause::new(code, text))
     }
 
     /// Rows pass. True if that is news.

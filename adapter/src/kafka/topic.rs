@@ -47,6 +47,9 @@ const BATCH_OVERHEAD_BYTES: u64 = 61 + 36;
 /// The largest record as long as the topic's limit is not known: the broker judges.
 pub(super) const RECORD_BYTES_UNKNOWN: usize = MESSAGE_BYTES_MAX as usize;
 
+/// The largest dead letter as long as its topic's limit is not known: nearly every topic takes it.
+pub(super) const LETTER_BYTES_UNKNOWN: usize = 1_000_000;
+
 /// The largest record of a topic with this `max.message.bytes`.
 pub fn record_bytes_max(message_bytes_max: u64) -> u64 {
     message_bytes_max.saturating_sub(BATCH_OVERHEAD_BYTES).max(1)
@@ -91,7 +94,8 @@ impl Inner {
         let mut until_limit = 0;
         let mut missed = false;
         while !self.stopping.load(Ordering::SeqCst) {
-            let ready = self.refresh_topic(until_limit == 0, &mut missed);
+            let doubted = self.limit_doubted.swap(false, Ordering::Relaxed);
+            let ready = self.refresh_topic(until_limit == 0 || doubted, &mut missed);
             until_limit = match (ready, until_limit) {
                 (false, _) => 0,
                 (true, 0) => LIMIT_REFRESHES - 1,
@@ -131,6 +135,14 @@ impl Inner {
             self.refresh_limit(&producers);
         }
         let ready = self.hear(&producers, partitions, missed);
+        if ready && self.settings.progress.is_some() {
+            // Writers must not go on in another topic as if it had their rows. Should nobody tell now,
+            // the next refresh does.
+            let topic = &self.settings.recipe.topic;
+            if let Ok(id) = producers.client().topic_id(topic, METADATA_TIMEOUT) {
+                self.status.set_topic_id(id.unwrap_or_default());
+            }
+        }
         if ready && ask_limit && !limit_first {
             self.refresh_limit(&producers);
         }
@@ -259,6 +271,7 @@ impl Inner {
             }
             gone.evacuate(&mut queue)
         };
+        self.status.set_blocked(gone.partition(), None);
         let lane = &lanes[gone.partition() as usize % lanes.len()];
         let now = Instant::now();
         let mut queue = lane.lock();
@@ -297,11 +310,24 @@ impl Inner {
         if let Some(in_sync_min) = limits.in_sync_min.filter(|_| self.settings.waits_for_replicas) {
             self.in_sync_min.store(in_sync_min, Ordering::Relaxed);
         }
-        let Some(limit) = limits.message_bytes_max else { return };
+        self.refresh_letter_limit(producers);
+        let limit = limits.message_bytes_max.or(self.settings.message_bytes_untold);
+        let Some(limit) = limit else { return };
         let record = record_bytes_max(limit);
         self.record_bytes_max.store(record as usize, Ordering::Relaxed);
         let batch = self.settings.pace.bytes_max.min(record);
         self.batch_bytes_max.store(batch, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    /// Learns how long a dead letter may be.
+    fn refresh_letter_limit(&self, producers: &Producers) {
+        let Some(topic) = &self.settings.dead_letters else { return };
+        if let Some(limit) = producers.limits(topic, LIMIT_TIMEOUT).message_bytes_max {
+            let letter = record_bytes_max(limit).min(MESSAGE_BYTES_MAX.into());
+            self.letter_bytes_max.store(letter as usize, Ordering::Relaxed);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serializers::EncodeError;
 
 use crate::{
     kafka::Cause,
-    rows::{BadRow, DecodeError, Decoded},
+    rows::{BadRow, DecodeError},
     writers::POSITION_BYTES_MAX,
 };
 
@@ -32,28 +32,28 @@ pub struct BadRows {
 }
 
 impl BadRows {
-    pub(super) fn of_decoded(decoded: &Decoded) -> Self {
-        Self { named: decoded.rejected.clone(), total: decoded.rejected_total as u64 }
+    /// So many in all, of which these have names.
+    pub(super) fn new(named: &[BadRow], total: u64) -> Self {
+        let named = named.iter().take(NAMED_ROWS_MAX).cloned().collect();
+        Self { named, total }
     }
 
     /// Rows of a record that the broker refused for good, in their order; `offset` is the number of
     /// this batch's first one.
     pub fn add_refused(&mut self, rows: &[u32], offset: u32, cause: &Cause) {
         // As many as may have names: a record can hold a million rows.
-        let named = rows.iter().take(NAMED_ROWS_MAX).map(|row| BadRow {
-            row: row - offset,
-            column: String::new(),
-            code: cause.code,
-            reason: cause.text.clone(),
-        });
-        self.add(named, rows.len() as u64);
-    }
-
-    pub(super) fn add(&mut self, rows: impl Iterator<Item = BadRow>, total: u64) {
-        self.total += total;
-        self.named.extend(rows);
+        let named = rows.iter().take(NAMED_ROWS_MAX);
+        self.total += rows.len() as u64;
+        self.named.extend(named.map(|row| BadRow::refused(row - offset, cause)));
         self.named.sort_by_key(|bad| bad.row);
         self.named.truncate(NAMED_ROWS_MAX);
+    }
+}
+
+impl BadRow {
+    /// A row that the broker refused for good.
+    pub(super) fn refused(row: u32, cause: &Cause) -> Self {
+        Self { row, column: String::new(), code: cause.code, reason: cause.text.clone() }
     }
 }
 

@@ -71,6 +71,7 @@ impl Reader {
         schema: &SchemaRef,
         bytes: &Bytes,
         limits: &Limits,
+        named_max: usize,
     ) -> Result<Decoded, DecodeError> {
         if bytes.len() > limits.bytes_max {
             return Err(DecodeError::TooLarge { bytes_max: limits.bytes_max });
@@ -93,7 +94,7 @@ impl Reader {
         let error = match messages.read(&self.schema) {
             Ok(batch) if !(hidden && self.relaxed.is_some()) => {
                 let batch = with_schema(batch.columns().to_vec(), schema, rows)?;
-                return Ok(Rejects::default().into_decoded(batch, rows));
+                return Ok(Rejects::new(limits, named_max).into_decoded(batch, rows));
             }
             Ok(_) => None,
             Err(error) => Some(error),
@@ -101,11 +102,20 @@ impl Reader {
         match (&self.relaxed, error) {
             (Some(relaxed), error) => {
                 let batch = messages.read(relaxed).map_err(|later| error.clone().unwrap_or(later));
-                without_bad_rows(&batch.map_err(bad)?, schema, error)
+                let rejects = Rejects::new(limits, named_max);
+                without_bad_rows(&batch.map_err(bad)?, schema, rejects, error)
             }
             (None, Some(error)) => Err(bad(error)),
             (None, None) => unreachable!("without required columns no null is looked for"),
         }
+    }
+
+    /// All rows of a batch that was decoded before, those that lack a required value among them.
+    /// Its bytes were checked then.
+    pub(super) fn read_leniently(&self, bytes: &Bytes) -> Option<RecordBatch> {
+        let messages = self.messages(bytes).ok()?;
+        let strict = messages.read(&self.schema).ok();
+        strict.or_else(|| messages.read(self.relaxed.as_ref()?).ok())
     }
 
     /// Checks the messages around the record batch and reads the dictionaries.
@@ -227,10 +237,11 @@ fn read_batch(
 fn without_bad_rows(
     relaxed: &RecordBatch,
     schema: &SchemaRef,
+    mut rejects: Rejects,
     error: Option<String>,
 ) -> Result<Decoded, DecodeError> {
     let rows = relaxed.num_rows();
-    let (rejects, good) = nulls::find(relaxed, schema);
+    let good = nulls::find(relaxed, schema, &mut rejects)?;
     let columns = quiet::catch(AssertUnwindSafe(|| nulls::keep(relaxed, schema, &good)))
         .and_then(|kept| kept.map_err(|error| error.to_string()))
         .map_err(|later| bad(error.filter(|_| rejects.is_empty()).unwrap_or(later)))?;

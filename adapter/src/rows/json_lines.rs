@@ -28,13 +28,18 @@ pub(super) fn decode(
     schema: &SchemaRef,
     bytes: &Bytes,
     limits: &Limits,
+    named_max: usize,
 ) -> Result<Decoded, DecodeError> {
-    let lines = || bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let mut table = Table::new(root, lines().count(), limits)?;
-    for line in lines() {
+    let mut table = Table::new(root, lines(bytes).count(), limits, named_max)?;
+    for line in lines(bytes) {
         table.take(|root, context| take_line(root, line, context))?;
     }
     table.finish(schema)
+}
+
+/// The rows: all lines that are not blank.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
 fn take_line(root: &mut Column<'_>, line: &[u8], context: &mut Context) -> Taken {

@@ -21,6 +21,7 @@ mod pack;
 mod plan;
 mod scalar;
 mod table;
+mod text;
 mod time;
 mod typed;
 mod wire;
@@ -34,7 +35,7 @@ use bytes::Bytes;
 use crate::quiet;
 
 pub use self::fault::code;
-pub use self::{ipc_schema::schema_from_ipc, plan::NAME_BYTES_MAX};
+pub use self::{ipc_schema::schema_from_ipc, plan::NAME_BYTES_MAX, text::RowText};
 
 /// Most bad rows of a batch that are named; all of them are counted.
 pub const REJECTED_NAMED_MAX: usize = 100;
@@ -106,10 +107,34 @@ impl Decoder {
         bytes: &Bytes,
         limits: &Limits,
     ) -> Result<Decoded, DecodeError> {
+        self.decode_naming(carrier, bytes, limits, REJECTED_NAMED_MAX)
+    }
+
+    /// The same, with every bad row named; what the names take is part of what the batch may take.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub fn decode_naming_all(
+        &self,
+        carrier: Carrier,
+        bytes: &Bytes,
+        limits: &Limits,
+    ) -> Result<Decoded, DecodeError> {
+        self.decode_naming(carrier, bytes, limits, usize::MAX)
+    }
+
+    fn decode_naming(
+        &self,
+        carrier: Carrier,
+        bytes: &Bytes,
+        limits: &Limits,
+        named_max: usize,
+    ) -> Result<Decoded, DecodeError> {
+        let (root, schema) = (&self.root, &self.schema);
         match carrier {
-            Carrier::ArrowIpc => self.ipc.decode(&self.schema, bytes, limits),
-            Carrier::TypedRows => typed::decode(&self.root, &self.schema, bytes, limits),
-            Carrier::JsonLines => json_lines::decode(&self.root, &self.schema, bytes, limits),
+            Carrier::ArrowIpc => self.ipc.decode(schema, bytes, limits, named_max),
+            Carrier::TypedRows => typed::decode(root, schema, bytes, limits, named_max),
+            Carrier::JsonLines => json_lines::decode(root, schema, bytes, limits, named_max),
         }
     }
 }
@@ -121,7 +146,7 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// How many rows came, good and bad.
     pub rows_total: usize,
-    /// The first [`REJECTED_NAMED_MAX`] bad rows.
+    /// The first [`REJECTED_NAMED_MAX`] bad rows, or all if all were to be named.
     pub rejected: Vec<BadRow>,
     /// How many rows are bad, named or not.
     pub rejected_total: usize,

@@ -17,6 +17,7 @@ use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema};
 use arrow_select::filter::filter;
 
+use super::DecodeError;
 use super::fault::{Fault, Step, code};
 use super::table::Rejects;
 
@@ -62,9 +63,15 @@ pub(super) fn relax(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
 }
 
-/// The bad rows of a relaxed batch, and which rows are good.
-pub(super) fn find(relaxed: &RecordBatch, schema: &Schema) -> (Rejects, BooleanBuffer) {
-    let mut rejects = Rejects::default();
+/// Notes the bad rows of a relaxed batch, and tells which rows are good.
+///
+/// # Errors
+/// If their names take too much memory.
+pub(super) fn find(
+    relaxed: &RecordBatch,
+    schema: &Schema,
+    rejects: &mut Rejects,
+) -> Result<BooleanBuffer, DecodeError> {
     let mut good = BooleanBufferBuilder::new(relaxed.num_rows());
     let columns = relaxed
         .columns()
@@ -78,12 +85,12 @@ pub(super) fn find(relaxed: &RecordBatch, schema: &Schema) -> (Rejects, BooleanB
         good.append(!found);
         if found {
             let reason = "the value is null, but the column is required".to_owned();
-            rejects.bad(row as u32, Fault { code: code::NULL_IN_REQUIRED, reason, path });
+            rejects.bad(row as u32, Fault { code: code::NULL_IN_REQUIRED, reason, path })?;
         } else {
             rejects.good(row as u32);
         }
     }
-    (rejects, good.finish())
+    Ok(good.finish())
 }
 
 /// True if the value, or one inside it, is a null that is not allowed; then `path` leads there.

@@ -297,6 +297,14 @@ impl Plan {
             _ => self,
         }
     }
+
+    /// The fields of a record; nothing else has some.
+    pub(super) fn fields(&self) -> &[Self] {
+        match &self.kind {
+            Kind::Record { fields, .. } => fields,
+            _ => &[],
+        }
+    }
 }
 
 fn fixed_size(size: i32, spread: i32) -> Result<i32, Refusal> {

@@ -56,7 +56,12 @@ pub(super) struct Table<'p> {
 
 impl<'p> Table<'p> {
     /// Makes room for `rows` rows.
-    pub(super) fn new(root: &'p Plan, rows: usize, limits: &Limits) -> Result<Self, DecodeError> {
+    pub(super) fn new(
+        root: &'p Plan,
+        rows: usize,
+        limits: &Limits,
+        named_max: usize,
+    ) -> Result<Self, DecodeError> {
         let bytes_max = limits.bytes_max;
         if rows > limits.rows_max || u32::try_from(rows).is_err() {
             return Err(DecodeError::TooManyRows { rows, rows_max: limits.rows_max });
@@ -67,7 +72,7 @@ impl<'p> Table<'p> {
         };
         let context = Context { bytes_left, bytes_max, naming: true, scratch: Vec::new() };
         let root = Column::new(root, rows);
-        Ok(Self { root, context, rejects: Rejects::default(), rows: 0 })
+        Ok(Self { root, context, rejects: Rejects::new(limits, named_max), rows: 0 })
     }
 
     /// The index of the row that comes next.
@@ -88,7 +93,7 @@ impl<'p> Table<'p> {
             Err(Trouble::Row(fault)) => {
                 let good = self.rejects.good_rows(row);
                 self.root.truncate(good);
-                self.rejects.bad(row, *fault);
+                self.rejects.bad(row, *fault)?;
                 self.context.naming = self.rejects.naming();
             }
         }
@@ -113,14 +118,23 @@ impl<'p> Table<'p> {
 }
 
 /// The bad rows of a batch, and where the good ones are.
-#[derive(Default)]
 pub(super) struct Rejects {
     named: Vec<BadRow>,
+    named_max: usize,
+    /// Bytes that the names take, and may take.
+    names_bytes: usize,
+    bytes_max: usize,
     total: usize,
     row_map: Option<Vec<u32>>,
 }
 
 impl Rejects {
+    /// None yet; so many may have names.
+    pub(super) fn new(limits: &Limits, named_max: usize) -> Self {
+        let bytes_max = limits.bytes_max;
+        Self { named: Vec::new(), named_max, names_bytes: 0, bytes_max, total: 0, row_map: None }
+    }
+
     /// Notes that `row`, the next one, is good.
     pub(super) fn good(&mut self, row: u32) {
         if let Some(map) = &mut self.row_map {
@@ -129,19 +143,28 @@ impl Rejects {
     }
 
     /// Notes that `row`, the next one, is bad.
-    pub(super) fn bad(&mut self, row: u32, fault: Fault) {
+    ///
+    /// # Errors
+    /// If the names take too much memory; the first ones never do.
+    pub(super) fn bad(&mut self, row: u32, fault: Fault) -> Result<(), DecodeError> {
         if self.row_map.is_none() {
             self.row_map = Some((0..row).collect());
         }
         if self.naming() {
-            self.named.push(fault.at_row(row));
+            let bad = fault.at_row(row);
+            self.names_bytes += size_of::<BadRow>() + bad.column.len() + bad.reason.len();
+            self.named.push(bad);
+            if self.named.len() > REJECTED_NAMED_MAX && self.names_bytes > self.bytes_max {
+                return Err(DecodeError::TooLarge { bytes_max: self.bytes_max });
+            }
         }
         self.total += 1;
+        Ok(())
     }
 
     /// True while bad rows are still named.
     pub(super) fn naming(&self) -> bool {
-        self.named.len() < REJECTED_NAMED_MAX
+        self.named.len() < self.named_max
     }
 
     /// True if no row is bad.

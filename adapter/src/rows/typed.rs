@@ -15,20 +15,20 @@ use super::wire::{Fields, Payload, WRONG_WIRE_TYPE, WireError, zigzag};
 use super::{Carrier, DecodeError, Decoded, Limits};
 
 /// `TypedRows.rows`, `Row.values` and `MapEntries.entries`: what repeats has number 1.
-const REPEATED: u32 = 1;
+pub(super) const REPEATED: u32 = 1;
 /// `MapEntry.key` and `.value`.
-const ENTRY_KEY: u32 = 1;
-const ENTRY_VALUE: u32 = 2;
+pub(super) const ENTRY_KEY: u32 = 1;
+pub(super) const ENTRY_VALUE: u32 = 2;
 /// The members of `Value.kind`.
-const BOOLEAN: u32 = 1;
-const INT64: u32 = 2;
-const UINT64: u32 = 3;
-const FLOAT64: u32 = 4;
-const TEXT: u32 = 5;
-const BINARY: u32 = 6;
-const RECORD: u32 = 7;
-const ARRAY: u32 = 8;
-const MAP: u32 = 9;
+pub(super) const BOOLEAN: u32 = 1;
+pub(super) const INT64: u32 = 2;
+pub(super) const UINT64: u32 = 3;
+pub(super) const FLOAT64: u32 = 4;
+pub(super) const TEXT: u32 = 5;
+pub(super) const BINARY: u32 = 6;
+pub(super) const RECORD: u32 = 7;
+pub(super) const ARRAY: u32 = 8;
+pub(super) const MAP: u32 = 9;
 
 /// Decodes the rows of an encoded `TypedRows`.
 pub(super) fn decode(
@@ -36,6 +36,7 @@ pub(super) fn decode(
     schema: &SchemaRef,
     bytes: &Bytes,
     limits: &Limits,
+    named_max: usize,
 ) -> Result<Decoded, DecodeError> {
     let malformed = |error: WireError| DecodeError::bad(Carrier::TypedRows, error);
     let mut rows = 0;
@@ -43,7 +44,7 @@ pub(super) fn decode(
     while let Some((number, _)) = fields.next().map_err(malformed)? {
         rows += usize::from(number == REPEATED);
     }
-    let mut table = Table::new(root, rows, limits)?;
+    let mut table = Table::new(root, rows, limits, named_max)?;
     let mut fields = Fields::new(bytes);
     while let Some((number, payload)) = fields.next().map_err(malformed)? {
         if number == REPEATED {

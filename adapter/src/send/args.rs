@@ -21,12 +21,11 @@ Examples:
       --ca ca.pem --certificate engine.pem --key engine.key
 
 Going on:
-  As long as it runs, the service knows how many of the rows are durable. The same command goes on
-  after them: after Ctrl-C, after a crash of the sender, after an outage of Kafka. It knows the rows
-  by the content of the files, not by their names, so a file that was sent whole is not sent twice.
-  --writer gives the sending a name of its own instead.
-  A service that was started again knows nothing of them. A new run then starts at row 1, and says
-  so: rows that were sent before are there twice afterwards.
+  The service knows how many of the rows are durable, also after it was started again (at least once:
+  up to the last second or so). The same command goes on after them: after Ctrl-C, after a crash of
+  the sender, after an outage of Kafka. It knows the rows by the content of the files, not by their
+  names, so a file that was sent whole is not sent twice. --writer gives the sending a name of its own
+  instead.
   When the service is started again while rows are sent, the command goes on by itself behind the
   last acknowledgement. What was on its way goes again; the result says how many rows may
   therefore be there twice (repeated_rows).

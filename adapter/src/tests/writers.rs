@@ -1,4 +1,6 @@
 //! Writers: leases one after the other, and what is remembered.
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::{
@@ -62,8 +64,8 @@ fn the_longest_unused_are_forgotten_and_the_live_never() {
 #[test]
 fn a_reused_sequence_is_recognised() {
     let mut progress = Progress::default();
-    progress.accepted(1, 11);
-    progress.accepted(2, 22);
+    progress.accepted(1, 11, Instant::now());
+    progress.accepted(2, 22, Instant::now());
     assert_eq!(progress.place(2, 22), Place::Known);
     assert_eq!(progress.place(2, 23), Place::Reused);
     assert_eq!(progress.place(9, 1), Place::Gap);
@@ -77,8 +79,8 @@ fn a_reused_sequence_is_recognised() {
 fn what_may_be_written_is_known_as_long_as_the_writer_is() {
     let mut progress = Progress::default();
     assert_eq!(progress.resume(None, None).maybe_written_through, None, "nothing has come yet");
-    progress.accepted(1, 11);
-    progress.accepted(2, 22);
+    progress.accepted(1, 11, Instant::now());
+    progress.accepted(2, 22, Instant::now());
     assert_eq!(progress.resume(None, None).maybe_written_through, Some(0));
     progress.maybe_written(2);
     progress.durable(1, None);
@@ -90,8 +92,30 @@ fn what_may_be_written_is_known_as_long_as_the_writer_is() {
     assert_eq!((resume.after, resume.position.as_deref()), (9, Some(&b"nine"[..])));
     assert_eq!(resume.maybe_written_through, None);
     assert_eq!(progress.resume(Some(9), None).maybe_written_through, None);
-    progress.accepted(10, 1);
+    progress.accepted(10, 1, Instant::now());
     assert_eq!(progress.resume(None, None).maybe_written_through, Some(9));
+}
+
+#[test]
+fn a_writer_that_was_forgotten_elsewhere_starts_anew() {
+    let mut progress = Progress::default();
+    for sequence in 1..=11 {
+        progress.accepted(sequence, sequence, Instant::now());
+        progress.set_aside(sequence, &bad_rows(1, 1));
+        progress.durable(sequence, None);
+    }
+    progress.maybe_written(11);
+    progress.stored(0, 11);
+    // What goes beyond the engine's word may be of batches that it has forgotten.
+    assert!(progress.is_known(11) && !progress.is_known(0));
+    progress.recall(1, 0, None);
+    let resume = progress.resume(Some(0), None);
+    assert_eq!((resume.after, resume.maybe_written_through, resume.aside), (0, None, vec![]));
+    assert_eq!(progress.place(1, 77), Place::Next);
+    progress.accepted(1, 77, Instant::now());
+    progress.durable(1, None);
+    assert!(progress.is_unstored(), "the numbers of before count for nothing");
+    assert_eq!(progress.resume(Some(1), None).maybe_written_through, Some(1));
 }
 
 fn bad_rows(named: u32, total: u64) -> BadRows {

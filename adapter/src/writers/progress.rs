@@ -1,5 +1,5 @@
 //! What is remembered of a writer: how far it has come, and what its engine may not know of that.
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{cmp::Ordering, collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 
@@ -27,7 +27,13 @@ pub struct Progress {
     pub position: Option<Bytes>,
     /// The last sequence that was accepted.
     pub accepted_through: u64,
+    /// How often the writer was forgotten on request, as far as is stored.
+    pub generation: u64,
+    /// What of it is stored outside this process.
+    stored_through: u64,
     remembered: VecDeque<(u64, u64)>,
+    /// Batches that are accepted and not durable, and since when they are here.
+    waiting: VecDeque<(u64, Instant)>,
     /// Batches up to here were handed to Kafka, and their outcome is not known.
     maybe_written_through: u64,
     /// A batch has come since this memory began. Its engine has heard of that beginning by then,
@@ -72,6 +78,7 @@ impl Progress {
             (self.durable_through, self.position, self.met) = (acknowledged, position, false);
         }
         self.accepted_through = self.durable_through;
+        self.waiting.clear();
         let durable = self.durable_through;
         self.remembered.retain(|(sequence, _)| *sequence <= durable);
         let aside = acknowledged.map(|acknowledged| {
@@ -86,8 +93,64 @@ impl Progress {
         }
     }
 
-    /// A batch is on its way.
-    pub fn accepted(&mut self, sequence: u64, digest: u64) {
+    /// How far the writer has come as far as is known here, where so much of it is stored that was
+    /// forgotten so often: what was before that counts no more.
+    pub fn known_durable(&self, generation: u64) -> u64 {
+        if generation > self.generation { 0 } else { self.durable_through }
+    }
+
+    /// The writer has come so far, as is stored with its rows: nothing else is written.
+    pub fn restore(&mut self, generation: u64, sequence: u64, position: Option<Bytes>) {
+        if generation != self.generation {
+            self.aside.clear();
+            self.remembered.clear();
+        }
+        self.generation = generation;
+        if self.durable_through != sequence {
+            self.remembered.clear();
+        }
+        (self.durable_through, self.position, self.met) = (sequence, position, true);
+        self.maybe_written_through = sequence;
+    }
+
+    /// Whether there is nothing to learn of the writer where its engine knows so much to be durable:
+    /// what is known is from this process alone, and does not go beyond that. What goes beyond may
+    /// be another batch's number, if the writer was forgotten elsewhere.
+    pub fn is_known(&self, acknowledged: u64) -> bool {
+        self.met && self.durable_through <= acknowledged
+    }
+
+    /// What a process has stored, this one or another. What is known here and is further stays.
+    pub fn recall(&mut self, generation: u64, sequence: u64, position: Option<Bytes>) {
+        let is_newer = (generation, sequence) > (self.generation, self.durable_through);
+        if is_newer {
+            self.remembered.clear();
+            (self.durable_through, self.position, self.met) = (sequence, position, false);
+        }
+        if generation > self.generation {
+            // It was forgotten elsewhere: its numbers are those of other batches.
+            (self.stored_through, self.maybe_written_through) = (sequence, 0);
+            self.aside.clear();
+        }
+        self.generation = self.generation.max(generation);
+        self.stored_through = self.stored_through.max(sequence);
+    }
+
+    /// Whether the writer has come further than is stored.
+    pub fn is_unstored(&self) -> bool {
+        self.durable_through > self.stored_through
+    }
+
+    /// So much is stored, of the writer's life of this number.
+    pub fn stored(&mut self, generation: u64, sequence: u64) {
+        if generation == self.generation {
+            self.stored_through = self.stored_through.max(sequence);
+        }
+    }
+
+    /// A batch is on its way, that is here since then.
+    pub fn accepted(&mut self, sequence: u64, digest: u64, since: Instant) {
+        self.waiting.push_back((sequence, since));
         (self.accepted_through, self.met) = (sequence, true);
         if self.remembered.len() == REMEMBERED_LIVE {
             self.remembered.pop_front();
@@ -99,6 +162,12 @@ impl Progress {
     pub fn durable(&mut self, sequence: u64, position: Option<Bytes>) {
         self.durable_through = sequence;
         self.position = position;
+        while self.waiting.pop_front_if(|(waiting, _)| *waiting <= sequence).is_some() {}
+    }
+
+    /// Since when the oldest batch without an answer is here.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.waiting.front().map(|(_, since)| *since)
     }
 
     /// The outcome of this batch is not known, and the writer goes on before it.
@@ -145,6 +214,7 @@ impl Progress {
     /// Nothing is on its way any more, and little is kept. True if rows are remembered by name.
     pub(super) fn rest(&mut self) -> bool {
         self.accepted_through = self.durable_through;
+        self.waiting = VecDeque::new();
         let surplus = self.remembered.len().saturating_sub(REMEMBERED_IDLE);
         self.remembered.drain(..surplus);
         self.remembered.shrink_to_fit();

@@ -23,13 +23,19 @@ use crate::{
 const ROOM_BYTES: u64 = 10;
 
 fn launch(records: u32) -> (Arc<Flight>, Ticket, Share) {
+    launch_awaiting(records, false)
+}
+
+/// The same for a batch that awaits dead letters, or not.
+fn launch_awaiting(records: u32, letters: bool) -> (Arc<Flight>, Ticket, Share) {
     let share = share_out(100, 1).remove(0);
     let room = poll_once(pin!(share.reserve(ROOM_BYTES))).expect("there is room");
     let ends = (1..=records).collect();
     // Records are the rows behind theirs, so that one is not taken for the other.
     let rows = Rows { numbers: Some((1..=records).collect()), ..Rows::default() };
-    let encoded = Encoded { bytes: vec![b'x'; records as usize], ends, rows };
-    let (flight, ticket) = Flight::launch(encoded, room);
+    let bytes = vec![b'x'; records as usize];
+    let encoded = Encoded { bytes, ends, rows, ..Encoded::default() };
+    let (flight, ticket) = Flight::launch_with(encoded, room, None, letters);
     (flight, ticket, share)
 }
 
@@ -108,6 +114,24 @@ fn a_flight_that_is_let_go_before_all_is_settled_is_lost() {
         assert_eq!(all(), 0, "the last record is not settled");
         assert_eq!(share.used_bytes(), 0, "all room is given back");
     });
+}
+
+#[test]
+fn a_batch_ends_with_its_records_and_its_letters() {
+    for unknown in [None, Some("LETTERS")] {
+        explore(move || {
+            let (flight, mut ticket, share) = launch_awaiting(1, true);
+            let post = flight.clone();
+            let post = thread::spawn(move || post.letters_settled(unknown.map(cause)));
+            let all = settle(flight, vec![Settled::Rejected(cause("A"))]);
+            let outcome = block_on(ticket.outcome());
+            assert_eq!(outcome.rejected.len(), 1, "the record has settled");
+            assert_eq!(outcome.unknown, unknown.map(cause), "the letters have, too");
+            all();
+            post.join().unwrap();
+            assert_eq!(share.used_bytes(), 0, "all room is given back");
+        });
+    }
 }
 
 #[test]

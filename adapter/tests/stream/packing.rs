@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_output::{
     job::ErrorPolicy,
-    kafka::{Cause, Delivery as _, receipt::Settled},
+    kafka::{Cause, Delivery as _, Letter, receipt::Settled},
 };
 use proto::v1::{Batch, Open, Primitive, value::Kind, write_response::Message as Out};
 use tonic::Code;
@@ -158,7 +158,38 @@ async fn a_row_that_cannot_be_encoded_is_told_when_its_record_is_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_set_aside_keep_their_batch_and_number() {
-    let setup = Setup { error_policy: ErrorPolicy::Drop, ..packing(6, FOR_EVER) };
+    let bench = rows_set_aside(ErrorPolicy::Drop).await;
+    assert_eq!(bench.kafka().letters(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_set_aside_have_letters_with_their_batch_and_number() {
+    let bench = rows_set_aside(ErrorPolicy::DeadLetter).await;
+    let mut letters = bench.kafka().letters();
+    letters.sort_by_key(|letter| (letter.sender.sequence, letter.row));
+    let says =
+        |letter: &Letter| (letter.sender.sequence, letter.row, letter.code, letter.json.clone());
+    let row = |sequence, row, code, json: &str| (sequence, row, code, json.to_owned());
+    assert_eq!(
+        letters.iter().map(says).collect::<Vec<_>>(),
+        [
+            row(1, 0, "ROW_REFUSED", "{\"f\":1.0}"),
+            row(1, 1, "NON_FINITE", "{\"f\":\"NaN\"}"),
+            row(2, 0, "NON_FINITE", "{\"f\":\"Infinity\"}"),
+            row(2, 1, "ROW_REFUSED", "{\"f\":2.0}"),
+            row(3, 0, "TYPE_MISMATCH", "{\"f\":\"many\"}"),
+            row(3, 1, "ROW_REFUSED", "{\"f\":3}"),
+            row(3, 2, "ROW_REFUSED", "{\"f\":4}"),
+        ]
+    );
+    let sender = &letters[0].sender;
+    let of = (sender.output.as_str(), sender.topic.as_str(), &*sender.writer);
+    assert_eq!(of, ("a", "rows", "w"));
+}
+
+/// Sends batches with bad rows, which share a record that the broker refuses.
+async fn rows_set_aside(error_policy: ErrorPolicy) -> Bench {
+    let setup = Setup { error_policy, ..packing(6, FOR_EVER) };
     let bench = Bench::with(setup).await;
     let (mut stream, _) = bench.engine().await.writer("w").await;
     stream.schema(schema(1, &[("f", Primitive::Float64)])).await;
@@ -189,6 +220,7 @@ async fn rows_that_are_set_aside_keep_their_batch_and_number() {
         ]
     );
     assert_eq!(ack.rejected_total, 7);
+    bench
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,8 @@ use std::{
 
 use kafka_output::{
     kafka::{
-        Cause, Counts, Delivery, Encoded, Health, Permit, Share, State, Ticket,
+        Cause, Counts, Delivery, Encoded, Health, Letter, Letters, Mark, Permit, Share, State,
+        Ticket,
         receipt::{Flight, Settled},
     },
     partition::{Partitions, Routes},
@@ -33,6 +34,8 @@ struct Model {
     flights: Vec<Option<Arc<Flight>>>,
     /// The records of each flight; none of those that were settled at once.
     records: Vec<Vec<Vec<u8>>>,
+    /// The dead letters of all flights.
+    letters: Vec<Letter>,
     automatic: bool,
     health: Health,
     counts: Counts,
@@ -44,6 +47,7 @@ impl ModelKafka {
         let model = Model {
             flights: Vec::new(),
             records: Vec::new(),
+            letters: Vec::new(),
             automatic: false,
             health: Health { state: State::Ready, cause: None, since: SystemTime::now() },
             counts: Counts::default(),
@@ -92,6 +96,11 @@ impl ModelKafka {
         self.model().records[flight].clone()
     }
 
+    /// The dead letters of all flights so far.
+    pub fn letters(&self) -> Vec<Letter> {
+        self.model().letters.clone()
+    }
+
     /// How many batches wait until a partition has a leader.
     pub fn leaderless(&self) -> usize {
         self.partitions.receiver_count()
@@ -119,6 +128,10 @@ impl ModelKafka {
                 Settled::Unknown(_) => {}
             }
             model.counts.in_flight -= 1;
+            if let Settled::Rejected(cause) = &settled {
+                let letters = flight.letters(record, cause);
+                model.letters.extend(letters);
+            }
             drop(model);
             flight.receipt(record).settle(settled);
         }
@@ -184,12 +197,24 @@ impl Delivery for ModelKafka {
         Duration::ZERO // there is no round trip
     }
 
-    fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket {
+    fn letter_bytes_max(&self) -> usize {
+        1 << 20
+    }
+
+    fn submit(
+        &self,
+        encoded: Encoded,
+        routes: Routes,
+        room: Permit,
+        _: Mark,
+        letters: Letters,
+    ) -> Ticket {
         let records = encoded.ends.len();
         check_routes(&routes, records);
-        let (flight, ticket) = Flight::launch(encoded, room);
+        let (flight, ticket) = Flight::launch_with(encoded, room, letters.later, false);
         let mut model = self.model();
         model.counts.in_flight += records as u64;
+        model.letters.extend(letters.made);
         let automatic = model.automatic;
         model.records.push(if automatic {
             Vec::new()

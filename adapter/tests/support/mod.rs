@@ -9,7 +9,7 @@ pub mod rows;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     pin::pin,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -122,18 +122,20 @@ impl Bench {
                 topic: output.topic.to_string(),
                 format: output.serialization.format.clone(),
                 error_policy: if drops { ErrorPolicy::Drop } else { setup.error_policy },
-                rotor: Rotor::new(turn),
+                rotor: Arc::new(Rotor::new(turn)),
                 kafka: kafka.clone(),
                 packing: setup.packing.or(output.packing).unwrap_or(Packing::NONE),
                 encoded_bytes_max: 64 << 20,
-                acknowledged_by_all: true,
-                rejected: AtomicU64::new(0),
+                guarantee: output.guarantee,
+                rejected: Arc::default(),
             };
             let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
             let rules = rules.map(|(_, rules)| Rules::new(rules));
             let writers = Writers::new(100);
             let credentials = Reporter::default();
-            Served { output: Arc::new(seen), job: output.clone(), writers, rules, credentials }
+            let (output, job, transactional) = (Arc::new(seen), output.clone(), None);
+            let progress = None;
+            Served { output, job, writers, progress, transactional, rules, credentials }
         });
         let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;
         let shared = Arc::new(Shared {

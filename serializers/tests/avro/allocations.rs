@@ -83,7 +83,7 @@ fn no_row_and_no_record_allocates() {
         // What is bound to a batch, and the state of a compressor.
         assert!((1..60).contains(&few), "{few} allocations, {format:?}");
         if format.packs() {
-            let packing = Packing { rows_max: 10, bytes_max: 1 << 20 };
+            let packing = Packing { rows_max: 10, bytes_max: 1 << 20, whole: false };
             let [few, many] = [1_000, 2_000].map(|rows| count(&format, packing, rows));
             assert_eq!(few, many, "{format:?}");
         }

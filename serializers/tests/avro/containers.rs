@@ -61,7 +61,7 @@ fn what_fits_into_a_record_does_not_depend_on_the_codec() {
         for codec in CODECS {
             let mut records = Records::new();
             let encoder = Encoder::compile(&container(codec), batch.schema_ref()).unwrap();
-            let packing = Packing { rows_max: 1_000, bytes_max };
+            let packing = Packing { rows_max: 1_000, bytes_max, whole: false };
             encoder.encode_all(std::slice::from_ref(&batch), packing, &WIDE, &mut records).unwrap();
             assert_eq!(records.rows_of(0).count(), rows, "{codec:?}, {bytes_max} bytes");
         }
@@ -81,7 +81,7 @@ fn every_codec_is_read_back_packed_or_not() {
         for (rows_max, bytes_max) in [(1, usize::MAX), (7, 1 << 20), (10_000, 50_000)] {
             let encoder = Encoder::compile(&container(codec), batches[0].schema_ref()).unwrap();
             let mut records = Records::new();
-            let packing = Packing { rows_max, bytes_max };
+            let packing = Packing { rows_max, bytes_max, whole: false };
             encoder.encode_all(&batches, packing, &WIDE, &mut records).unwrap();
             let mut found = Vec::new();
             for record in 0..records.len() {
@@ -126,7 +126,7 @@ fn counts_and_sizes_are_as_short_as_they_can_be() {
     let batch = numbered(0, &texts);
     let encoder = Encoder::compile(&container(AvroCodec::Null), batch.schema_ref()).unwrap();
     let mut records = Records::new();
-    let packing = Packing { rows_max: 64, bytes_max: 1 << 20 };
+    let packing = Packing { rows_max: 64, bytes_max: 1 << 20, whole: false };
     encoder.encode_all(std::slice::from_ref(&batch), packing, &WIDE, &mut records).unwrap();
     let plain = encode(&raw(), &batch);
     let record = records.record(0);
@@ -146,7 +146,7 @@ fn a_container_is_within_its_limit_whatever_the_codec() {
         let limits = Limits { record_bytes_max: 20_000, batch_bytes_max: 8 << 20 };
         let encoder = Encoder::compile(&container(codec), batch.schema_ref()).unwrap();
         let mut records = Records::new();
-        let packing = Packing { rows_max: 1_000, bytes_max: usize::MAX };
+        let packing = Packing { rows_max: 1_000, bytes_max: usize::MAX, whole: false };
         encoder.encode_all(std::slice::from_ref(&batch), packing, &limits, &mut records).unwrap();
         let sizes: Vec<usize> = (0..records.len()).map(|at| records.record(at).len()).collect();
         assert!(sizes.iter().all(|&size| size <= 20_000), "{codec:?} {sizes:?}");
@@ -167,7 +167,7 @@ fn only_containers_hold_several_rows() {
         assert!(!framed(framing).packs());
         let batch = numbered(0, &["a".into(), "b".into()]);
         let encoder = Encoder::compile(&framed(framing), batch.schema_ref()).unwrap();
-        let packing = Packing { rows_max: 2, bytes_max: 1 << 20 };
+        let packing = Packing { rows_max: 2, bytes_max: 1 << 20, whole: false };
         let packed = std::panic::catch_unwind(AssertUnwindSafe(|| {
             encoder.encode_all(&[batch], packing, &WIDE, &mut Records::new())
         }));

@@ -49,6 +49,8 @@ pub enum Task {
     Send { passes: u64, batch_rows: usize, turn: usize },
     /// So many records, each when the one before is acknowledged and `pause_us` have passed.
     Wait { count: usize, pause_us: u64 },
+    /// The same, each in a transaction of its own.
+    Commit { count: usize, pause_us: u64 },
 }
 
 /// What it took.
@@ -83,7 +85,12 @@ pub fn run(order: &str) {
             send(&producers, &encoded, order.partitions, passes, batch_rows, turn)
         }
         Task::Wait { count, pause_us } => {
-            wait(producers[0], &encoded, order.partitions, count, Duration::from_micros(pause_us))
+            let producer = producers[0];
+            wait(producer, &encoded, order.partitions, count, pause_us, Producer::acknowledged)
+        }
+        Task::Commit { count, pause_us } => {
+            let producer = producers[0];
+            wait(producer, &encoded, order.partitions, count, pause_us, Producer::committed)
         }
     };
     println!("{}", serde_json::to_string(&done).expect("plain numbers"));
@@ -93,7 +100,8 @@ pub fn run(order: &str) {
 
 impl Producer {
     fn new(order: &Order, topic: &str) -> Self {
-        let settings = [
+        let transactional = matches!(order.task, Task::Commit { .. });
+        let mut settings = vec![
             ("bootstrap.servers", order.bootstrap.as_str()),
             ("acks", "all"),
             ("enable.idempotence", "true"),
@@ -106,6 +114,10 @@ impl Producer {
             // As the service does: the codec's default costs more and is not the subject.
             ("compression.level", if order.codec == "zstd" { "1" } else { "-1" }),
         ];
+        if transactional {
+            // As the service does: the next transaction may meet markers of the one before.
+            settings.extend([("transactional.id", topic), ("retry.backoff.ms", "20")]);
+        }
         let c = |text: &str| CString::new(text).expect("no NUL in it");
         let mut error = [0; 256];
         // SAFETY: every pointer is valid for its call; nothing is destroyed before the process
@@ -132,6 +144,12 @@ impl Producer {
             // Connects before the clock runs.
             let mut metadata = std::ptr::null();
             sys::rd_kafka_metadata(handle, 0, topic, &raw mut metadata, 10_000);
+            if transactional {
+                let error = sys::rd_kafka_init_transactions(handle, 10_000);
+                assert!(error.is_null(), "{:?}", CStr::from_ptr(sys::rd_kafka_error_string(error)));
+                // A commit serves the reports itself; whoever polls beside it costs it 10 ms.
+                return Self { handle, topic };
+            }
             Self { handle, topic }
         };
         thread::spawn(move || {
@@ -164,6 +182,30 @@ impl Producer {
             }
         }
         messages.clear();
+    }
+
+    /// Sends a record and waits for its acknowledgement.
+    fn acknowledged(self, partition: usize, record: sys::rd_kafka_message_t) {
+        let goal = DELIVERED.load(Ordering::Acquire) + 1;
+        self.produce(partition, &mut vec![record]);
+        while DELIVERED.load(Ordering::Acquire) < goal {
+            thread::park_timeout(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends a record in a transaction of its own.
+    fn committed(self, partition: usize, record: sys::rd_kafka_message_t) {
+        let check = |error: *mut sys::rd_kafka_error_t| {
+            // SAFETY: an error that is there has a text.
+            assert!(error.is_null(), "{:?}", unsafe {
+                CStr::from_ptr(sys::rd_kafka_error_string(error))
+            });
+        };
+        // SAFETY: the handle lives as long as the process.
+        check(unsafe { sys::rd_kafka_begin_transaction(self.handle) });
+        self.produce(partition, &mut vec![record]);
+        // SAFETY: as above.
+        check(unsafe { sys::rd_kafka_commit_transaction(self.handle, 10_000) });
     }
 }
 
@@ -239,21 +281,19 @@ fn wait(
     encoded: &Encoded,
     partitions: usize,
     count: usize,
-    pause: Duration,
+    pause_us: u64,
+    send: impl Fn(Producer, usize, sys::rd_kafka_message_t),
 ) -> Done {
     let (cpu_before, start) = (cpu_time(process::id()), Instant::now());
     let mut times = Vec::with_capacity(count);
     WAITING.get_or_init(thread::current);
     for index in 0..count + WARM_UP {
-        let (sent, goal) = (Instant::now(), DELIVERED.load(Ordering::Acquire) + 1);
-        producer.produce(index % partitions, &mut vec![message(encoded, index)]);
-        while DELIVERED.load(Ordering::Acquire) < goal {
-            thread::park_timeout(Duration::from_millis(100));
-        }
+        let sent = Instant::now();
+        send(producer, index % partitions, message(encoded, index));
         if index >= WARM_UP {
             times.push(sent.elapsed().as_secs_f64() * 1e3);
         }
-        thread::sleep(pause);
+        thread::sleep(Duration::from_micros(pause_us));
     }
     times.sort_by(f64::total_cmp);
     Done {

@@ -12,6 +12,7 @@
 //! on the machine used meanwhile, in percent of one core: a series with high figures there is
 //! a bad one.
 mod cost;
+mod exact;
 mod flat;
 mod floor;
 mod latency;
@@ -27,8 +28,9 @@ use std::env;
 type Series = fn(&series::Bench);
 
 /// The series, in the order in which they run.
-const SERIES: [(&str, Series); 4] = [
+const SERIES: [(&str, Series); 5] = [
     ("cost", cost::cost),
+    ("exact", exact::exact),
     ("flat", flat::flat),
     ("latency", latency::latency),
     ("slow", slow::slow),

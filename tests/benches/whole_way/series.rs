@@ -183,12 +183,13 @@ impl Bench {
 }
 
 impl Topic<'_> {
-    /// Records and Kafka batches that the broker has stored.
+    /// Records and Kafka batches that the broker has stored, without markers of transactions.
     pub fn stored(&self) -> (u64, u64) {
         let of = |partition| {
             let batches = self.bench.broker.batches(&self.name, partition);
-            let records: u64 = batches.iter().map(|batch| batch.records as u64).sum();
-            (records, batches.len() as u64)
+            let of_rows: Vec<_> = batches.iter().filter(|batch| !batch.control).collect();
+            let records: u64 = of_rows.iter().map(|batch| batch.records as u64).sum();
+            (records, of_rows.len() as u64)
         };
         (0..self.partitions).map(of).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
     }

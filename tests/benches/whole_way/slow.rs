@@ -1,8 +1,5 @@
 //! What a row costs at a steady 50,000 rows a second when the broker is far away.
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tests::{
     kafka::{Broker, BrokerOptions},
@@ -10,9 +7,9 @@ use tests::{
 };
 
 use super::{
-    measure::{quantile, spread},
-    sender::{Sender, connect},
+    measure::spread,
     series::{Bench, MEMORY, PARTITIONS, Run},
+    throughput::paced,
 };
 
 /// Two streams of 25,000 rows a second.
@@ -67,29 +64,5 @@ pub fn slow(bench: &Bench) {
 fn one(bench: &Bench, bootstrap: &str, topic: &str) -> Run {
     let service = bench.service_at(bootstrap, &[topic], MEMORY, "");
     let batches = Arc::new(bench.work.batches(BATCH_ROWS));
-    let senders = bench.runtime.block_on(async {
-        let client = connect(&service.url()).await;
-        let mut senders = Vec::new();
-        for stream in 0..STREAMS {
-            let name = format!("w{stream}");
-            senders.push(Sender::open(client.clone(), topic, &name, &bench.work).await);
-        }
-        senders
-    });
-    bench.measure(&service, || {
-        let end = Instant::now() + TIME;
-        let tasks: Vec<_> = senders
-            .into_iter()
-            .map(|sender| bench.runtime.spawn(sender.send_paced(batches.clone(), INTERVAL, end)))
-            .collect();
-        let (mut rows, mut times) = (0, Vec::new());
-        for task in tasks {
-            let sent = bench.runtime.block_on(task).expect("the sender has not failed");
-            rows += sent.0;
-            times.extend(sent.1);
-        }
-        times.sort_by(f64::total_cmp);
-        let (p50_ms, p99_ms) = (quantile(&times, 0.5), quantile(&times, 0.99));
-        Run { rows, p50_ms, p99_ms, ..Run::default() }
-    })
+    paced(bench, &service, topic, &batches, STREAMS, (INTERVAL, TIME))
 }

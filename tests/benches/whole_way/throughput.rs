@@ -1,7 +1,14 @@
-//! A run at full speed through the service.
+//! Runs through the service: at full speed, and at a steady one.
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use bytes::Bytes;
+use tests::service::Service;
 
 use super::{
+    measure::quantile,
     sender::{Sender, connect},
     series::{Bench, Run, Topic},
 };
@@ -59,4 +66,40 @@ fn send(bench: &Bench, senders: &mut Vec<Sender>, batches: &[(u32, Bytes)], pass
         senders.push(bench.runtime.block_on(task).expect("the sender has not failed"));
     }
     (0..all).map(|at| u64::from(batches[at % batches.len()].0)).sum()
+}
+
+/// A batch every interval on each of some streams, for so long.
+pub fn paced(
+    bench: &Bench,
+    service: &Service,
+    topic: &str,
+    batches: &Arc<Vec<(u32, Bytes)>>,
+    streams: usize,
+    (interval, time): (Duration, Duration),
+) -> Run {
+    let senders = bench.runtime.block_on(async {
+        let client = connect(&service.url()).await;
+        let mut senders = Vec::new();
+        for stream in 0..streams {
+            let name = format!("w{stream}");
+            senders.push(Sender::open(client.clone(), topic, &name, &bench.work).await);
+        }
+        senders
+    });
+    bench.measure(service, || {
+        let end = Instant::now() + time;
+        let tasks: Vec<_> = senders
+            .into_iter()
+            .map(|sender| bench.runtime.spawn(sender.send_paced(batches.clone(), interval, end)))
+            .collect();
+        let (mut rows, mut times) = (0, Vec::new());
+        for task in tasks {
+            let sent = bench.runtime.block_on(task).expect("the sender has not failed");
+            rows += sent.0;
+            times.extend(sent.1);
+        }
+        times.sort_by(f64::total_cmp);
+        let (p50_ms, p99_ms) = (quantile(&times, 0.5), quantile(&times, 0.99));
+        Run { rows, p50_ms, p99_ms, ..Run::default() }
+    })
 }

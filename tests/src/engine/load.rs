@@ -17,13 +17,16 @@ use std::{
 
 use proto::v1::{Open, Primitive};
 
-pub use super::sent::Sent;
-use super::{Answer, Engine, Stream};
+use super::{Answer, Engine, Failure, Stream, heard::Log, sent::is_bad};
+pub use super::{heard::Heard, sent::Sent};
 use crate::wait::DEADLINE;
 
 /// The columns of rows made by [`rows`].
 pub const COLUMNS: [(&str, Primitive); 3] =
     [("w", Primitive::Text), ("n", Primitive::Int64), ("pad", Primitive::Text)];
+
+/// A column that is not declared.
+const BAD_COLUMN: &str = "bad";
 
 /// What fills the rows of a load; it compresses well.
 const PAD: &str = "to be or not to be, that is the question that was to be asked";
@@ -44,34 +47,37 @@ pub fn rows(writer: &str, numbers: Range<u64>, pad: &str) -> String {
     lines
 }
 
+/// The same with rows that cannot be written, one of so many: they have a column that nobody has
+/// declared.
+pub fn rows_with_bad(writer: &str, numbers: Range<u64>, pad: &str, every: Option<u64>) -> String {
+    let line = |n| match is_bad(n, every) {
+        true => bad_row(writer, n),
+        false => rows(writer, n..n + 1, pad),
+    };
+    numbers.map(line).collect()
+}
+
+/// A row that cannot be written, as a JSON line.
+pub fn bad_row(writer: &str, n: u64) -> String {
+    format!("{{\"w\":\"{writer}\",\"n\":{n},\"{BAD_COLUMN}\":0}}\n")
+}
+
 /// A writer that sends batches until it is told to stop, or the service closes. Dropping it ends
 /// its thread, whatever is on its way.
 #[derive(Debug)]
 pub struct Load {
+    writer: String,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Sent>>,
 }
 
 /// How a load sends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Rows of a batch.
     pub batch_rows: u64,
     /// The wait after each batch; none at all keeps as much on its way as the credit allows.
     pub pause: Duration,
-}
-
-/// What a load has heard for a while.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    /// Rows that were acknowledged.
-    pub rows: u64,
-    /// For how long.
-    pub time: Duration,
-    /// The longest time without an acknowledgement.
-    pub longest_gap: Duration,
-    /// From sending to acknowledgement, of every batch, in ascending order.
-    latencies: Vec<Duration>,
 }
 
 #[derive(Debug)]
@@ -84,47 +90,10 @@ struct Shared {
     log: Mutex<Log>,
 }
 
-#[derive(Debug)]
-struct Log {
-    since: Instant,
-    last: Instant,
-    longest_gap: Duration,
-    rows: u64,
-    latencies: Vec<Duration>,
-}
-
-impl Heard {
-    /// Rows a second.
-    pub fn rate(&self) -> f64 {
-        self.rows as f64 / self.time.as_secs_f64()
-    }
-
-    /// The latency that so many of a hundred batches do not exceed.
-    ///
-    /// # Panics
-    /// When nothing was acknowledged.
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let last = self.latencies.len().checked_sub(1).expect("batches were acknowledged");
-        self.latencies[last * percent / 100]
-    }
-}
-
-impl Log {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { since: now, last: now, longest_gap: Duration::ZERO, rows: 0, latencies: Vec::new() }
-    }
-
-    fn progress(&mut self, now: Instant) {
-        self.longest_gap = self.longest_gap.max(now - self.last);
-        self.last = now;
-    }
-}
-
 impl Load {
     /// Opens a stream and starts to send.
     pub fn start(engine: &Engine, output: &str, writer: &str, pace: Pace) -> Self {
-        Self::spawn(engine.open(output, writer), None, writer, pace)
+        Self::spawn(engine.open(output, writer), None, writer, pace, None)
     }
 
     /// The same through host and port, and whenever the stream ends it is opened again, until the
@@ -133,12 +102,43 @@ impl Load {
     /// # Panics
     /// When nobody listens there.
     pub fn start_lasting(address: &str, output: &str, writer: &str, pace: Pace) -> Self {
-        let engine = Engine::connect_to(address).expect("somebody listens");
-        let again = Again { address: address.to_owned(), output: output.to_owned() };
-        Self::spawn(engine.open(output, writer), Some(again), writer, pace)
+        Self::start_lasting_with(address, output, writer, pace, None)
     }
 
-    fn spawn(stream: Stream, again: Option<Again>, writer: &str, pace: Pace) -> Self {
+    /// The same with rows that are bad, one of so many.
+    ///
+    /// # Panics
+    /// As [`Load::start_lasting`].
+    pub fn start_lasting_with(
+        address: &str,
+        output: &str,
+        writer: &str,
+        pace: Pace,
+        bad_every: Option<u64>,
+    ) -> Self {
+        let engine = Engine::connect_to(address).expect("somebody listens");
+        let again = Again::new(address, output, false);
+        Self::spawn(engine.open(output, writer), Some(again), writer, pace, bad_every)
+    }
+
+    /// A lasting load that has a rival: another one sends the same rows under the same name, and so
+    /// a stream may go on after batches that this one has never sent.
+    ///
+    /// # Panics
+    /// As [`Load::start_lasting`].
+    pub fn start_rival(address: &str, output: &str, writer: &str, pace: Pace) -> Self {
+        let engine = Engine::connect_to(address).expect("somebody listens");
+        let again = Again::new(address, output, true);
+        Self::spawn(engine.open(output, writer), Some(again), writer, pace, None)
+    }
+
+    fn spawn(
+        stream: Stream,
+        again: Option<Again>,
+        writer: &str,
+        pace: Pace,
+        bad_every: Option<u64>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             stop: AtomicBool::default(),
             dropped: AtomicBool::default(),
@@ -152,11 +152,16 @@ impl Load {
             again,
             writer: writer.to_owned(),
             pace,
+            bad_every,
+            rejected: 0,
             shared: shared.clone(),
             on_their_way: VecDeque::new(),
             unanswered: Vec::new(),
+            ends: Vec::new(),
+            contradictions: Vec::new(),
         };
-        Self { shared, thread: Some(thread::spawn(|| run.run())) }
+        let writer = writer.to_owned();
+        Self { writer, shared, thread: Some(thread::spawn(|| run.run())) }
     }
 
     /// Rows that are sent by now.
@@ -174,6 +179,12 @@ impl Load {
         self.shared.rows_durable.load(Ordering::SeqCst)
     }
 
+    /// Why something waits, as the service has said last.
+    pub fn held(&self) -> Option<String> {
+        let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.held.as_ref().map(|(_, code)| code.clone())
+    }
+
     /// Waits until some rows more are acknowledged, and returns how long that took.
     ///
     /// # Panics
@@ -181,22 +192,26 @@ impl Load {
     #[track_caller]
     pub fn wait_progress(&self, rows: u64) -> Duration {
         let (start, goal) = (Instant::now(), self.rows_durable() + rows);
-        crate::wait::wait_until("more rows are acknowledged", DEADLINE, || {
-            self.rows_durable() >= goal
-        });
+        let what = format!("more rows of {} are acknowledged", self.writer);
+        crate::wait::wait_until(&what, DEADLINE, || self.rows_durable() >= goal);
         start.elapsed()
     }
 
     /// What was heard since the start or the last call.
     pub fn heard(&self) -> Heard {
         let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let Log { since, last, longest_gap, rows, mut latencies } =
+        let Log { since, last, longest_gap, rows, mut latencies, held } =
             std::mem::replace(&mut *log, Log::new());
-        // A gap that goes on belongs to both.
-        log.last = last;
+        // What goes on belongs to both.
+        (log.last, log.held) = (last, held);
         latencies.sort_unstable();
         let longest_gap = longest_gap.max(last.elapsed());
         Heard { rows, time: since.elapsed(), longest_gap, latencies }
+    }
+
+    /// Sends nothing more; what is on its way goes on.
+    pub fn send_no_more(&self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
     }
 
     /// Stops sending, waits until everything sent is durable, and tells what it was.
@@ -204,7 +219,7 @@ impl Load {
     /// # Panics
     /// When the load has failed, or nothing more becomes durable for as long as the deadline.
     pub fn stop(self) -> Sent {
-        self.shared.stop.store(true, Ordering::SeqCst);
+        self.send_no_more();
         self.join()
     }
 
@@ -228,6 +243,14 @@ impl Drop for Load {
 struct Again {
     address: String,
     output: String,
+    /// Others send the same rows under the same name.
+    has_rival: bool,
+}
+
+impl Again {
+    fn new(address: &str, output: &str, has_rival: bool) -> Self {
+        Self { address: address.to_owned(), output: output.to_owned(), has_rival }
+    }
 }
 
 /// The thread of a load.
@@ -236,10 +259,15 @@ struct Run {
     again: Option<Again>,
     writer: String,
     pace: Pace,
+    bad_every: Option<u64>,
+    /// Rows that were named as set aside, and looked at.
+    rejected: usize,
     shared: Arc<Shared>,
     /// Sequences without an answer, and when they were sent.
     on_their_way: VecDeque<(u64, Instant)>,
     unanswered: Vec<Range<u64>>,
+    ends: Vec<Result<(), Failure>>,
+    contradictions: Vec<String>,
 }
 
 impl Run {
@@ -289,16 +317,18 @@ impl Run {
                     Answer::Refused(refused) => {
                         panic!("nothing is wrong with the rows: {refused:?}")
                     }
-                    Answer::Held(_) | Answer::Heartbeat => {}
+                    Answer::Held(held) => self.held(held.sequence, held.code),
+                    Answer::Heartbeat => {}
                 }
             }
             if end.is_some() && self.open_again() {
-                (end, draining, idle_since) = (None, false, Instant::now());
+                self.ends.extend(end.take());
+                (draining, idle_since) = (false, Instant::now());
             }
             let writer = &self.writer;
             assert!(idle_since.elapsed() < DEADLINE, "{writer} hears nothing for {DEADLINE:?}");
         }
-        let Self { stream, writer, unanswered, shared, .. } = self;
+        let Self { stream, writer, bad_every, unanswered, ends, contradictions, shared, .. } = self;
         Sent {
             writer,
             rows_sent: shared.rows_sent.load(Ordering::SeqCst),
@@ -306,9 +336,12 @@ impl Run {
             rows_gone: 0,
             batch_rows,
             pad: Some(PAD.to_owned()),
+            bad_every,
             draining,
             unanswered,
+            ends,
             end,
+            contradictions,
         }
     }
 
@@ -320,7 +353,8 @@ impl Run {
     fn send(&mut self) -> bool {
         let batch_rows = self.pace.batch_rows;
         let first = self.stream.sent * batch_rows;
-        let lines = rows(&self.writer, first..first + batch_rows, PAD);
+        let numbers = first..first + batch_rows;
+        let lines = rows_with_bad(&self.writer, numbers, PAD, self.bad_every);
         let may_send = self.stream.may_send(lines.len() as u64);
         if may_send {
             // A stream that was opened again goes back; what was sent stays sent.
@@ -331,13 +365,31 @@ impl Run {
         may_send
     }
 
+    fn held(&self, sequence: u64, code: String) {
+        let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.held = Some((sequence, code));
+    }
+
     fn acknowledged(&mut self) {
         let (now, through) = (Instant::now(), self.stream.durable_through);
+        if through > self.stream.sent {
+            let sent = self.stream.sent;
+            let what = format!("batch {through} is acknowledged, and {sent} were sent");
+            self.contradictions.push(what);
+        }
+        for row in &self.stream.rejected[self.rejected..] {
+            let n = (row.sequence - 1) * self.pace.batch_rows + row.row;
+            if !is_bad(n, self.bad_every) || row.code != "UNKNOWN_COLUMN" {
+                self.contradictions.push(format!("row {n} is set aside: {row:?}"));
+            }
+        }
+        self.rejected = self.stream.rejected.len();
         let rows = through * self.pace.batch_rows;
         let before = self.shared.rows_durable.swap(rows, Ordering::SeqCst);
         let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.progress(now);
-        log.rows += rows - before;
+        log.held.take_if(|(sequence, _)| *sequence <= through);
+        log.rows += rows.saturating_sub(before);
         while let Some((_, sent)) =
             self.on_their_way.pop_front_if(|(sequence, _)| *sequence <= through)
         {
@@ -347,7 +399,7 @@ impl Run {
 
     /// Opens the next stream of a load that lasts, and goes on where the service says.
     fn open_again(&mut self) -> bool {
-        let Some(Again { address, output }) = &self.again else { return false };
+        let Some(Again { address, output, has_rival }) = &self.again else { return false };
         let (durable, sent) = (self.stream.durable_through, self.stream.sent);
         let open = Open {
             output: output.clone(),
@@ -369,11 +421,17 @@ impl Run {
             thread::sleep(RECONNECT_EVERY);
         };
         let resume_after = stream.opened.resume_after;
-        assert!((durable..=sent).contains(&resume_after), "{durable}, {sent}: {resume_after}");
+        let through_max = if *has_rival { u64::MAX } else { sent };
+        if !(durable..=through_max).contains(&resume_after) {
+            self.contradictions.push(format!(
+                "after batch {durable} was acknowledged and {sent} were sent, the next stream goes \
+                 on after {resume_after}"
+            ));
+        }
         let rows = |sequence| sequence * self.pace.batch_rows;
         self.unanswered.push(rows(durable)..rows(sent));
         self.on_their_way.clear();
-        self.stream = stream;
+        (self.stream, self.rejected) = (stream, 0);
         self.stream.declare(&COLUMNS);
         self.acknowledged();
         true

@@ -19,12 +19,18 @@ pub struct Sent {
     pub batch_rows: u64,
     /// What filled the rows, if all with the same.
     pub pad: Option<String>,
+    /// One row of so many is bad, the last of them.
+    pub bad_every: Option<u64>,
     /// The service said that it is about to close.
     pub draining: bool,
     /// Rows that had no answer when a stream ended before the last.
     pub unanswered: Vec<Range<u64>>,
+    /// How the streams before the last ended.
+    pub ends: Vec<Result<(), Failure>>,
     /// How the last stream ended; `None` if it did not.
     pub end: Option<Result<(), Failure>>,
+    /// Answers that contradict each other.
+    pub contradictions: Vec<String>,
 }
 
 impl Sent {
@@ -37,9 +43,12 @@ impl Sent {
             rows_gone: 0,
             batch_rows: 1,
             pad: Some(String::new()),
+            bad_every: None,
             draining: false,
             unanswered: Vec::new(),
+            ends: Vec::new(),
             end: None,
+            contradictions: Vec::new(),
         }
     }
 
@@ -49,6 +58,19 @@ impl Sent {
     #[must_use]
     pub fn died_with(self, unanswered: &[Range<u64>]) -> Self {
         Self { unanswered: unanswered.to_vec(), ..self }
+    }
+
+    /// Whether the service has said that a row is not written: it was sent and not acknowledged,
+    /// and the error that ended the last stream says so.
+    pub fn is_refused(&self, row: u64) -> bool {
+        let is_surely_not =
+            |end: &Result<(), Failure>| end.as_ref().is_err_and(|failure| !failure.may_be_written);
+        row >= self.rows_durable && self.end.as_ref().is_some_and(is_surely_not)
+    }
+
+    /// Whether a row cannot be written.
+    pub fn is_bad(&self, row: u64) -> bool {
+        is_bad(row, self.bad_every)
     }
 
     /// Checks that no stream has ended.
@@ -71,4 +93,9 @@ impl Sent {
     pub fn filled_differently(self) -> Self {
         Self { pad: None, ..self }
     }
+}
+
+/// Whether a row is bad where one of so many is.
+pub(super) fn is_bad(row: u64, every: Option<u64>) -> bool {
+    every.is_some_and(|every| row % every == every - 1)
 }

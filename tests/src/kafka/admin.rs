@@ -102,6 +102,28 @@ impl Admin {
         set.unwrap_or_else(|e| panic!("cannot set {key}={value} of {name}: {e}"));
     }
 
+    /// Sets how many bytes a second everybody may send to each broker; `None` takes the limit away.
+    ///
+    /// # Panics
+    /// When Kafka refuses it.
+    pub fn set_quota(&self, bytes_per_s: Option<u32>) {
+        let set = alter::set_quota(self.brokers[0], bytes_per_s);
+        set.unwrap_or_else(|e| panic!("cannot set the quota {bytes_per_s:?}: {e}"));
+    }
+
+    /// The node id of the broker that keeps a transactional id, waited for if none does.
+    ///
+    /// # Panics
+    /// When there is none within the deadline.
+    pub fn transaction_coordinator(&self, transactional_id: &str) -> i32 {
+        wait_for(&format!("somebody coordinates {transactional_id}"), DEADLINE, || {
+            let mut found = self.brokers.iter().filter_map(|broker| {
+                wire::coordinator(*broker, transactional_id).ok().filter(|node| *node >= 0)
+            });
+            found.next()
+        })
+    }
+
     /// A topic as one of the brokers sees it; `None` if none of them knows it.
     pub fn topic(&self, name: &str) -> Option<Topic> {
         let mut seen = self.brokers.iter().filter_map(|broker| look(*broker, name));

@@ -1,4 +1,4 @@
-//! Requests that change brokers while they run: settings, users of SCRAM, rights.
+//! Requests that change brokers while they run: settings, users of SCRAM, rights, quotas.
 //!
 //! librdkafka's safe bindings have none of them, and Kafka's command line tools take a second
 //! each. The layouts are those of Kafka's message definitions
@@ -14,6 +14,7 @@ const DESCRIBE_ACLS: i16 = 29;
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;
 const INCREMENTAL_ALTER_CONFIGS: i16 = 44;
+const ALTER_CLIENT_QUOTAS: i16 = 49;
 const ALTER_USER_SCRAM_CREDENTIALS: i16 = 51;
 
 /// The least that Kafka allows; more would only cost time.
@@ -40,23 +41,32 @@ pub(super) enum ScramHash {
 pub enum Right<'a> {
     /// Write to this topic; describing it is implied.
     Write(&'a str),
+    /// Read this topic; describing it is implied.
+    Read(&'a str),
     /// See that this topic is there, and no more.
     Describe(&'a str),
+    /// Write with transactional ids that begin so; describing them is implied.
+    Transactions(&'a str),
 }
 
 impl Right<'_> {
     /// As Kafka writes it when it is given, and when it is looked for.
     fn append_to(self, request: Request, user: &str) -> Request {
         const TOPIC: i8 = 2;
+        const TRANSACTIONAL_ID: i8 = 5;
         const LITERAL: i8 = 3;
+        const PREFIXED: i8 = 4;
+        const READ: i8 = 3;
         const WRITE: i8 = 4;
         const DESCRIBE: i8 = 8;
         const ALLOW: i8 = 3;
-        let (topic, operation) = match self {
-            Self::Write(topic) => (topic, WRITE),
-            Self::Describe(topic) => (topic, DESCRIBE),
+        let (kind, name, pattern, operation) = match self {
+            Self::Write(topic) => (TOPIC, topic, LITERAL, WRITE),
+            Self::Read(topic) => (TOPIC, topic, LITERAL, READ),
+            Self::Describe(topic) => (TOPIC, topic, LITERAL, DESCRIBE),
+            Self::Transactions(prefix) => (TRANSACTIONAL_ID, prefix, PREFIXED, WRITE),
         };
-        let request = request.i8(TOPIC).string(topic).i8(LITERAL);
+        let request = request.i8(kind).string(name).i8(pattern);
         let request = request.string(&format!("User:{user}")).string("*"); // from any host
         request.i8(operation).i8(ALLOW)
     }
@@ -80,6 +90,15 @@ pub(super) fn set_property(
     let request = request.i32(1).string(key).i8(SET).string(value);
     let answer = request.i8(0).send(broker)?; // not only a check
     verdict(&answer)
+}
+
+/// Sets how many bytes a second each client without limits of its own may send to a broker.
+pub(super) fn set_quota(broker: SocketAddr, bytes_per_s: Option<u32>) -> io::Result<()> {
+    let request = Request::new(ALTER_CLIENT_QUOTAS, 0).i32(1); // one entity
+    let request = request.i32(1).string("client-id").i16(-1); // null: whoever has no other
+    let request = request.i32(1).string("producer_byte_rate");
+    let request = request.f64(bytes_per_s.unwrap_or(0).into()).i8(bytes_per_s.is_none().into());
+    verdict(&request.i8(0).send(broker)?) // not only a check
 }
 
 /// Makes a user of SCRAM, or gives it another password.

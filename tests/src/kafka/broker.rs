@@ -110,6 +110,11 @@ impl Broker {
         format!("{}:{}", self.host, host::PORT)
     }
 
+    /// Host and port of the listener that a proxy leads to.
+    pub fn proxied_address(&self) -> SocketAddr {
+        (self.host, host::PROXIED_PORT).into()
+    }
+
     /// Host and port of the listener that asks for a password.
     ///
     /// # Panics

@@ -148,6 +148,19 @@ impl Cluster {
         self.node(broker).signal(Signal::STOP);
     }
 
+    /// No file of a broker grows any more, as on a full disk, until it is started again.
+    ///
+    /// # Panics
+    /// When the broker does not run.
+    pub fn fill_disk(&mut self, broker: i32) {
+        self.node(broker).fill_disk();
+    }
+
+    /// Whether a broker's process is there; a frozen one is.
+    pub fn is_running(&mut self, broker: i32) -> bool {
+        self.node(broker).is_running()
+    }
+
     /// Lets a frozen broker go on.
     pub fn thaw(&mut self, broker: i32) {
         self.node(broker).signal(Signal::CONT);
@@ -164,6 +177,36 @@ impl Cluster {
         node.launch(kafka, &[]);
         let ready = node.wait_ready();
         ready.unwrap_or_else(|log| panic!("broker {broker} ended instead of starting\n{log}"));
+    }
+
+    /// A broker that was started behind a proxy has another one, from its next start on.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn advertise(&mut self, broker: i32, proxy: SocketAddr) {
+        self.node(broker).advertise(proxy);
+    }
+
+    /// Lets frozen brokers go on, starts those again that were ended, and waits until each lists
+    /// all three.
+    ///
+    /// # Panics
+    /// When one does not start, or that takes longer than the deadline.
+    pub fn mend(&mut self) {
+        for broker in BROKERS {
+            if self.node(broker).is_running() {
+                self.thaw(broker);
+            } else {
+                self.start_again(broker);
+            }
+        }
+        self.wait_complete();
+    }
+
+    /// Where a broker listens behind its proxy.
+    pub fn proxied_address(&self, broker: i32) -> SocketAddr {
+        let address = self.brokers[&broker].address().expect("a broker has a listener");
+        (address.ip(), proxied_port(broker)).into()
     }
 
     /// The batches that each partition's leader has stored.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Kafka, wire};
@@ -109,6 +110,27 @@ impl Node {
     pub(super) fn signal(&mut self, signal: Signal) {
         let process = self.process.as_mut();
         process.unwrap_or_else(|| panic!("node {} does not run", self.id)).signal(signal);
+    }
+
+    /// Tells clients that come through a proxy another address, from the next start on.
+    pub(super) fn advertise(&self, proxy: SocketAddr) {
+        const PROXIED: &str = ",PROXIED://";
+        let path = self.dir.join("server.properties");
+        let text = fs::read_to_string(&path).expect("the file was made at the start");
+        let is_it =
+            |line: &&str| line.starts_with("advertised.listeners=") && line.contains(PROXIED);
+        let old = text.lines().find(is_it).expect("the node has a proxy");
+        let (own, _) = old.split_once(PROXIED).expect("it was just looked for");
+        let new = text.replace(old, &format!("{own}{PROXIED}{proxy}"));
+        fs::write(path, new).expect("a directory of ours can be written");
+    }
+
+    /// Lets no file of the process grow any more.
+    pub(super) fn fill_disk(&mut self) {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        let limited = prlimit(Some(pid.expect("the node runs")), Resource::Fsize, none);
+        limited.expect("a child of ours can be limited");
     }
 
     /// The directory of one partition's segment files.

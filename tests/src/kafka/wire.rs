@@ -17,6 +17,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// `ApiVersions` version 0 without a client id, its size in front.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 const METADATA: i16 = 3;
+const FIND_COORDINATOR: i16 = 10;
 /// The first version that can ask without creating the topic.
 const METADATA_VERSION: i16 = 4;
 
@@ -66,6 +67,24 @@ pub(super) fn metadata(address: SocketAddr, topic: Option<&str>) -> io::Result<M
     read_metadata(&mut Cursor(&answer)).ok_or_else(torn)
 }
 
+/// The node id of the broker that keeps a transactional id, as the one at `address` knows; -1 if it
+/// does not.
+pub(super) fn coordinator(address: SocketAddr, transactional_id: &str) -> io::Result<i32> {
+    const OF_TRANSACTIONS: i8 = 1;
+    let request = Request::new(FIND_COORDINATOR, 1).string(transactional_id).i8(OF_TRANSACTIONS);
+    let answer = request.send(address)?;
+    let mut answer = Cursor(&answer);
+    let mut read = || {
+        answer.i32()?; // correlation id
+        answer.i32()?; // throttle time
+        let error = answer.i16()?;
+        answer.string()?; // its text
+        let node = answer.i32()?;
+        Some(if error == 0 { node } else { -1 })
+    };
+    read().ok_or_else(torn)
+}
+
 pub(super) fn torn() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the answer ends too early")
 }
@@ -94,6 +113,10 @@ impl Request {
     }
 
     pub(super) fn i32(self, value: i32) -> Self {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    pub(super) fn f64(self, value: f64) -> Self {
         self.bytes(&value.to_be_bytes())
     }
 

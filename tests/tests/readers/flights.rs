@@ -67,7 +67,7 @@ fn check(readers: &Readers, formats: &[Format]) {
         // Not one: Java's Avro keeps something of every schema that it reads, and over ten thousand
         // containers with one each it runs out of memory.
         let rows_max = if format.packs() { [500, u32::MAX, 20][at % 3] } else { 1 };
-        let packing = Packing { rows_max, bytes_max: usize::MAX };
+        let packing = Packing { rows_max, bytes_max: usize::MAX, whole: false };
         let name = format!("flights from {first} on as {format:?}");
         let rows = meant(&piece, format);
         values += readers.check(&Case::of_rows(&name, format, &piece, packing, rows));

@@ -40,7 +40,7 @@ const TIMESTAMPS: [TimestampFormat; 5] = [
     TimestampFormat::EpochMilliseconds,
     TimestampFormat::EpochMicroseconds,
 ];
-const ALL_ROWS: Packing = Packing { rows_max: u32::MAX, bytes_max: usize::MAX };
+const ALL_ROWS: Packing = Packing { rows_max: u32::MAX, bytes_max: usize::MAX, whole: false };
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig::with_cases(if tests::is_long() { 20 * cases } else { cases })

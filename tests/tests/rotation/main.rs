@@ -1,6 +1,6 @@
 //! Credentials are replaced while rows flow: a client certificate, the authority behind the
 //! brokers' certificates, a SCRAM password, a PLAIN user, and the key behind access tokens, each in
-//! an output of its own, all at the same time. In every round the new one is put where the job file
+//! two outputs of its own, at least and exactly once, all at the same time. In every round the new one is put where the job file
 //! says, the old one is revoked at the brokers, and every connection is cut, so that only the new
 //! one lets anybody in. No row is lost, doubled or out of order.
 //!
@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::v1::Guarantee;
 use tests::{
     check,
     engine::{
@@ -34,11 +35,15 @@ mod subject;
 
 const PARTITIONS: i32 = 3;
 const BATCH_ROWS: u64 = 200;
-/// What each of the five subjects is asked for; a writer that pauses after each batch makes 10,000
+/// What each output at least once is asked for; a writer that pauses after each batch makes 10,000
 /// of it, and all of them 50,000 rows a second.
 const ROWS_A_SECOND: f64 = 11_000.0;
+/// And each of exactly once.
+const ROWS_A_SECOND_EXACT: f64 = 1_000.0;
 /// No pause is longer, with threefold slack for a machine that does other things as well.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
+/// Exactly once another producer fences the one before, and reads back how far the writer has come.
+const PAUSE_MAX_EXACT: Duration = Duration::from_secs(9);
 /// Between looks at what the service holds.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Threads that read files, and wait for more; a producer that stays would be more than these.
@@ -78,26 +83,37 @@ fn credentials_are_replaced_under_load_and_nothing_is_lost() {
         .fold(SecureOptions::default(), |options, (listener, way)| options.behind(*listener, way));
     let brokers = SecureBrokers::start(&options);
     let place = Place::new();
+    Subject::prepare(&brokers);
     let mut subjects = Subject::ALL.map(|kind| Subject::start(kind, &brokers, &place, PARTITIONS));
 
     let outputs: Vec<_> = subjects
         .iter()
-        .map(|subject| {
+        .flat_map(|subject| {
             let bootstrap = brokers.bootstrap(subject.listener());
-            output(subject.alias(), &bootstrap, subject.alias(), &subject.keys(&place))
+            let keys = subject.keys(&place);
+            let [plain, exact] = subject.outputs();
+            [
+                output(plain, &bootstrap, plain, &keys),
+                output(exact, &bootstrap, exact, &format!("{keys}, guarantee: exactlyOnce")),
+            ]
         })
         .collect();
+    let names: Vec<&str> = subjects.iter().flat_map(Subject::outputs).collect();
     let job = format!("secretRefresh: 1s\n{}", job_within("128 MiB", &outputs));
     let service = Service::start(&job);
     let engine = Engine::connect(&service);
-    for subject in &subjects {
-        engine.wait_ready(subject.alias());
+    for name in &names {
+        engine.wait_ready(name);
     }
-    let pause = Duration::from_secs_f64(BATCH_ROWS as f64 / ROWS_A_SECOND);
-    let pace = Pace { batch_rows: BATCH_ROWS, pause };
-    let loads: Vec<_> = subjects
+    let pace = |rows_a_second| {
+        let pause = Duration::from_secs_f64(BATCH_ROWS as f64 / rows_a_second);
+        Pace { batch_rows: BATCH_ROWS, pause }
+    };
+    let paces = [ROWS_A_SECOND, ROWS_A_SECOND_EXACT].map(pace);
+    let loads: Vec<_> = names
         .iter()
-        .map(|subject| Load::start(&engine, subject.alias(), "writer", pace))
+        .zip(paces.into_iter().cycle())
+        .map(|(name, pace)| Load::start(&engine, name, name, pace))
         .collect();
     let progress = || {
         for load in &loads {
@@ -130,24 +146,25 @@ fn credentials_are_replaced_under_load_and_nothing_is_lost() {
     }
 
     let mut sent = Vec::new();
-    for (subject, load) in subjects.iter().zip(loads) {
+    for (name, load) in names.iter().zip(loads) {
         let heard = load.heard();
-        let state = engine.output(subject.alias());
+        let state = engine.output(name);
         println!(
-            "{}: {} renewals, {:.0} rows/s, longest pause {:.0?}",
-            subject.alias(),
+            "{name}: {} renewals, {:.0} rows/s, longest pause {:.0?}",
             state.credentials_renewed,
             heard.rate(),
             heard.longest_gap
         );
-        assert!(heard.longest_gap < PAUSE_MAX, "{}: {:?}", subject.alias(), heard.longest_gap);
-        assert_eq!(state.credentials_trouble, "", "{}", subject.alias());
-        assert!(state.credentials_renewed >= rounds() as u64, "{}", subject.alias());
+        let is_exact = state.guarantee() == Guarantee::ExactlyOnce;
+        let most = if is_exact { PAUSE_MAX_EXACT } else { PAUSE_MAX };
+        assert!(heard.longest_gap < most, "{name}: {:?}", heard.longest_gap);
+        assert_eq!(state.credentials_trouble, "", "{name}");
+        assert!(state.credentials_renewed >= rounds() as u64, "{name}");
         sent.push(load.stop());
     }
-    for (subject, sent) in subjects.iter().zip(sent) {
+    for (name, sent) in names.iter().zip(sent) {
         let plain = brokers.bootstrap(Listener::Plaintext);
-        check::exactly(&reader::topic(&plain, subject.alias()).records(), &[sent]);
+        check::exactly(&reader::topic(&plain, name).records(), &[sent]);
     }
     // Each producer that was replaced is gone, with its threads and connections.
     let is_back = |now: &Held| {

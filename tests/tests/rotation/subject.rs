@@ -10,6 +10,7 @@ use tests::{
 
 use super::place::Place;
 
+const PROGRESS: &str = "kafka-output-progress";
 const SCRAM_USER: &str = "scram-user";
 const TOKEN_CLIENT: &str = "token-client";
 const TOKEN_SECRET: &str = "token-client-secret";
@@ -49,10 +50,18 @@ impl Subject {
     /// Their listeners, each once.
     pub const LISTENERS: [Listener; 3] = [Listener::Mtls, Listener::SaslSsl, Listener::SaslBrief];
 
-    /// Makes its topic, and puts what is good at the beginning in place.
+    /// Makes the topic where progress is stored.
+    pub fn prepare(brokers: &SecureBrokers) {
+        brokers.admin().create_topic(PROGRESS, 16, 1, &[("cleanup.policy", "compact")]);
+    }
+
+    /// Makes its topics, and puts what is good at the beginning in place.
     pub fn start(kind: Kind, brokers: &SecureBrokers, place: &Place, partitions: i32) -> Self {
         let mut subject = Self { kind, round: 0, authorities: Vec::new() };
-        brokers.create_topic(subject.alias(), partitions, &subject.user());
+        for topic in subject.outputs() {
+            brokers.admin().create_topic(topic, partitions, 1, &[]);
+        }
+        subject.allow(brokers);
         let trust = authority().pem();
         match kind {
             Kind::ClientCertificate => {
@@ -85,18 +94,18 @@ impl Subject {
         subject
     }
 
-    /// The alias of its output, and its topic.
-    pub fn alias(&self) -> &'static str {
+    /// The aliases of its outputs, and their topics: at least once, and exactly once.
+    pub fn outputs(&self) -> [&'static str; 2] {
         match self.kind {
-            Kind::ClientCertificate => "client-certificate",
-            Kind::Authority => "authority",
-            Kind::Scram => "scram",
-            Kind::Plain => "plain",
-            Kind::Token => "token",
+            Kind::ClientCertificate => ["client-certificate", "client-certificate-exact"],
+            Kind::Authority => ["authority", "authority-exact"],
+            Kind::Scram => ["scram", "scram-exact"],
+            Kind::Plain => ["plain", "plain-exact"],
+            Kind::Token => ["token", "token-exact"],
         }
     }
 
-    /// The listener that it writes to.
+    /// The listener that they write to.
     pub fn listener(&self) -> Listener {
         match self.kind {
             Kind::ClientCertificate => Listener::Mtls,
@@ -105,7 +114,7 @@ impl Subject {
         }
     }
 
-    /// The keys of its output, in YAML's flow style.
+    /// The keys of its outputs, in YAML's flow style.
     pub fn keys(&self, place: &Place) -> String {
         let file = |name: &str| place.reference(name);
         let sasl = |mechanism: &str, more: String| {
@@ -149,7 +158,7 @@ impl Subject {
     /// Makes another, puts it where the job file says, and waits until the service has it.
     pub fn renew(&mut self, round: usize, brokers: &SecureBrokers, engine: &Engine, place: &Place) {
         self.round = round;
-        let before = engine.output(self.alias()).credentials_renewed;
+        let before = self.renewed(engine);
         match self.kind {
             Kind::ClientCertificate => {
                 self.authorities.push(Authority::new(&format!("Clients {round}")));
@@ -163,7 +172,7 @@ impl Subject {
                 self.wait_renewed(engine, before);
                 self.serve(brokers);
                 place.put("brokers.pem", self.newest().pem());
-                return self.wait_renewed(engine, before + 1);
+                return self.wait_renewed(engine, before.map(|count| count + 1));
             }
             Kind::Scram => {
                 let password = format!("password-{round}");
@@ -172,20 +181,21 @@ impl Subject {
             }
             Kind::Plain => {
                 let (user, password) = (self.user(), format!("password-{round}"));
-                brokers.allow(&user, Right::Write(self.alias()));
+                self.allow(brokers);
                 brokers.set_password(Mechanism::Plain, &user, &password);
                 // One after the other: in between they do not fit, and those in place stay.
                 place.put("plain-user", user);
                 let what = "a user with another's password is not taken";
                 wait_until(what, DEADLINE, || {
-                    !engine.output(self.alias()).credentials_trouble_code.is_empty()
+                    let code = |output| engine.output(output).credentials_trouble_code;
+                    self.outputs().iter().all(|output| !code(output).is_empty())
                 });
                 place.put("plain-password", password);
             }
             Kind::Token => {
                 oidc::shared().rotate();
                 // The next may have been signed before.
-                return self.wait_renewed(engine, before + 1);
+                return self.wait_renewed(engine, before.map(|count| count + 1));
             }
         }
         self.wait_renewed(engine, before);
@@ -207,10 +217,25 @@ impl Subject {
         }
     }
 
-    fn wait_renewed(&self, engine: &Engine, before: u64) {
+    fn renewed(&self, engine: &Engine) -> [u64; 2] {
+        self.outputs().map(|output| engine.output(output).credentials_renewed)
+    }
+
+    fn wait_renewed(&self, engine: &Engine, before: [u64; 2]) {
         wait_until("the new credentials are in place", DEADLINE, || {
-            engine.output(self.alias()).credentials_renewed > before
+            self.renewed(engine).iter().zip(before).all(|(now, before)| *now > before)
         });
+    }
+
+    /// Gives its user, as it is now, what its outputs need.
+    fn allow(&self, brokers: &SecureBrokers) {
+        let user = self.user();
+        for topic in self.outputs() {
+            brokers.allow(&user, Right::Write(topic));
+        }
+        brokers.allow(&user, Right::Write(PROGRESS));
+        brokers.allow(&user, Right::Read(PROGRESS));
+        brokers.allow(&user, Right::Transactions("kafka-output."));
     }
 
     fn newest(&self) -> &Authority {

@@ -13,7 +13,7 @@ mod listener;
 mod material;
 mod output;
 mod secrets;
-mod show;
+pub(super) mod show;
 mod topic;
 
 use std::{io::IsTerminal as _, path::Path};

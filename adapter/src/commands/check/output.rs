@@ -43,6 +43,7 @@ pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Sec
         Ok(Ok(found)) => {
             section.settle(LOGIN, Outcome::Passed(Facts::new("accepted")));
             section.lines.extend(topic::lines(&output, &found));
+            section.lines.extend(letters(&output, &credentials).await);
             section.lines.extend(advertised(&output, &credentials, &found).await);
         }
         Ok(Err(cause)) => {
@@ -61,6 +62,18 @@ pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Sec
         }
     }
     section
+}
+
+/// Looks at the topic of dead letters, if there is one.
+async fn letters(output: &Output, credentials: &Credentials) -> Option<Line> {
+    let topic = output.dead_letters.clone()?;
+    let asked = Output { topic, ..output.clone() };
+    let shown = credentials.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = kafka::check::look(&asked, &shown);
+        topic::letters(&asked, found)
+    });
+    looked.await.ok()
 }
 
 /// The section of an output of which nothing is known.

@@ -6,13 +6,13 @@ use super::finding::{Line, Section};
 use crate::diagnose::{Finding, Outcome};
 
 /// The escape sequences of a terminal, or nothing.
-pub(super) struct Paint {
-    title: &'static str,
-    good: &'static str,
-    warning: &'static str,
-    bad: &'static str,
-    faint: &'static str,
-    end: &'static str,
+pub(in crate::commands) struct Paint {
+    pub(in crate::commands) title: &'static str,
+    pub(in crate::commands) good: &'static str,
+    pub(in crate::commands) warning: &'static str,
+    pub(in crate::commands) bad: &'static str,
+    pub(in crate::commands) faint: &'static str,
+    pub(in crate::commands) end: &'static str,
 }
 
 const COLOR: Paint = Paint {
@@ -27,7 +27,7 @@ const PLAIN: Paint = Paint { title: "", good: "", warning: "", bad: "", faint: "
 
 impl Paint {
     /// Colours on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-    pub(super) fn of_stdout() -> &'static Self {
+    pub(in crate::commands) fn of_stdout() -> &'static Self {
         let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if std::io::stdout().is_terminal() && !unwanted { &COLOR } else { &PLAIN }
     }

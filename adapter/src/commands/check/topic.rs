@@ -6,7 +6,7 @@ use super::finding::{Line, of_cause};
 use crate::{
     diagnose::{Facts, Finding, Outcome},
     job::{Output, Packing, Profile},
-    kafka::check::Topic,
+    kafka::{Cause, check::Topic},
 };
 
 /// What the brokers have told of it.
@@ -15,6 +15,26 @@ pub(super) fn lines(output: &Output, topic: &Topic) -> Vec<Line> {
     lines.push(sizes(output, topic));
     lines.extend(replicas(topic));
     lines
+}
+
+/// What the brokers have told of the topic of dead letters, which is `output.topic` here.
+pub(super) fn letters(output: &Output, found: Result<Topic, Cause>) -> Line {
+    const TITLE: &str = "topic of dead letters";
+    let name = output.topic.as_str();
+    let outcome = match found {
+        Err(cause) => Outcome::Failed(of_cause(&cause)),
+        Ok(topic) => {
+            match [partitions(&topic), permission(output, &topic)].map(|line| line.outcome) {
+                [_, failed @ Outcome::Failed(_)] | [failed @ Outcome::Failed(_), _] => failed,
+                [Outcome::Passed(facts) | Outcome::Warned(facts, _), _] => {
+                    let facts = Facts { text: format!("`{name}`, {}", facts.text), ..facts };
+                    Outcome::Passed(facts.with("topic", name))
+                }
+                [outcome @ Outcome::NotChecked(_), _] => outcome,
+            }
+        }
+    };
+    Line::new("DEAD_LETTERS", TITLE, outcome)
 }
 
 fn partitions(topic: &Topic) -> Line {

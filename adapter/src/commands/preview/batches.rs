@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::{Stop, show::Show, topic::Topic};
 use crate::{
+    kafka::Mark,
     output::{Fill, Output, Plan, Read, Refusal},
     rows::Carrier,
     send::Part,
@@ -119,7 +120,8 @@ impl<'a> Batches<'a> {
         }
         let (mut sent, reads): (Vec<Part>, Vec<Read>) = self.waiting.drain(..).unzip();
         self.fill = Fill::new(self.output.packing);
-        let rest = match self.output.send(self.plan, reads).await {
+        let marks = reads.iter().map(|_| Mark::default()).collect();
+        let rest = match self.output.send(self.plan, reads, marks).await {
             Ok(accepted) => {
                 let rest = sent.split_off(accepted.offsets.len());
                 for (part, aside) in sent.iter().zip(&accepted.aside) {

@@ -58,7 +58,7 @@ What is shown:
 Bad rows:
   All of them are counted and the first are named on standard error, with file and line. Under
   `errorPolicy: Stop` a batch with bad rows is refused and nothing behind it is written, so nothing
-  of that is shown, and the exit code is 3. Under `Drop` the other rows are shown.
+  of that is shown, and the exit code is 3. Under `Drop` and `DeadLetter` the other rows are shown.
 
 --raw:
   The values of the records one behind the other, every byte of them and nothing between: a record
@@ -66,7 +66,7 @@ Bad rows:
   record: --records 1.
 
 Exit codes:
-  0 all rows can be written, or their output drops those that cannot
+  0 all rows can be written, or their output sets aside those that cannot
   3 the job file, a file of rows or a row is at fault";
 
 /// Prints the records that a file's rows would be, without a broker.
@@ -223,7 +223,8 @@ fn choose<'a>(args: &PreviewArgs, job: &'a Job) -> Result<&'a job::Output, Stop>
 /// An output as the service makes it, but that no time passes.
 fn output(job: &Job, chosen: &job::Output, kafka: Arc<dyn Delivery>) -> Output {
     let mut output = serve::output_of(job, chosen, kafka);
-    output.rotor = Rotor::new(Turn { rows: chosen.partitioning.turn_rows, time: Duration::MAX });
+    let turn = Turn { rows: chosen.partitioning.turn_rows, time: Duration::MAX };
+    output.rotor = Arc::new(Rotor::new(turn));
     output
 }
 

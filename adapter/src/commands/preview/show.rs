@@ -269,6 +269,9 @@ impl Show {
             let what = match policy {
                 ErrorPolicy::Stop => "cannot be written:".to_owned(),
                 ErrorPolicy::Drop => format!("cannot be written and {verb} left out:"),
+                ErrorPolicy::DeadLetter => {
+                    "cannot be written and would become dead letters:".to_owned()
+                }
             };
             line(format!("{} {rows} {what}", HumanCount(self.bad_rows)));
         }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     kafka::{
-        Counts, Delivery, Encoded, Health, Permit, Share, State, Ticket,
+        Counts, Delivery, Encoded, Health, Letters, Mark, Permit, Share, State, Ticket,
         receipt::{Flight, Settled},
         share_out,
     },
@@ -85,7 +85,18 @@ impl Delivery for Topic {
         self.record_bytes_max
     }
 
-    fn submit(&self, encoded: Encoded, routes: Routes, room: Permit) -> Ticket {
+    fn letter_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
+    fn submit(
+        &self,
+        encoded: Encoded,
+        routes: Routes,
+        room: Permit,
+        _: Mark,
+        _: Letters,
+    ) -> Ticket {
         let (flight, ticket) = Flight::launch(encoded, room);
         for record in 0..flight.encoded.ends.len() as u32 {
             flight.receipt(record).settle(Settled::Durable);

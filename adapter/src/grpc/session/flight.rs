@@ -99,6 +99,9 @@ where
             self.unknown = true;
             self.lease.progress().maybe_written(flight.last());
             let sequence = flight.first();
+            if cause.code == "TAKEN_OVER" {
+                return Err(CallError::TakenOver);
+            }
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
         flight.share_out(&outcome.rejected);

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::{CallError, End, Pending, Session, flight::InFlight, rejected, time::over};
 use crate::{
+    kafka::Mark,
     output::{Accepted, Plan, Read, Refusal},
     writers::Place,
 };
@@ -152,16 +153,27 @@ where
                 output.read(&plan, carrier, &rows).await.map(|read| Step::Read(Box::new(read)))
             })
         } else {
-            Box::pin(async move { output.accept(&plan, carrier, &rows).await.map(Step::Sent) })
+            let mark = self.mark(&batch.pending);
+            Box::pin(
+                async move { output.accept(&plan, carrier, &rows, mark).await.map(Step::Sent) },
+            )
         };
         self.work = Some(Work { batches: vec![batch], since, reads, step });
+    }
+
+    /// How far the writer has come with a batch.
+    fn mark(&self, Pending { batch, .. }: &Pending) -> Mark {
+        let position = batch.position.clone();
+        let writer = self.lease.writer().clone();
+        Mark { sequence: batch.sequence, position, epoch: self.lease.epoch(), writer }
     }
 
     /// Sends all that wait.
     fn send_pack(&mut self) {
         let (batches, reads): (Vec<_>, Vec<_>) = self.pack.take().into_iter().unzip();
         let (output, plan) = (self.terms.output.clone(), batches[0].plan.clone());
-        let step = Box::pin(async move { output.send(&plan, reads).await.map(Step::Sent) });
+        let marks = batches.iter().map(|batch| self.mark(&batch.pending)).collect();
+        let step = Box::pin(async move { output.send(&plan, reads, marks).await.map(Step::Sent) });
         self.work = Some(Work { batches, since: Instant::now(), reads: false, step });
     }
 
@@ -180,7 +192,8 @@ where
                 let rest = batches.split_off(accepted.offsets.len());
                 let mut progress = self.lease.progress();
                 for batch in &batches {
-                    progress.accepted(batch.pending.batch.sequence, batch.digest);
+                    let sequence = batch.pending.batch.sequence;
+                    progress.accepted(sequence, batch.digest, since.into_std());
                 }
                 drop(progress);
                 self.in_flight.push_back(InFlight::new(accepted, batches, since));

@@ -26,7 +26,7 @@ pub(super) use self::{
     identity::{identity, secret_refresh},
     lend::{Use, is_merged, withhold},
     listen::{tls, tokens},
-    profile::{EventHubs, profile},
+    profile::{EVENT_HUBS_ANSWER_MAX, EventHubs, profile},
     raw::{
         RawCertificate, RawIdentity, RawListenTls, RawProfile, RawProtocol, RawSasl, RawSecret,
         RawTokens, RawWriter, default,

@@ -25,7 +25,7 @@ const PORT: u16 = 9093;
 /// Its connections close when a request is larger than 1,046,528 bytes.
 const REQUEST_BYTES_MAX: u64 = 1_000_000;
 /// It answers a request after up to so long.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+pub(in crate::job) const EVENT_HUBS_ANSWER_MAX: Duration = Duration::from_secs(20);
 /// Settings of librdkafka with the least and the most that it puts up with. It drops connections
 /// that are idle for 240 s, and tells nobody.
 const SETTINGS: [(&str, u64, u64); 3] = [
@@ -96,7 +96,9 @@ impl EventHubs<'_> {
                 section.fault("OUT_OF_RANGE", path, message, "write at most `1 MB`, the default");
             }
         }
-        if let Some(timeout) = self.socket_timeout.filter(|timeout| *timeout < ANSWER_MAX) {
+        if let Some(timeout) =
+            self.socket_timeout.filter(|timeout| *timeout < EVENT_HUBS_ANSWER_MAX)
+        {
             let message = format!(
                 "`socketTimeout` is {}, but Event Hubs may take 20s to answer",
                 show_duration(timeout)

@@ -14,6 +14,7 @@ use super::{
         file::{self, FileFault},
         output::KAFKA_BATCH_BYTES,
         raw::{self, RawPacking},
+        raw_values::RawTooLarge,
         text::InvalidText,
         words,
     },
@@ -294,7 +295,8 @@ pub(in crate::job) fn packing(
         check_unpacked(section, raw);
         return Some(Some(Packing::NONE));
     }
-    let limits = serializers::Packing { rows_max, bytes_max: usize::try_from(bytes).ok()? };
+    let whole = matches!(raw.too_large, Some(RawTooLarge::ErrorPolicy));
+    let limits = serializers::Packing { rows_max, bytes_max: usize::try_from(bytes).ok()?, whole };
     Some(Some(Packing { limits, time }))
 }
 
@@ -303,7 +305,12 @@ pub(in crate::job) fn packing(
 fn check_unpacked(section: &mut Section<'_>, raw: &RawPacking) {
     let Some(rows) = section.node("packing.rows") else { return };
     let refuses = section.whole().find("packing.rows").is_some();
-    for (key, given) in [("bytes", raw.bytes.is_some()), ("time", raw.time.is_some())] {
+    let others = [
+        ("bytes", raw.bytes.is_some()),
+        ("time", raw.time.is_some()),
+        ("tooLarge", raw.too_large.is_some()),
+    ];
+    for (key, given) in others {
         let path = format!("packing.{key}");
         if !given || refuses && section.whole().find(&path).is_none() {
             continue;

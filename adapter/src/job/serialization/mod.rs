@@ -148,6 +148,10 @@ impl Packing {
             "rows": self.limits.rows_max,
             "bytes": show_bytes(self.limits.bytes_max as u64),
             "time": show_duration(self.time),
+            "tooLarge": match self.limits.whole {
+                true => "ErrorPolicy",
+                false => "Split",
+            },
         })
     }
 }

@@ -8,7 +8,7 @@ use serializers::{Format, JsonOptions};
 use super::{
     super::{
         Acks, Batching, Compression, ErrorPolicy, Guarantee, Login, Profile, Protocol, RoundRobin,
-        Security, Serialization, Username, json_schema, load, parse, unserved,
+        Security, Serialization, TopicName, Username, json_schema, load, parse, unserved,
     },
     FULL, FULL_FILE, faults, job, read_back, with_output,
 };
@@ -50,6 +50,22 @@ fn the_small_example_is_filled_with_defaults() {
     assert_eq!(output.socket_timeout, Duration::from_secs(6));
     assert_eq!(output.topic_missing_after, Duration::from_secs(1));
     assert!(output.librdkafka.is_empty());
+}
+
+#[test]
+fn outputs_that_keep_dead_letters_are_lent_their_topic() {
+    let yaml = "
+name: j
+defaults: { bootstrapServers: 'k:9092', deadLetter: { topic: letters } }
+outputs:
+  - { alias: a, topic: t, errorPolicy: DeadLetter }
+  - { alias: b, topic: t, errorPolicy: Drop }
+";
+    let job = job(yaml);
+    let of = |output: usize| job.outputs[output].dead_letters.as_ref().map(TopicName::as_str);
+    assert_eq!(job.outputs[0].error_policy, ErrorPolicy::DeadLetter);
+    assert_eq!((of(0), of(1)), (Some("letters"), None));
+    read_back(&job);
 }
 
 #[test]
@@ -100,6 +116,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         "serialization: { type: Csv }\npacking: {}",
         "serialization: { type: Avro }",
         "securityProtocol: mTLS\nclientCertificate: { file: c }",
+        "guarantee: exactlyOnce",
     ] {
         let effective = job(&format!("{listen}{}", with_output(keys))).to_json();
         let output = (&schema["$defs"]["Output"], &effective["outputs"][0]);
@@ -108,7 +125,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 44);
+    assert_eq!(told.len(), 48);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format

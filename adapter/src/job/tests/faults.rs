@@ -1,6 +1,6 @@
 //! Every kind of fault with the text that a person reads.
 
-use super::check;
+use super::{check, check_output, faults, job, with_output};
 
 #[test]
 fn an_empty_file_says_how_to_begin() {
@@ -251,7 +251,7 @@ outputs:
 job.yaml:3:3: error[UNKNOWN_KEY]: `topic` is not a key of `defaults`
  3 |   topic: t
    |   ^^^^^
-   = help: its place is `outputs[].topic`
+   = help: its place is `outputs[].deadLetter.topic`, `outputs[].progress.topic` or `outputs[].topic`
 ",
     );
 }
@@ -514,15 +514,30 @@ outputs:
   - alias: a
     topic: t
     bootstrapServers: kafka:9092
-    guarantee: maybe
+    partitioning: { strategy: maybe }
 ",
         "
-job.yaml:6:16: error[UNKNOWN_VALUE]: `maybe` is not a value of `guarantee`
- 6 |     guarantee: maybe
-   |                ^^^^^
-   = help: the only value is `atLeastOnce`
+job.yaml:6:31: error[UNKNOWN_VALUE]: `maybe` is not a value of `strategy`
+ 6 |     partitioning: { strategy: maybe }
+   |                               ^^^^^
+   = help: the only value is `roundRobin`
 ",
     );
+}
+
+#[test]
+fn a_guarantee_that_acks_cannot_keep_is_told() {
+    let told = |keys: &str, says: &str| {
+        let job = format!(
+            "name: j\noutputs:\n  - {{ alias: a, topic: t, bootstrapServers: k:9092, {keys} }}\n"
+        );
+        let told = super::super::parse("job.yaml", &job).unwrap_err().to_string();
+        assert!(told.contains("error[CONFLICT]") && told.contains(says), "{told}");
+    };
+    told("guarantee: bestEffort", "is for `acks` One or Zero");
+    told("guarantee: atLeastOnce, acks: One", "needs `acks: All`");
+    told("guarantee: exactlyOnce, acks: Zero", "needs `acks: All`");
+    told("guarantee: exactlyOnce, idempotence: false", "needs `idempotence: true`");
 }
 
 #[test]
@@ -1183,25 +1198,184 @@ outputs:
     topic: t
     bootstrapServers: kafka:9092
     partitioning: { strategy: static, partition: 3 }
-    errorPolicy: DeadLetter
-    guarantee: exactlyOnce
 "#,
         r#"
 job.yaml:6:31: error[NOT_SERVED_YET]: `strategy: static` is not served by this version
  6 |     partitioning: { strategy: static, partition: 3 }
    |                               ^^^^^^
    = help: the only value served is `roundRobin`
-job.yaml:7:18: error[NOT_SERVED_YET]: `errorPolicy: DeadLetter` is not served by this version
- 7 |     errorPolicy: DeadLetter
-   |                  ^^^^^^^^^^
-   = help: the values served are `Stop` and `Drop`
-job.yaml:8:16: error[NOT_SERVED_YET]: `guarantee: exactlyOnce` is not served by this version
- 8 |     guarantee: exactlyOnce
-   |                ^^^^^^^^^^^
-   = help: the only value served is `atLeastOnce`
-3 faults in job.yaml
 "#,
     );
+}
+
+#[test]
+fn keys_of_another_guarantee_are_refused() {
+    check_output(
+        r#"
+    transactions: { interval: 5ms }
+"#,
+        r#"
+job.yaml:6:5: error[CONFLICT]: `transactions` is given, but `guarantee` is not `exactlyOnce`
+ 6 |     transactions: { interval: 5ms }
+   |     ^^^^^^^^^^^^
+   = help: write `guarantee: exactlyOnce`, or take `transactions` out
+"#,
+    );
+    check_output(
+        r#"
+    acks: One
+    progress: { topic: p }
+"#,
+        r#"
+job.yaml:7:5: error[CONFLICT]: `progress` is given, but `guarantee: bestEffort` stores none
+ 7 |     progress: { topic: p }
+   |     ^^^^^^^^
+   = help: write `guarantee: atLeastOnce` with `acks: All`, or take `progress` out
+"#,
+    );
+}
+
+#[test]
+fn dead_letters_need_a_topic_of_their_own() {
+    check_output(
+        r#"
+    errorPolicy: DeadLetter
+"#,
+        r#"
+job.yaml:3:5: error[MISSING_KEY]: `errorPolicy: DeadLetter` needs `deadLetter`
+ 3 |   - alias: a
+   |     ^
+   = help: add `deadLetter: { topic: NAME }`, a topic beside the output's own
+"#,
+    );
+    check_output(
+        r#"
+    deadLetter: { topic: letters }
+"#,
+        r#"
+job.yaml:6:5: error[CONFLICT]: `deadLetter` is given, but `errorPolicy` is not `DeadLetter`
+ 6 |     deadLetter: { topic: letters }
+   |     ^^^^^^^^^^
+   = help: write `errorPolicy: DeadLetter`, or take `deadLetter` out
+"#,
+    );
+    for (topic, key) in [("t", "topic"), ("kafka-output-progress", "progress.topic")] {
+        let keys = format!("\n    errorPolicy: DeadLetter\n    deadLetter: {{ topic: {topic} }}\n");
+        let carets = "^".repeat(topic.len());
+        let expected = format!(
+            "
+job.yaml:7:26: error[CONFLICT]: `deadLetter.topic` is the output's `{key}`, too
+ 7 |     deadLetter: {{ topic: {topic} }}
+   |                          {carets}
+   = help: name a topic of its own, whose readers expect letters
+"
+        );
+        check_output(&keys, &expected);
+    }
+    check_output(
+        r#"
+    errorPolicy: DeadLetter
+    deadLetter: { topic: no topic }
+"#,
+        r#"
+job.yaml:7:26: error[INVALID_VALUE]: `topic` is not a Kafka topic name: it may not hold a space
+ 7 |     deadLetter: { topic: no topic }
+   |                          ^^^^^^^^
+   = help: use only the letters A to Z and a to z, digits, `.`, `_` and `-`
+"#,
+    );
+}
+
+#[test]
+fn a_request_does_not_outlast_its_transaction() {
+    check_output(
+        r#"
+    guarantee: exactlyOnce
+    transactions: { timeout: 5s }
+"#,
+        r#"
+job.yaml:7:30: error[CONFLICT]: `transactions.timeout` is 5s, shorter than `socketTimeout`, 6s: a request may not outlast its transaction
+ 7 |     transactions: { timeout: 5s }
+   |                              ^^
+   = help: write `transactions: { timeout: 6s }` or more, or `socketTimeout: 5s` or less
+"#,
+    );
+    check_output(
+        r#"
+    guarantee: exactlyOnce
+    socketTimeout: 1m
+"#,
+        r#"
+job.yaml:7:20: error[CONFLICT]: `transactions.timeout` is 30s, shorter than `socketTimeout`, 1m: a request may not outlast its transaction
+ 7 |     socketTimeout: 1m
+   |                    ^^
+   = help: write `transactions: { timeout: 1m }` or more, or `socketTimeout: 30s` or less
+"#,
+    );
+    // As long as librdkafka takes it, and where there are none.
+    job(&with_output("guarantee: exactlyOnce\ntransactions: { timeout: 5900ms }"));
+    job(&with_output("guarantee: atLeastOnce\nsocketTimeout: 1m"));
+    let told = faults(&with_output("guarantee: exactlyOnce\ntransactions: { timeout: 5899ms }"));
+    assert!(told.contains("`transactions.timeout` is 5899ms"), "{told}");
+    // Event Hubs waits for a minute by default, and no socket of it for less than 20 s.
+    let hub = |keys: &str| {
+        let server = "bootstrapServers: n.servicebus.windows.net:9093";
+        let sasl = "sasl: { mechanism: PLAIN, password: { env: P } }";
+        faults(&format!(
+            "name: j\noutputs:\n  - {{ alias: a, topic: t, {server}, {sasl}, guarantee: exactlyOnce, \
+             {keys} }}\n"
+        ))
+    };
+    let told = hub("acks: All");
+    assert!(told.contains("or `socketTimeout: 30s` or less"), "{told}");
+    let told = hub("transactions: { timeout: 10s }");
+    assert!(told.contains("= help: write `transactions: { timeout: 1m }` or more\n"), "{told}");
+}
+
+#[test]
+fn topics_with_another_use_are_refused() {
+    check_output(
+        r#"
+    progress: { topic: t }
+"#,
+        r#"
+job.yaml:4:12: error[CONFLICT]: `topic` is the output's `progress.topic`, too
+ 4 |     topic: t
+   |            ^
+   = help: name another topic for rows, or another `progress.topic`: that is compacted
+"#,
+    );
+    check(
+        r#"
+name: j
+defaults: { bootstrapServers: kafka:9092, errorPolicy: DeadLetter }
+outputs:
+  - { alias: a, topic: t, deadLetter: { topic: u } }
+  - { alias: b, topic: u, deadLetter: { topic: p } }
+  - { alias: c, topic: v, deadLetter: { topic: w }, progress: { topic: p } }
+"#,
+        r#"
+job.yaml:4:48: error[CONFLICT]: `deadLetter.topic` is the `topic` of the output on line 5, too
+ 4 |   - { alias: a, topic: t, deadLetter: { topic: u } }
+   |                                                ^
+   = help: name a topic of its own, whose readers expect letters
+job.yaml:5:48: error[CONFLICT]: `deadLetter.topic` is the `progress.topic` of the output on line 6, too
+ 5 |   - { alias: b, topic: u, deadLetter: { topic: p } }
+   |                                                ^
+   = help: name a topic of its own, whose readers expect letters
+2 faults in job.yaml
+"#,
+    );
+    // Letters and progress may be shared, topics of other brokers are others, and where no progress
+    // is stored its topic is nobody's.
+    job("name: j
+defaults: { errorPolicy: DeadLetter, deadLetter: { topic: l }, progress: { topic: p } }
+outputs:
+  - { alias: a, topic: t, bootstrapServers: 'one:9092' }
+  - { alias: b, topic: t, bootstrapServers: 'one:9092' }
+  - { alias: c, topic: l, bootstrapServers: 'two:9092', deadLetter: { topic: t } }
+  - { alias: d, topic: p, bootstrapServers: 'three:9092', guarantee: bestEffort, acks: One }
+");
 }
 
 #[test]

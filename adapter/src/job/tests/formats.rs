@@ -139,13 +139,15 @@ fn null_needs_no_quotes() {
 
 #[test]
 fn packing_is_filled_with_defaults() {
-    let limits = |rows_max, bytes_max| serializers::Packing { rows_max, bytes_max };
+    let limits = |rows_max, bytes_max| serializers::Packing { rows_max, bytes_max, whole: false };
     let (time, limits_of) = (Duration::ZERO, limits(1000, 1_000_000));
     assert_eq!(packing("packing: {}"), Packing { limits: limits_of, time });
     assert_eq!(
         packing("packing: { rows: 20, bytes: 4 KiB, time: 250ms }"),
         Packing { limits: limits(20, 4096), time: Duration::from_millis(250) }
     );
+    assert!(packing("packing: { tooLarge: ErrorPolicy }").limits.whole);
+    assert!(!packing("packing: { tooLarge: Split }").limits.whole);
     let packs = packing("packing: { rows: 2 }\nserialization: { type: Avro, codec: Snappy }");
     assert_eq!(packs.limits.rows_max, 2);
     // An output may so refuse what `defaults` lend it.

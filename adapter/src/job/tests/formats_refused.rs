@@ -490,6 +490,22 @@ job.yaml:6:45: error[CONFLICT]: `time` is for records of several rows, but line 
 2 faults in job.yaml
 ",
     );
+    check(
+        "
+name: j
+outputs:
+  - alias: a
+    topic: t
+    bootstrapServers: kafka:9092
+    packing: { rows: 1, tooLarge: Split }
+",
+        "
+job.yaml:6:35: error[CONFLICT]: `tooLarge` is for records of several rows, but line 6 says `rows: 1`
+ 6 |     packing: { rows: 1, tooLarge: Split }
+   |                                   ^^^^^
+   = help: take `tooLarge` out, or write more `rows`
+",
+    );
     // An output may refuse what `defaults` lend it, but not add to what they refuse.
     check(
         "

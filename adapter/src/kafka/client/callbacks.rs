@@ -5,7 +5,7 @@ use rdkafka::bindings as sys;
 
 use super::{
     super::receipt::{Receipt, Settled},
-    Bell, Code, Failed, Fault, NO_ERROR, Reports, name,
+    Bell, Code, Failed, Fault, LETTER, Marked, NO_ERROR, Reported, Reports, name,
     text::string,
 };
 
@@ -15,16 +15,25 @@ pub(super) unsafe extern "C" fn on_report(
     opaque: *mut c_void,
 ) {
     // SAFETY: librdkafka calls this inside `Poller::poll`, with the reports as opaque value and a
-    // message that is valid for the call; its `_private` is the address of a receipt whose flight
-    // is alive because it is not reported before now. `err` is read as the integer that it is.
+    // message that is valid for the call; its `_private` is a number or the address of a receipt
+    // whose flight is alive because it is not reported before now. `LETTER` is nobody's address. `err` is read as the integer that it is.
     let (reports, receipt, code, partition) = unsafe {
         let code = (&raw const (*message).err).cast::<Code>().read();
         let receipt: *const Receipt = (*message)._private.cast();
         (&mut *opaque.cast::<Reports>(), receipt, code, (*message).partition)
     };
-    if code == NO_ERROR {
+    let number = receipt.addr();
+    if reports.numbered || number <= LETTER {
         // SAFETY: as above.
-        unsafe { &*receipt }.settle(Settled::Durable);
+        let offset = unsafe { (*message).offset };
+        reports.marks.push(Marked { code, offset, number });
+        return;
+    }
+    if code == NO_ERROR {
+        if !reports.deferred {
+            // SAFETY: as above.
+            unsafe { &*receipt }.settle(Settled::Durable);
+        }
     } else {
         // SAFETY: as above.
         let status = unsafe { sys::rd_kafka_message_status(message) };
@@ -33,14 +42,18 @@ pub(super) unsafe extern "C" fn on_report(
         reports.failed.push(Failed { partition, receipt, code, maybe_written });
     }
     match reports.reported.last_mut() {
-        Some((last, count)) if *last == partition => *count += 1,
-        _ => reports.reported.push((partition, 1)),
+        Some(last) if last.partition == partition => last.records += 1,
+        _ => {
+            // SAFETY: as above.
+            let offset = unsafe { (*message).offset };
+            reports.reported.push(Reported { partition, records: 1, offset });
+        }
     }
 }
 
 /// librdkafka asks for a token, and would refuse to log in by one if nobody listened. A task of
 /// ours renews it ahead of time and sets it when it has come.
-pub(super) unsafe extern "C" fn on_token_wanted(
+pub(in super::super) unsafe extern "C" fn on_token_wanted(
     _handle: *mut sys::rd_kafka_t,
     _config: *const c_char,
     _opaque: *mut c_void,

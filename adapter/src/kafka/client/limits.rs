@@ -12,12 +12,14 @@ use super::{
 };
 
 /// What a topic's settings demand; `None` where the brokers do not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicLimits {
     /// `max.message.bytes`.
     pub message_bytes_max: Option<u64>,
     /// `min.insync.replicas`.
     pub in_sync_min: Option<u32>,
+    /// `cleanup.policy`.
+    pub cleanup_policy: Option<String>,
 }
 
 impl Client {
@@ -69,6 +71,7 @@ unsafe fn limits_of(result: *const sys::rd_kafka_DescribeConfigs_result_t) -> To
             match CStr::from_ptr(sys::rd_kafka_ConfigEntry_name(*entry)).to_bytes() {
                 b"max.message.bytes" => limits.message_bytes_max = value.parse().ok(),
                 b"min.insync.replicas" => limits.in_sync_min = value.parse().ok(),
+                b"cleanup.policy" => limits.cleanup_policy = Some(value),
                 _ => {}
             }
         }

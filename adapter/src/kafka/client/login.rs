@@ -43,30 +43,37 @@ impl Client {
     /// # Errors
     /// Why librdkafka does not take it.
     pub fn set_token(&self, token: &Token) -> Result<(), String> {
-        let since_epoch = token.expires.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let principal = c_string(&token.principal);
-        let extensions: Vec<CString> = token
-            .extensions
-            .iter()
-            .flat_map(|(name, value)| [c_string(name), c_string(value)])
-            .collect();
-        let mut extensions: Vec<*const c_char> =
-            extensions.iter().map(|text| text.as_ptr()).collect();
-        let mut text = [0 as c_char; 512];
-        // SAFETY: every pointer is valid for the call and librdkafka copies what it keeps.
-        let code = unsafe {
-            sys::rd_kafka_oauthbearer_set_token(
-                self.handle,
-                c_secret(&token.value).as_ptr().cast(),
-                since_epoch.as_millis() as i64,
-                principal.as_ptr(),
-                extensions.as_mut_ptr(),
-                extensions.len(),
-                text.as_mut_ptr(),
-                text.len(),
-            )
-        };
-        // Its own text may repeat an extension's value.
-        if code as Code == NO_ERROR { Ok(()) } else { Err(describe(code as Code)) }
+        set_token(self.handle, token)
     }
+}
+
+/// The same for a handle of librdkafka's that is valid.
+pub(in super::super) fn set_token(
+    handle: *mut sys::rd_kafka_t,
+    token: &Token,
+) -> Result<(), String> {
+    let since_epoch = token.expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let principal = c_string(&token.principal);
+    let extensions: Vec<CString> = token
+        .extensions
+        .iter()
+        .flat_map(|(name, value)| [c_string(name), c_string(value)])
+        .collect();
+    let mut extensions: Vec<*const c_char> = extensions.iter().map(|text| text.as_ptr()).collect();
+    let mut text = [0 as c_char; 512];
+    // SAFETY: every pointer is valid for the call and librdkafka copies what it keeps.
+    let code = unsafe {
+        sys::rd_kafka_oauthbearer_set_token(
+            handle,
+            c_secret(&token.value).as_ptr().cast(),
+            since_epoch.as_millis() as i64,
+            principal.as_ptr(),
+            extensions.as_mut_ptr(),
+            extensions.len(),
+            text.as_mut_ptr(),
+            text.len(),
+        )
+    };
+    // Its own text may repeat an extension's value.
+    if code as Code == NO_ERROR { Ok(()) } else { Err(describe(code as Code)) }
 }

@@ -26,7 +26,7 @@ pub fn name(code: Code) -> String {
 }
 
 /// A C string; settings come from a checked job file, so there is no NUL in them.
-pub(super) fn c_string(text: &str) -> CString {
+pub(in super::super) fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "")).expect("NULs are taken out")
 }
 
@@ -41,7 +41,7 @@ pub(super) fn c_secret(secret: &Secret) -> Zeroizing<Vec<u8>> {
     text
 }
 
-pub(super) unsafe fn string(text: *const c_char) -> String {
+pub(in super::super) unsafe fn string(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }

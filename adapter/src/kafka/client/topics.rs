@@ -1,0 +1,193 @@
+//! Topics as the brokers have them: their ids, and new ones.
+use std::{
+    ffi::{c_char, c_int},
+    ptr,
+    time::Duration,
+};
+
+use rdkafka::bindings as sys;
+
+use super::{
+    Client, Code, Fault, NO_ERROR,
+    text::{c_string, string},
+};
+
+/// A topic to be made.
+pub struct NewTopic<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas.
+    pub replicas: i32,
+    /// Its settings.
+    pub settings: &'a [(&'a str, String)],
+}
+
+impl Client {
+    /// The id of a topic (KIP-516): one of the same name that is made anew has another. `None`
+    /// where the brokers have no ids.
+    ///
+    /// # Errors
+    /// The fault of the request or of the topic.
+    pub fn topic_id(&self, topic: &str, timeout: Duration) -> Result<Option<String>, Fault> {
+        let topic = c_string(topic);
+        let mut names = [topic.as_ptr()];
+        // SAFETY: each object is made, used and destroyed here, and lives as long as the call that
+        // takes it; the result is read before the event that owns it is destroyed.
+        unsafe {
+            let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+            let options = self.options(operation, timeout);
+            let topics =
+                sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            let queue = sys::rd_kafka_queue_new(self.handle);
+            sys::rd_kafka_DescribeTopics(self.handle, topics, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
+            let id = if event.is_null() { Err(timed_out()) } else { topic_id_of(event) };
+            sys::rd_kafka_event_destroy(event); // of none does nothing
+            sys::rd_kafka_queue_destroy(queue);
+            sys::rd_kafka_TopicCollection_destroy(topics);
+            sys::rd_kafka_AdminOptions_destroy(options);
+            id
+        }
+    }
+
+    /// Makes a topic. That it is there already is no error.
+    ///
+    /// # Errors
+    /// Why it is not there now.
+    pub fn create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<(), Fault> {
+        let mut text = [0 as c_char; 256];
+        // SAFETY: as above.
+        unsafe {
+            let mut new = sys::rd_kafka_NewTopic_new(
+                c_string(topic.name).as_ptr(),
+                topic.partitions,
+                topic.replicas,
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            if new.is_null() {
+                return Err(Fault { code: 0, text: string(text.as_ptr()) });
+            }
+            for (name, value) in topic.settings {
+                let (name, value) = (c_string(name), c_string(value));
+                sys::rd_kafka_NewTopic_set_config(new, name.as_ptr(), value.as_ptr());
+            }
+            let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
+            let options = self.options(operation, timeout);
+            let queue = sys::rd_kafka_queue_new(self.handle);
+            sys::rd_kafka_CreateTopics(self.handle, &raw mut new, 1, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
+            let made = if event.is_null() { Err(timed_out()) } else { made(event) };
+            sys::rd_kafka_event_destroy(event); // of none does nothing
+            sys::rd_kafka_queue_destroy(queue);
+            sys::rd_kafka_AdminOptions_destroy(options);
+            sys::rd_kafka_NewTopic_destroy(new);
+            made
+        }
+    }
+
+    /// How many brokers there are; 0 if nobody tells.
+    pub fn broker_count(&self, timeout: Duration) -> i32 {
+        let mut metadata = ptr::null();
+        // SAFETY: the out pointer is valid; the metadata is read before it is destroyed.
+        unsafe {
+            let ms = timeout.as_millis() as c_int;
+            let code = sys::rd_kafka_metadata(self.handle, 0, self.topic, &raw mut metadata, ms);
+            if code as Code != NO_ERROR {
+                return 0;
+            }
+            let count = (*metadata).broker_cnt;
+            sys::rd_kafka_metadata_destroy(metadata);
+            count
+        }
+    }
+
+    unsafe fn options(
+        &self,
+        operation: sys::rd_kafka_admin_op_t,
+        timeout: Duration,
+    ) -> *mut sys::rd_kafka_AdminOptions_t {
+        let mut text = [0 as c_char; 128];
+        // SAFETY: the handle is valid; whoever asks destroys the options.
+        unsafe {
+            let options = sys::rd_kafka_AdminOptions_new(self.handle, operation);
+            let ms = timeout.as_millis() as c_int;
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options,
+                ms,
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            options
+        }
+    }
+}
+
+/// A little more than the brokers get.
+fn wait_ms(timeout: Duration) -> c_int {
+    (timeout.as_millis() as c_int).saturating_add(100)
+}
+
+fn timed_out() -> Fault {
+    Fault::of(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT as Code)
+}
+
+/// # Safety
+/// The event must be valid.
+unsafe fn topic_id_of(event: *mut sys::rd_kafka_event_t) -> Result<Option<String>, Fault> {
+    let mut count = 0;
+    // SAFETY: librdkafka's counts describe its arrays, which live as long as the event; codes are
+    // read as the integers that they are.
+    unsafe {
+        let code = sys::rd_kafka_event_error(event) as Code;
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() || code != NO_ERROR {
+            return Err(Fault::of(code));
+        }
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if topics.is_null() || count != 1 {
+            return Err(Fault::of(code));
+        }
+        let error = sys::rd_kafka_TopicDescription_error(*topics);
+        if !error.is_null() && sys::rd_kafka_error_code(error) as Code != NO_ERROR {
+            return Err(Fault::of(sys::rd_kafka_error_code(error) as Code));
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(*topics);
+        let both = |id| {
+            (
+                sys::rd_kafka_Uuid_most_significant_bits(id),
+                sys::rd_kafka_Uuid_least_significant_bits(id),
+            )
+        };
+        if id.is_null() || both(id) == (0, 0) {
+            return Ok(None);
+        }
+        Ok(Some(string(sys::rd_kafka_Uuid_base64str(id))))
+    }
+}
+
+/// # Safety
+/// The event must be valid.
+unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
+    let mut count = 0;
+    // SAFETY: as above; codes are read as the integers that they are.
+    unsafe {
+        let code = sys::rd_kafka_event_error(event) as Code;
+        let result = sys::rd_kafka_event_CreateTopics_result(event);
+        if result.is_null() || code != NO_ERROR {
+            return Err(Fault::of(code));
+        }
+        let topics = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
+        if topics.is_null() || count != 1 {
+            return Err(Fault::of(code));
+        }
+        let code = sys::rd_kafka_topic_result_error(*topics) as Code;
+        let exists = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS as Code;
+        if code == NO_ERROR || code == exists {
+            return Ok(());
+        }
+        Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
+    }
+}

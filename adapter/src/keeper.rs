@@ -1,0 +1,114 @@
+//! Stores, some time after the rows, how far the writers of an output have come, so that they go on
+//! there after a restart.
+use std::{sync::Arc, time::Duration};
+
+use tokio::{task::JoinHandle, time::sleep};
+
+use crate::{
+    kafka::{Cause, ProgressEntry, ProgressLog, Stored},
+    writers::{Progress, Writers},
+};
+
+/// How far what is stored is behind, while all is well.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The same after a failure: to, doubling.
+const EVERY_MAX: Duration = Duration::from_secs(60);
+
+/// Keeps the progress of one output's writers.
+pub struct Keeper {
+    log: Arc<ProgressLog>,
+    writers: Writers,
+    output: String,
+}
+
+/// A keeper at work.
+pub struct Keeping {
+    keeper: Arc<Keeper>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// The keeper of an output's writers.
+    pub fn new(log: &Arc<ProgressLog>, writers: &Writers, output: &str) -> Self {
+        Self { log: log.clone(), writers: writers.clone(), output: output.to_owned() }
+    }
+
+    /// Begins.
+    pub fn run(self) -> Keeping {
+        let keeper = Arc::new(self);
+        let working = keeper.clone();
+        let task = tokio::spawn(async move {
+            let (mut pause, mut told) = (EVERY, None);
+            loop {
+                sleep(pause).await;
+                pause = match working.store().await {
+                    Ok(()) => {
+                        if told.take().is_some() {
+                            let output = &working.output;
+                            tracing::info!(output, "the writers' progress is stored again");
+                        }
+                        EVERY
+                    }
+                    Err(cause) => {
+                        if told != Some(cause.code) {
+                            working.tell(&cause);
+                        }
+                        told = Some(cause.code);
+                        (pause * 2).min(EVERY_MAX)
+                    }
+                };
+            }
+        });
+        Keeping { keeper, task }
+    }
+
+    /// Stores what is not.
+    async fn store(&self) -> Result<(), Cause> {
+        let unstored = self.writers.unstored();
+        if unstored.is_empty() {
+            return Ok(());
+        }
+        let entries = unstored.iter().map(|(writer, known)| ProgressEntry {
+            writer: writer.to_string(),
+            generation: known.progress.generation,
+            known: Stored {
+                sequence: known.progress.durable_through,
+                position: known.progress.position.clone(),
+                epoch: known.epoch,
+                generation: known.progress.generation,
+            },
+        });
+        let (entries, log): (Vec<_>, _) = (entries.collect(), self.log.clone());
+        let stored = tokio::task::spawn_blocking(move || log.store(&entries)).await;
+        // A panic in it is told by the panic; the next try is made.
+        stored.unwrap_or(Ok(()))?;
+        for (writer, known) in unstored {
+            let Progress { generation, durable_through, .. } = known.progress;
+            self.writers.stored(&writer, generation, durable_through);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, cause: &Cause) {
+        tracing::warn!(
+            output = self.output,
+            code = cause.code,
+            "the writers' progress is not stored, so after a restart engines go on where they say; \
+             rows are written all the same. {}",
+            cause.text
+        );
+    }
+}
+
+impl Keeping {
+    /// Ends, and stores what is not stored yet, if that can be had in this time.
+    pub async fn end(self, within: Duration) {
+        self.task.abort();
+        let last = tokio::time::timeout(within, self.keeper.store()).await;
+        let late = || Err(Cause::new("PROGRESS_SLOW", "it could not be stored in time"));
+        if let Err(cause) = last.unwrap_or_else(|_| late()) {
+            self.keeper.tell(&cause);
+        }
+    }
+}
