@@ -1,5 +1,5 @@
-//! Where faults are tried: a three-node cluster behind proxies, which the tests of a process share,
-//! and on it one [`Trial`] after the other.
+//! Where faults are tried: three-node clusters behind proxies, which the tests of a process share,
+//! and on each one [`Trial`] after the other.
 //!
 //! A trial is a service with outputs of both guarantees, writers that send all the while, readers
 //! that follow, and a fault. At its end everything that must hold is looked at
@@ -7,7 +7,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
     time::Instant,
 };
@@ -30,6 +30,10 @@ pub use trial::Trial;
 /// Broker node ids.
 pub const BROKERS: [i32; 3] = [1, 2, 3];
 
+/// Stages of a process, set when they are entered first. A trial waits most of its time, and leaves
+/// more than half of two cores to another.
+static STAGES: [Mutex<Option<Stage>>; 2] = [const { Mutex::new(None) }; 2];
+
 /// Trials that share a progress topic: it is read as a whole at the end of each.
 const PROGRESS_TRIALS: usize = 10;
 
@@ -47,22 +51,26 @@ pub struct Stage {
     trials: usize,
 }
 
-/// The stage while a test has it; says at the end for how long.
+/// A stage while a test has it; says at the end for how long.
 #[derive(Debug)]
 pub struct Entered {
-    stage: MutexGuard<'static, Stage>,
+    stage: MutexGuard<'static, Option<Stage>>,
     since: Instant,
 }
 
-/// The stage, for one test at a time; whatever the test before has left is mended.
+/// A stage that is free, for one test at a time; whatever the test before has left is mended.
 ///
 /// # Panics
 /// When the brokers do not start.
 pub fn enter() -> Entered {
-    static STAGE: OnceLock<Mutex<Stage>> = OnceLock::new();
-    let stage = STAGE.get_or_init(|| Mutex::new(Stage::set()));
-    let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
-    stage.mend();
+    let free = STAGES.iter().find_map(|stage| match stage.try_lock() {
+        Ok(free) => Some(free),
+        Err(TryLockError::Poisoned(free)) => Some(free.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    });
+    let wait = || STAGES[0].lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stage = free.unwrap_or_else(wait);
+    stage.get_or_insert_with(Stage::set).mend();
     Entered { stage, since: Instant::now() }
 }
 
@@ -70,13 +78,13 @@ impl Deref for Entered {
     type Target = Stage;
 
     fn deref(&self) -> &Stage {
-        &self.stage
+        self.stage.as_ref().expect("it was set when it was entered")
     }
 }
 
 impl DerefMut for Entered {
     fn deref_mut(&mut self) -> &mut Stage {
-        &mut self.stage
+        self.stage.as_mut().expect("it was set when it was entered")
     }
 }
 

@@ -1,8 +1,8 @@
 //! One output's Kafka is dead, or refuses every row, and the other outputs, one of them exactly
 //! once, run at half of what the machine can do: they keep their rate and their latency.
 //!
-//! The bounds here are generous, for a machine that does other things as well; the figures are
-//! printed (`--nocapture`), and on a quiet machine `KAFKA_OUTPUT_LONG=1` measures for longer.
+//! The figures are printed (`--nocapture`); `KAFKA_OUTPUT_LONG=1` measures for longer, and takes a
+//! shorter latency for noise.
 
 use std::{thread, time::Duration};
 
@@ -29,8 +29,11 @@ const BATCH_ROWS: u64 = 500;
 /// So many writers of the dead output fill what all outputs share of so much memory.
 const DOOMED: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const MEMORY: &str = "32 MiB";
-/// A latency below this is noise on a busy machine.
-const NOISE: Duration = Duration::from_millis(50);
+
+/// A latency below this is noise: on a busy machine, or on one that has nothing else to do.
+fn noise() -> Duration {
+    Duration::from_millis(if is_long() { 20 } else { 50 })
+}
 
 fn measured() -> Duration {
     Duration::from_secs(if is_long() { 20 } else { 3 })
@@ -85,12 +88,14 @@ fn a_dead_output_takes_nothing_from_the_others() {
     let loads = GOOD.map(|alias| Load::start(&engine, alias, "steady", pace));
     let doomed = DOOMED.map(|writer| Load::start(&engine, DEAD, writer, doomed_pace));
     let doomed_sent = || doomed.iter().map(Load::rows_sent).sum::<u64>();
+    // What was before is still on its way.
+    measure("all three begin", &loads);
     let (rate, p99) = measure("all three at half of that", &loads);
     // A busy machine spoils one measurement and not three in a row.
     let others_are_well = |name: &str| {
         let good = (1..=3).any(|_| {
             let (rate_then, p99_then) = measure(&format!("the third {name}"), &loads);
-            rate_then > rate / 2.0 && p99_then < 3 * p99.max(NOISE)
+            rate_then > 0.9 * rate && p99_then <= 2 * p99.max(noise())
         });
         assert!(good, "the third {name}: before it was {rate:.0} rows/s and {p99:?}");
     };

@@ -15,6 +15,8 @@ use std::{
     env,
     ops::RangeInclusive,
     panic,
+    sync::Mutex,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,6 +34,7 @@ use self::schedule::{Fault, Schedule, Step};
 
 /// Runs of one state of the code are the same runs.
 const SEEDS: RangeInclusive<u64> = 1..=20;
+const RUNS_AT_ONCE: usize = 2;
 const STEPS_MAX: usize = 3;
 const STEPS_MAX_LONG: usize = 12;
 
@@ -52,26 +55,23 @@ fn seeds() -> RangeInclusive<u64> {
 
 #[test]
 fn whatever_happens_in_whatever_order_every_invariant_holds() {
-    let (mut failed, mut count, mut faults, mut sum) = (Vec::new(), 0, 0, Sum::default());
     let begin = Instant::now();
-    for seed in seeds() {
-        let schedule = Schedule::of(seed, if is_long() { STEPS_MAX_LONG } else { STEPS_MAX });
-        println!("KAFKA_OUTPUT_SEED={seed} repeats: {schedule:?}");
-        // One that fails does not hide those after it.
-        match panic::catch_unwind(|| run(&schedule)) {
-            Ok(of_seed) => {
-                sum.rows += of_seed.rows;
-                sum.again += of_seed.again;
-                sum.streams_ended += of_seed.streams_ended;
-            }
-            Err(_) => {
-                println!("seed {seed} failed");
-                failed.push(seed);
-            }
+    let (total, left) = (Mutex::new(Total::default()), Mutex::new(seeds()));
+    // A seed on each stage at once; each of them has its own brokers, service and proxies.
+    thread::scope(|scope| {
+        for nth in 0..RUNS_AT_ONCE {
+            let (total, left) = (&total, &left);
+            let next = || left.lock().expect("nothing panics in it").next();
+            let runs = move || {
+                while let Some(seed) = next() {
+                    let ended = run_of(seed);
+                    total.lock().expect("nothing panics in it").add(seed, ended);
+                }
+            };
+            thread::Builder::new().name(format!("run {nth}")).spawn_scoped(scope, runs).unwrap();
         }
-        count += 1;
-        faults += schedule.steps.len();
-    }
+    });
+    let Total { count, faults, sum, failed } = total.into_inner().expect("nothing panics in it");
     println!(
         "{count} seeds, {faults} faults, {} rows, {} again, {} streams ended, {} seeds failed, {:.0?}",
         sum.rows,
@@ -81,6 +81,42 @@ fn whatever_happens_in_whatever_order_every_invariant_holds() {
         begin.elapsed()
     );
     assert_eq!(failed, [0; 0], "seeds that failed, of {count}");
+}
+
+/// What came of all seeds.
+#[derive(Default)]
+struct Total {
+    count: u64,
+    faults: usize,
+    sum: Sum,
+    failed: Vec<u64>,
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, (faults, ended): (usize, Option<Sum>)) {
+        self.count += 1;
+        self.faults += faults;
+        match ended {
+            Some(of_seed) => {
+                self.sum.rows += of_seed.rows;
+                self.sum.again += of_seed.again;
+                self.sum.streams_ended += of_seed.streams_ended;
+            }
+            None => self.failed.push(seed),
+        }
+    }
+}
+
+/// Runs a seed: how many faults there were, and what came of it, or nothing if it failed. One that
+/// fails does not hide those after it.
+fn run_of(seed: u64) -> (usize, Option<Sum>) {
+    let schedule = Schedule::of(seed, if is_long() { STEPS_MAX_LONG } else { STEPS_MAX });
+    println!("KAFKA_OUTPUT_SEED={seed} repeats: {schedule:?}");
+    let ended = panic::catch_unwind(|| run(&schedule)).ok();
+    if ended.is_none() {
+        println!("seed {seed} failed");
+    }
+    (schedule.steps.len(), ended)
 }
 
 #[test]

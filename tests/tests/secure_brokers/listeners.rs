@@ -163,7 +163,7 @@ fn server_certificates(at: At<'_>) -> Vec<Case> {
         bad("TLS, expired", at(Listener::TlsExpired), NOT_VERIFIED),
         bad("TLS, for another host", at(Listener::TlsOtherHost), NOT_VERIFIED),
         bad("TLS, untrusted", at(Listener::TlsUntrusted), NOT_VERIFIED),
-        bad("TLS 1.1 alone", at(Listener::TlsOld), "SSL handshake failed"),
+        bad("TLS 1.1 alone", at(Listener::TlsOld), "alert protocol version"),
     ]
 }
 

@@ -69,6 +69,16 @@ impl Poller {
         verdict(unsafe { sys::rd_kafka_abort_transaction(self.client.handle, ms(timeout)) })
     }
 
+    /// Why the open transaction can only be taken back, if that is so. librdkafka tells with the next
+    /// call alone; and records that it means to send again once the transaction is taken back are not
+    /// reported before, so that a flush waits for them in vain.
+    pub fn doom(&mut self) -> Option<TransactionFault> {
+        const IN_TRANSACTION: Code = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__STATE as Code;
+        // Within a transaction none can begin, and how that is refused tells how this one is.
+        let refused = self.begin_transaction().err();
+        refused.filter(|refused| refused.fault.code != IN_TRANSACTION)
+    }
+
     /// Waits until everything that was handed over is reported. False if it is not in time.
     pub fn flush(&mut self, timeout: Duration) -> bool {
         // SAFETY: as above.

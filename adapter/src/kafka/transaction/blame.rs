@@ -1,6 +1,6 @@
 //! Why a transaction is not committed. Which records a broker refuses: its verdict is about a Kafka
 //! batch, and one record is to blame. What else is known.
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use super::{
     super::{
@@ -11,9 +11,6 @@ use super::{
     submission::{Spot, Submission},
     worker::Worker,
 };
-
-/// How long a trial may take to be answered.
-const TRIAL_MAX: Duration = Duration::from_secs(20);
 
 /// Records of one batch for one partition.
 struct Suspects {
@@ -123,21 +120,20 @@ impl Worker {
         for (flight, record) in suspects.records.iter().map(|spot| batch.at(*spot)) {
             self.room.push(flight, record);
         }
-        // SAFETY: the batch outlives the trial, whose records are all reported when it ends.
+        // SAFETY: the batch outlives the trial, whose records are all reported when it is taken back.
         let refused = unsafe { producer.client().produce(suspects.partition, &mut self.room) };
-        let is_reported = producer.poller.flush(TRIAL_MAX);
+        let flushed = producer.flush(&goes_on);
         let mut failed = std::mem::take(&mut producer.poller.poll().failed);
         failed.extend(refused);
         producer.abort(&goes_on)?;
         let reports = producer.poller.poll();
         reports.failed.clear();
         reports.reported.clear();
-        if !is_reported {
-            let text = "the brokers do not answer".to_owned();
-            return Err(TransactionFault {
-                verdict: Verdict::Broken,
-                fault: Fault { code: 0, text },
-            });
+        if failed.is_empty()
+            && let Err(TransactionFault { fault, .. }) = flushed
+        {
+            // No record is known to be refused: with another producer it is tried again.
+            return Err(TransactionFault { verdict: Verdict::Broken, fault });
         }
         let topic = &self.shared.plan.recipe.topic;
         let judged = failed.iter().map(|failed| Cause::of_record(failed.code, topic));

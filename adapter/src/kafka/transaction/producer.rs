@@ -29,6 +29,9 @@ use super::super::{
 /// How long one call may wait before somebody looks whether it is still wanted.
 const CALL_MAX: Duration = Duration::from_secs(2);
 
+/// Between looks whether a transaction that is being flushed can still be committed.
+const FLUSH_LOOK: Duration = Duration::from_millis(200);
+
 /// How long a commit may be undecided before the producer is thrown away.
 pub(super) const COMMIT_MAX: Duration = Duration::from_secs(20);
 
@@ -301,11 +304,14 @@ impl Producer {
     /// Waits until the brokers have answered for everything that was handed over.
     ///
     /// # Errors
-    /// If they have answered for nothing more for long.
+    /// If the transaction can only be taken back, or they have answered for nothing more for long.
     pub(super) fn flush(&mut self, goes_on: &dyn Fn() -> bool) -> Result<(), TransactionFault> {
         let mut end = Instant::now() + COMMIT_MAX;
         let mut held = self.client().held();
-        while !self.poller.flush(CALL_MAX) {
+        while !self.poller.flush(FLUSH_LOOK) {
+            if let Some(fault) = self.poller.doom() {
+                return Err(fault);
+            }
             let now_held = self.client().held();
             if now_held < held {
                 (held, end) = (now_held, Instant::now() + COMMIT_MAX);
