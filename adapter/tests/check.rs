@@ -22,6 +22,10 @@ const UNREACHABLE: Option<i32> = Some(4);
 const END: &str = "\nNot checked: that brokers take a record: nothing was written, and nothing was \
                    made; how much they take: quotas and throttling show under load.\n";
 
+/// Keys of an output that stores no progress: the embedded broker does not know what is asked of
+/// that topic, and each such question is waited for.
+const BEST_EFFORT: &str = "acks: One";
+
 /// A folder with a job file.
 struct Job(TempDir);
 
@@ -110,10 +114,11 @@ fn step<'a>(told: &'a Value, section: usize, what: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("nothing is said of {what}: {steps:?}"))
 }
 
-/// A broker with the topic `rows` of two partitions.
+/// A broker with the topic `rows` of two partitions, and one for progress.
 fn broker() -> (MockKafka, String) {
     let broker = MockKafka::start(1).unwrap();
     broker.create_topic("rows", 2).unwrap();
+    broker.create_topic("kafka-output-progress", 16).unwrap();
     let servers = broker.bootstrap_servers();
     (broker, servers)
 }
@@ -140,6 +145,10 @@ Output `out0`, topic `rows` (None)
   ✓ topic: 2 partitions
   – permission to write: not checked, the brokers do not tell (Kafka 2.3 and later do)
   – sizes: not checked, the brokers do not tell `max.message.bytes`, nor how many replicas must be in sync (that takes the right DESCRIBE_CONFIGS on the topic)
+  ! progress topic: `kafka-output-progress`, 16 partitions
+      PROGRESS_POLICY_UNKNOWN: nobody tells whether `kafka-output-progress` keeps what is stored in it
+      → see that it has `cleanup.policy=compact`, or grant DESCRIBE_CONFIGS on it
+  – permission to read and write progress: not checked, the brokers do not tell (Kafka 2.3 and later do)
 {END}Everything else works.
 "
     );
@@ -169,6 +178,8 @@ fn a_script_reads_stable_codes() {
             ("TOPIC", "passed"),
             ("WRITE_PERMISSION", "notChecked"),
             ("SIZES", "notChecked"),
+            ("PROGRESS_TOPIC", "warning"),
+            ("PROGRESS_PERMISSION", "notChecked"),
         ]
     );
     assert_eq!(output["steps"][0]["facts"], json!({ "addresses": ["127.0.0.1"] }));
@@ -178,7 +189,7 @@ fn a_script_reads_stable_codes() {
 #[test]
 fn a_topic_that_is_missing_is_told_and_not_made() {
     let (_broker, servers) = broker();
-    let job = Job::new(&[(&servers, "typo", "")]);
+    let job = Job::new(&[(&servers, "typo", BEST_EFFORT)]);
     for _ in 0..2 {
         let text = job.text(UNREACHABLE);
         let said = "  ✗ topic\n      TOPIC_NOT_FOUND: topic `typo`: Broker: Unknown topic or \
@@ -194,9 +205,9 @@ fn every_output_and_every_server_is_told_whatever_the_others_do() {
     let (_broker, servers) = broker();
     let (dead, gone) = (nobody(), nobody());
     let text = Job::new(&[
-        (&format!("{dead},{servers}"), "rows", ""),
-        (&gone, "rows", ""),
-        (&servers, "rows", ""),
+        (&format!("{dead},{servers}"), "rows", BEST_EFFORT),
+        (&gone, "rows", BEST_EFFORT),
+        (&servers, "rows", BEST_EFFORT),
     ])
     .text(UNREACHABLE);
     let closed = |server: &str| {
@@ -227,7 +238,7 @@ fn brokers_are_looked_at_where_they_want_to_be_reached() {
     broker.create_topic("rows", 2).unwrap();
     let servers = broker.bootstrap_servers();
     let (first, second) = servers.split_once(',').unwrap();
-    let text = Job::new(&[(first, "rows", "")]).text(DONE);
+    let text = Job::new(&[(first, "rows", BEST_EFFORT)]).text(DONE);
     assert!(text.contains(&format!("  ✓ advertised broker {second}: {second}\n")), "{text}");
     assert!(!text.contains(&format!("advertised broker {first}")), "{text}");
 }
@@ -242,7 +253,8 @@ fn secrets_are_read_first_and_their_faults_are_the_users() {
                 SECRET_ENV_UNSET: the environment variable `NO_SUCH_SECRET` is not set\n      \
                 → set it for the process of the service\n";
     assert!(text.contains(said), "{text}");
-    let told = Job::new(&[(&servers, "rows", login), (&servers, "rows", "")]).json(BAD_INPUT);
+    let told =
+        Job::new(&[(&servers, "rows", login), (&servers, "rows", BEST_EFFORT)]).json(BAD_INPUT);
     assert_eq!(told["passed"], false);
     assert_eq!(failed(&told, 0), ["SECRET SECRET_ENV_UNSET"]);
     // The output refers to that.
@@ -378,7 +390,7 @@ fn a_listener_of_another_kind_is_told_with_the_right_protocol() {
 #[test]
 fn what_callers_are_shown_and_judged_by_is_looked_at() {
     let (_broker, servers) = broker();
-    let job = Job::new(&[(&servers, "rows", "")]);
+    let job = Job::new(&[(&servers, "rows", BEST_EFFORT)]);
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let pem = pair.signing_key.serialize_pem() + &pair.cert.pem();
     job.write("server.pem", &pem);
@@ -399,7 +411,7 @@ fn what_callers_are_shown_and_judged_by_is_looked_at() {
 
 #[test]
 fn a_check_is_either_offline_or_not() {
-    let job = Job::new(&[(&nobody(), "rows", "")]);
+    let job = Job::new(&[(&nobody(), "rows", BEST_EFFORT)]);
     assert_eq!(job.check(&["--offline", "--connect"]).status.code(), WRONG_USAGE);
     assert_eq!(job.check(&["--connect"]).status.code(), UNREACHABLE);
     let offline = job.check(&["--offline"]);

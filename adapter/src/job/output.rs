@@ -56,7 +56,7 @@ pub(super) fn output(
     let (acks, idempotence) = acks(section, raw);
     let guarantee = guarantee(section, raw, acks, idempotence);
     check_guarantees_keys(section, guarantee);
-    let transactions = transactions(section, raw);
+    let transactions = transactions(section, raw, profile);
     let progress_topic = topics::progress_topic(section, raw);
     let dead_letters = topics::dead_letters(section, raw);
     let batching = batching(section, raw);
@@ -119,7 +119,7 @@ pub(super) fn check_defaults(section: &mut Section<'_>, raw: &RawOutput, job: &S
     serialization::packing(section, raw.packing.as_ref(), None);
     partitioning(section, raw);
     batching(section, raw);
-    transactions(section, raw);
+    transactions(section, raw, None);
     topics::progress_topic(section, raw);
     topics::letter_topic(section, raw);
     times(section, raw, None);
@@ -284,12 +284,19 @@ fn check_guarantees_keys(section: &mut Section<'_>, guarantee: Guarantee) {
     }
 }
 
-fn transactions(section: &mut Section<'_>, raw: &RawOutput) -> Option<Transactions> {
+fn transactions(
+    section: &mut Section<'_>,
+    raw: &RawOutput,
+    profile: Option<Profile>,
+) -> Option<Transactions> {
     let raw = raw.transactions.as_ref();
     let timeout = raw.and_then(|raw| raw.timeout.as_ref());
+    let unsaid = match profile {
+        Some(Profile::EventHubs) => security::default::EVENT_HUBS_TRANSACTION_TIMEOUT,
+        Some(Profile::Kafka) | None => default::TRANSACTION_TIMEOUT,
+    };
     let range = (Duration::from_secs(1), 15 * MINUTE);
-    let timeout =
-        section.duration("transactions.timeout", timeout, default::TRANSACTION_TIMEOUT, range);
+    let timeout = section.duration("transactions.timeout", timeout, unsaid, range);
     let interval = raw.and_then(|raw| raw.interval.as_ref());
     let range = (Duration::ZERO, Duration::from_secs(10));
     let interval =

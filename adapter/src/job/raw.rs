@@ -266,7 +266,7 @@ pub(super) struct RawPacking {
 pub(super) struct RawTransactions {
     /// How long the brokers keep a transaction open whose writer has vanished, from 1s to 15m, and
     /// not shorter than `socketTimeout` less 100ms. Readers of what is committed wait for as long,
-    /// and some seconds.
+    /// and some seconds. Of Event Hubs the default is 60s.
     #[schemars(extend("default" = default::TRANSACTION_TIMEOUT))]
     pub(super) timeout: Option<RawDuration>,
     /// The least time between two transactions of a writer, up to 10s. After a pause there is none.

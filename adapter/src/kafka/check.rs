@@ -1,22 +1,34 @@
-//! What the brokers tell of a topic before the first row, through librdkafka as the service uses
-//! it. Nothing is written, and nothing is made.
+//! What the brokers tell before the first row, through librdkafka as the service uses it: of a
+//! topic here, of the progress topic ([`progress`]), and of transactions ([`transactions`]).
+//! Nothing is written, and no topic is made.
+mod progress;
+mod transactions;
+
 use std::{
-    ffi::{CStr, CString, c_char, c_int},
+    ffi::{CStr, c_int},
     ptr, slice,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::bindings as sys;
 
+pub use self::{
+    progress::{Progress, look as look_at_progress},
+    transactions::{Opened, look as look_at_transactions},
+};
 use super::{
     cause::Cause,
-    client::{Bell, Client, Partition, TopicLimits},
+    client::{Bell, Client, Partition, Poller, TopicLimits},
     credentials::Credentials,
     renewal::prove,
     settings::Settings,
     topic::{record_bytes_max, scarce},
+};
+pub use super::{
+    client::Rights,
+    progress::{PARTITIONS as PROGRESS_PARTITIONS, POLICY_UNKNOWN},
 };
 use crate::job::{HostPort, Output};
 
@@ -42,8 +54,10 @@ pub struct Topic {
     pub message_bytes_max: Option<u64>,
     /// The largest record that passes.
     pub record_bytes_max: Option<u64>,
-    /// Whether the output's user may write, where brokers tell (KIP-430).
-    pub may_write: Option<bool>,
+    /// What the output's user may do with it, where brokers tell (KIP-430).
+    pub rights: Option<Rights>,
+    /// `cleanup.policy`, where it is told.
+    pub cleanup_policy: Option<String>,
     /// Where the brokers want to be reached (`advertised.listeners`), the first few.
     pub brokers: Vec<HostPort>,
 }
@@ -54,95 +68,62 @@ pub struct Topic {
 /// Why they do not let the output in, or do not know its topic.
 pub fn look(output: &Output, credentials: &Credentials) -> Result<Topic, Cause> {
     let settings = Settings::of(output);
-    let (recipe, topic) = (&settings.recipe, output.topic.as_str());
-    let made = recipe.client(credentials, Duration::ZERO, &Arc::<Bell>::default());
-    let (client, mut poller) = made.map_err(|reason| {
-        let text = format!("librdkafka does not take the credentials: {reason}");
-        Cause::new("CREDENTIALS_UNUSABLE", text)
-    })?;
+    let topic = output.topic.as_str();
+    let (client, mut poller) = client(&settings, credentials)?;
     let ask = |timeout| client.partitions(timeout).map(drop);
     prove(topic, ask, |faults| faults.append(&mut poller.poll().errors))
         .map_err(|refused| refused.cause)?;
     let partitions =
         client.partitions(ANSWER_MAX).map_err(|fault| Cause::of_fault(&fault, topic))?;
     // Each waits for brokers that may not know the request, so all are asked at once.
-    let (TopicLimits { message_bytes_max, in_sync_min, .. }, may_write, brokers) =
-        thread::scope(|scope| {
-            let limits = scope.spawn(|| client.limits(topic, ANSWER_MAX));
-            let may_write = scope.spawn(|| may_write(&client, topic));
-            let brokers = brokers(&client);
-            let joined = "nothing panics in it";
-            (limits.join().expect(joined), may_write.join().expect(joined), brokers)
-        });
-    let in_sync_min = in_sync_min.filter(|_| settings.waits_for_replicas);
-    let replicas = partitions.iter().map(|partition| partition.replicas).min();
-    let has_leader = |partition: &&Partition| partition.has_leader;
-    Ok(Topic {
-        partitions: partitions.len(),
-        leaderless: partitions.len() - partitions.iter().filter(has_leader).count(),
-        replicas: replicas.unwrap_or_default(),
-        scarce: scarce(&partitions, in_sync_min.unwrap_or_default(), topic),
-        in_sync_min,
-        message_bytes_max,
-        record_bytes_max: message_bytes_max.map(record_bytes_max),
-        may_write,
-        brokers,
-    })
+    let (limits, rights, brokers) = thread::scope(|scope| {
+        let limits = scope.spawn(|| client.limits(topic, ANSWER_MAX));
+        let rights = scope.spawn(|| client.rights(topic, ANSWER_MAX));
+        let brokers = brokers(&client);
+        let joined = "nothing panics in it";
+        (limits.join().expect(joined), rights.join().expect(joined), brokers)
+    });
+    let found = Topic::of(topic, &partitions, limits, rights, settings.waits_for_replicas);
+    Ok(Topic { brokers, ..found })
 }
 
-/// Asks what the output's user may do with the topic; `None` if the brokers do not tell.
-fn may_write(client: &Client, topic: &str) -> Option<bool> {
-    let topic = CString::new(topic).ok()?;
-    let mut names = [topic.as_ptr()];
-    let end = Instant::now() + ANSWER_MAX;
-    // SAFETY: each object is made, used and destroyed here, and lives as long as the call that
-    // takes it; the result is read before the event that owns it is destroyed.
-    unsafe {
-        let handle = client.handle();
-        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-        let options = sys::rd_kafka_AdminOptions_new(handle, operation);
-        let ms = ANSWER_MAX.as_millis() as c_int;
-        let mut text = [0 as c_char; 128];
-        sys::rd_kafka_AdminOptions_set_request_timeout(options, ms, text.as_mut_ptr(), text.len());
-        let refused = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
-        assert!(refused.is_null(), "the request has this option");
-        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let queue = sys::rd_kafka_queue_new(handle);
-        sys::rd_kafka_DescribeTopics(handle, topics, options, queue);
-        let left = end.saturating_duration_since(Instant::now()).as_millis() as c_int;
-        let event = sys::rd_kafka_queue_poll(queue, left.saturating_add(100));
-        let found = if event.is_null() { None } else { may_write_of(event) };
-        sys::rd_kafka_event_destroy(event); // of none does nothing
-        sys::rd_kafka_queue_destroy(queue);
-        sys::rd_kafka_TopicCollection_destroy(topics);
-        sys::rd_kafka_AdminOptions_destroy(options);
-        found
-    }
+/// A client as the service has it for what is not a writer's.
+fn client(settings: &Settings, credentials: &Credentials) -> Result<(Arc<Client>, Poller), Cause> {
+    let made = settings.recipe.client(credentials, Duration::ZERO, &Arc::<Bell>::default());
+    made.map_err(|reason| unusable(&reason))
 }
 
-/// # Safety
-/// The event must be valid.
-unsafe fn may_write_of(event: *mut sys::rd_kafka_event_t) -> Option<bool> {
-    let write = sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE as u32;
-    let mut count = 0;
-    // SAFETY: librdkafka's counts describe its arrays, which live as long as the event. A broker
-    // may name operations that the bindings' enum lacks, so they are read as the integers that
-    // they are.
-    unsafe {
-        let result = sys::rd_kafka_event_DescribeTopics_result(event);
-        if result.is_null() {
-            return None;
+/// librdkafka has no client of these credentials.
+fn unusable(reason: &str) -> Cause {
+    let text = format!("librdkafka does not take the credentials: {reason}");
+    Cause::new("CREDENTIALS_UNUSABLE", text)
+}
+
+impl Topic {
+    /// What was told of a topic, but for the brokers.
+    fn of(
+        name: &str,
+        partitions: &[Partition],
+        limits: TopicLimits,
+        rights: Option<Rights>,
+        waits_for_replicas: bool,
+    ) -> Self {
+        let TopicLimits { message_bytes_max, in_sync_min, cleanup_policy } = limits;
+        let in_sync_min = in_sync_min.filter(|_| waits_for_replicas);
+        let replicas = partitions.iter().map(|partition| partition.replicas).min();
+        let has_leader = |partition: &&Partition| partition.has_leader;
+        Self {
+            partitions: partitions.len(),
+            leaderless: partitions.len() - partitions.iter().filter(has_leader).count(),
+            replicas: replicas.unwrap_or_default(),
+            scarce: scarce(partitions, in_sync_min.unwrap_or_default(), name),
+            in_sync_min,
+            message_bytes_max,
+            record_bytes_max: message_bytes_max.map(record_bytes_max),
+            rights,
+            cleanup_policy,
+            brokers: Vec::new(),
         }
-        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-        if topics.is_null() || count != 1 {
-            return None;
-        }
-        let operations =
-            sys::rd_kafka_TopicDescription_authorized_operations(*topics, &raw mut count);
-        if operations.is_null() {
-            return None;
-        }
-        Some(slice::from_raw_parts(operations.cast::<u32>(), count).contains(&write))
     }
 }
 

@@ -50,7 +50,7 @@ pub use self::{
     letter::LETTER,
     limits::TopicLimits,
     text::{describe, name},
-    topics::NewTopic,
+    topics::{NewTopic, Rights},
     transaction::{TransactionFault, Verdict},
 };
 use super::receipt::{Flight, Receipt};

@@ -189,7 +189,9 @@ fn ms(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
+    use super::{super::Credentials, *};
     use crate::job;
 
     #[test]
@@ -207,6 +209,25 @@ mod tests {
         // Other names for the same, and for giving up after so many attempts.
         for other in ["delivery.timeout.ms", "message.send.max.retries", "retries"] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn librdkafka_takes_the_times_that_a_job_file_leaves_out() {
+        let job = |profile: &str| {
+            format!(
+                "name: t\noutputs: [{{ alias: a, bootstrapServers: 'localhost:9', topic: t, \
+                 guarantee: exactlyOnce, profile: {profile} }}]\n"
+            )
+        };
+        let login = "securityProtocol: SASL_SSL, sasl: { mechanism: PLAIN, password: { env: P } }";
+        for profile in ["Kafka", &format!("EventHubs, {login}")] {
+            let job = job::parse("job.yaml", &job(profile)).expect("only times are left out");
+            let settings = Settings::of_job(&job.name, &job.outputs[0]);
+            let timeout = settings.transactions.expect("exactlyOnce has transactions").timeout;
+            let (credentials, bell) = (Credentials::default(), Arc::default());
+            let made = settings.recipe.transactional(&credentials, "id", timeout, 1 << 20, &bell);
+            assert_eq!(made.map(drop), Ok(()), "{profile}");
         }
     }
 }

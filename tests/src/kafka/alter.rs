@@ -45,6 +45,10 @@ pub enum Right<'a> {
     Read(&'a str),
     /// See that this topic is there, and no more.
     Describe(&'a str),
+    /// See this topic's settings.
+    DescribeConfigs(&'a str),
+    /// Make this topic.
+    Create(&'a str),
     /// Write with transactional ids that begin so; describing them is implied.
     Transactions(&'a str),
 }
@@ -58,12 +62,16 @@ impl Right<'_> {
         const PREFIXED: i8 = 4;
         const READ: i8 = 3;
         const WRITE: i8 = 4;
+        const CREATE: i8 = 5;
         const DESCRIBE: i8 = 8;
+        const DESCRIBE_CONFIGS: i8 = 10;
         const ALLOW: i8 = 3;
         let (kind, name, pattern, operation) = match self {
             Self::Write(topic) => (TOPIC, topic, LITERAL, WRITE),
             Self::Read(topic) => (TOPIC, topic, LITERAL, READ),
             Self::Describe(topic) => (TOPIC, topic, LITERAL, DESCRIBE),
+            Self::DescribeConfigs(topic) => (TOPIC, topic, LITERAL, DESCRIBE_CONFIGS),
+            Self::Create(topic) => (TOPIC, topic, LITERAL, CREATE),
             Self::Transactions(prefix) => (TRANSACTIONAL_ID, prefix, PREFIXED, WRITE),
         };
         let request = request.i8(kind).string(name).i8(pattern);

@@ -54,7 +54,7 @@ async fn look(job: &Job, told: &mut Told) {
     // All at once, told in the order of the file.
     let outputs = job.outputs.iter().map(|output| {
         let (output, store, lacking) = (output.clone(), store.clone(), lacking.clone());
-        let running = tokio::spawn(output::check(output.clone(), store, lacking));
+        let running = tokio::spawn(output::check(job.name.clone(), output.clone(), store, lacking));
         (output, running)
     });
     let outputs: Vec<_> = outputs.collect();

@@ -122,12 +122,13 @@ impl Line {
     }
 }
 
-/// A cause that librdkafka has told. What happened ends with the name of its code, as in
-/// `… (_AUTHENTICATION). Check …`; what is to be done follows.
+/// A cause as the service tells it. What happened ends with the name of librdkafka's code, as in
+/// `… (_AUTHENTICATION). Check …`, or without one with its first sentence; what is to be done
+/// follows.
 pub(super) fn of_cause(cause: &Cause) -> Finding {
-    const END: &str = "). ";
-    let (text, remedy) = match cause.text.find(END) {
-        Some(at) => (&cause.text[..=at], &cause.text[at + END.len()..]),
+    let end = cause.text.find("). ").map(|at| at + 1).or_else(|| cause.text.find(". "));
+    let (text, remedy) = match end {
+        Some(end) => (&cause.text[..end], &cause.text[end + ". ".len()..]),
         None => (cause.text.as_str(), ""),
     };
     Finding::new(cause.code, text, remedy)

@@ -3,10 +3,12 @@
 //!
 //! [`connect`] looks at it in the order in which it has to work: [`secrets`], then the port for
 //! callers ([`listener`]) and each output ([`output`]), from its credentials ([`credentials`]) down
-//! to its topic ([`topic`]). [`finding`] is what is found, [`lacking`] what others refer to then,
-//! [`material`] what is told of certificates, [`show`] how it is told.
+//! to its topic ([`topic`]) and what its delivery needs beside that ([`delivery`]). [`finding`] is
+//! what is found, [`lacking`] what others refer to then, [`material`] what is told of certificates,
+//! [`show`] how it is told.
 mod connect;
 mod credentials;
+mod delivery;
 mod finding;
 mod lacking;
 mod listener;

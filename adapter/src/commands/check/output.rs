@@ -3,7 +3,7 @@
 use keyvault::Store;
 
 use super::{
-    credentials,
+    credentials, delivery,
     finding::{Line, Section, of_cause},
     lacking::Lacking,
     material::warned,
@@ -20,8 +20,11 @@ use crate::{
 /// The step that is left to librdkafka with SCRAM.
 const LOGIN: &str = StepName::Login.code();
 
+/// Faults of the topic alone: the brokers have let the output in.
+const TOPIC_FAULTS: [&str; 3] = ["TOPIC_NOT_FOUND", "TOPIC_NOT_AUTHORIZED", "BROKER_REFUSES"];
+
 /// Looks at an output, in the order in which it has to work.
-pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Section {
+pub(super) async fn check(job: String, output: Output, store: Store, lacking: Lacking) -> Section {
     let mut section = empty(&output);
     let found = credentials::find(&output, &store, &lacking).await;
     section.lines.extend(found.lines);
@@ -43,8 +46,11 @@ pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Sec
         Ok(Ok(found)) => {
             section.settle(LOGIN, Outcome::Passed(Facts::new("accepted")));
             section.lines.extend(topic::lines(&output, &found));
-            section.lines.extend(letters(&output, &credentials).await);
-            section.lines.extend(advertised(&output, &credentials, &found).await);
+            let (more, advertised) = tokio::join!(
+                delivery::look(&job, &output, &credentials, Some(&found)),
+                advertised(&output, &credentials, &found),
+            );
+            section.lines.extend(more.into_iter().chain(advertised));
         }
         Ok(Err(cause)) => {
             let outcome = Outcome::Failed(of_cause(&cause));
@@ -54,6 +60,10 @@ pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Sec
                 section.lines.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
             } else {
                 section.lines.push(Line::new("TOPIC", "topic", outcome));
+                if TOPIC_FAULTS.contains(&cause.code) {
+                    let more = delivery::look(&job, &output, &credentials, None).await;
+                    section.lines.extend(more);
+                }
             }
         }
         Err(_) => {
@@ -62,18 +72,6 @@ pub(super) async fn check(output: Output, store: Store, lacking: Lacking) -> Sec
         }
     }
     section
-}
-
-/// Looks at the topic of dead letters, if there is one.
-async fn letters(output: &Output, credentials: &Credentials) -> Option<Line> {
-    let topic = output.dead_letters.clone()?;
-    let asked = Output { topic, ..output.clone() };
-    let shown = credentials.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let found = kafka::check::look(&asked, &shown);
-        topic::letters(&asked, found)
-    });
-    looked.await.ok()
 }
 
 /// The section of an output of which nothing is known.

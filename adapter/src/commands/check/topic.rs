@@ -6,38 +6,20 @@ use super::finding::{Line, of_cause};
 use crate::{
     diagnose::{Facts, Finding, Outcome},
     job::{Output, Packing, Profile},
-    kafka::{Cause, check::Topic},
+    kafka::check::{Rights, Topic},
 };
 
 /// What the brokers have told of it.
 pub(super) fn lines(output: &Output, topic: &Topic) -> Vec<Line> {
-    let mut lines = vec![partitions(topic), permission(output, topic)];
-    lines.push(sizes(output, topic));
+    let permission = permission(output.topic.as_str(), output.profile, topic);
+    let permission = Line::new("WRITE_PERMISSION", "permission to write", permission);
+    let mut lines = vec![partitions(topic), permission, sizes(output, topic)];
     lines.extend(replicas(topic));
     lines
 }
 
-/// What the brokers have told of the topic of dead letters, which is `output.topic` here.
-pub(super) fn letters(output: &Output, found: Result<Topic, Cause>) -> Line {
-    const TITLE: &str = "topic of dead letters";
-    let name = output.topic.as_str();
-    let outcome = match found {
-        Err(cause) => Outcome::Failed(of_cause(&cause)),
-        Ok(topic) => {
-            match [partitions(&topic), permission(output, &topic)].map(|line| line.outcome) {
-                [_, failed @ Outcome::Failed(_)] | [failed @ Outcome::Failed(_), _] => failed,
-                [Outcome::Passed(facts) | Outcome::Warned(facts, _), _] => {
-                    let facts = Facts { text: format!("`{name}`, {}", facts.text), ..facts };
-                    Outcome::Passed(facts.with("topic", name))
-                }
-                [outcome @ Outcome::NotChecked(_), _] => outcome,
-            }
-        }
-    };
-    Line::new("DEAD_LETTERS", TITLE, outcome)
-}
-
-fn partitions(topic: &Topic) -> Line {
+/// How many partitions and replicas it has, and whether somebody leads them.
+pub(super) fn partitions(topic: &Topic) -> Line {
     let Topic { partitions, leaderless, replicas, .. } = topic;
     let each = match replicas {
         0 | 1 => String::new(),
@@ -69,25 +51,28 @@ fn partitions(topic: &Topic) -> Line {
     Line::new("TOPIC", "topic", outcome)
 }
 
-fn permission(output: &Output, topic: &Topic) -> Line {
-    let name = &output.topic;
-    let outcome = match (topic.may_write, output.profile) {
-        (Some(true), _) => Outcome::Passed(Facts::new("granted")),
-        (Some(false), _) => Outcome::Failed(Finding::new(
+/// Whether the output's user may write it.
+pub(super) fn permission(name: &str, profile: Profile, topic: &Topic) -> Outcome {
+    match topic.rights {
+        Some(Rights { write: true, .. }) => Outcome::Passed(Facts::new("granted")),
+        Some(Rights { write: false, .. }) => Outcome::Failed(Finding::new(
             "TOPIC_NOT_AUTHORIZED",
             format!("the output's user may see the topic `{name}`, but not write it"),
             "grant it WRITE on the topic",
         )),
-        (None, Profile::EventHubs) => Outcome::NotChecked(
-            "Event Hubs does not tell; the identity needs the role Azure Event Hubs Data Sender, \
-             or the key the right Send"
-                .to_owned(),
-        ),
-        (None, Profile::Kafka) => {
-            Outcome::NotChecked("the brokers do not tell (Kafka 2.3 and later do)".to_owned())
-        }
-    };
-    Line::new("WRITE_PERMISSION", "permission to write", outcome)
+        None => Outcome::NotChecked(untold(
+            profile,
+            "the identity needs the role Azure Event Hubs Data Sender, or the key the right Send",
+        )),
+    }
+}
+
+/// Why rights are not known; of Event Hubs with the roles that are needed.
+pub(super) fn untold(profile: Profile, roles: &str) -> String {
+    match profile {
+        Profile::EventHubs => format!("Event Hubs does not tell; {roles}"),
+        Profile::Kafka => "the brokers do not tell (Kafka 2.3 and later do)".to_owned(),
+    }
 }
 
 fn sizes(output: &Output, topic: &Topic) -> Line {

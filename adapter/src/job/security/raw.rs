@@ -13,6 +13,8 @@ pub(in crate::job) mod default {
     pub(crate) const SECRET_REFRESH: &str = "1h";
     pub(crate) const CLOCK_SKEW: &str = "1m";
     pub(crate) const EVENT_HUBS_SOCKET_TIMEOUT: &str = "60s";
+    /// A request may not outlast its transaction.
+    pub(crate) const EVENT_HUBS_TRANSACTION_TIMEOUT: &str = EVENT_HUBS_SOCKET_TIMEOUT;
 }
 
 /// Who the service is for Entra ID. Nothing is guessed: `type` says where its tokens come from,

@@ -1326,8 +1326,9 @@ job.yaml:7:20: error[CONFLICT]: `transactions.timeout` is 30s, shorter than `soc
              {keys} }}\n"
         ))
     };
-    let told = hub("acks: All");
-    assert!(told.contains("or `socketTimeout: 30s` or less"), "{told}");
+    let told = hub("socketTimeout: 90s");
+    assert!(told.contains("`transactions.timeout` is 1m, shorter than `socketTimeout`"), "{told}");
+    assert!(told.contains("or `socketTimeout: 1m` or less"), "{told}");
     let told = hub("transactions: { timeout: 10s }");
     assert!(told.contains("= help: write `transactions: { timeout: 1m }` or more\n"), "{told}");
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::{
     super::{
-        CallerRule, CertificateSource, Job, ListenTls, Login, Material, Output, PasswordMechanism,
-        Profile, Protocol, Security, Tls, TokenSource, Tokens, Username, WriterRule, load,
+        CallerRule, CertificateSource, Guarantee, Job, ListenTls, Login, Material, Output,
+        PasswordMechanism, Profile, Protocol, Security, Tls, TokenSource, Tokens, Username,
+        WriterRule, load,
     },
     job, read_back, with_output,
 };
@@ -348,6 +349,11 @@ fn event_hubs_has_defaults_of_its_own() {
     assert_eq!(output.socket_timeout, Duration::from_secs(60));
     assert_eq!(output.batching.bytes, 1_000_000);
     assert!(output.idempotence);
+    // A request may take its time, and no longer than the transaction that it is part of.
+    let output = event_hubs("sasl: { mechanism: OAUTHBEARER }\nguarantee: exactlyOnce");
+    assert_eq!(output.guarantee, Guarantee::ExactlyOnce);
+    assert_eq!(output.socket_timeout, Duration::from_secs(60));
+    assert_eq!(output.transactions.timeout, Duration::from_secs(60));
 }
 
 #[test]

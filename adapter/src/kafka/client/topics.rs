@@ -1,7 +1,7 @@
-//! Topics as the brokers have them: their ids, and new ones.
+//! Topics as the brokers have them: their ids, what a user may do with them, and new ones.
 use std::{
     ffi::{c_char, c_int},
-    ptr,
+    ptr, slice,
     time::Duration,
 };
 
@@ -24,6 +24,15 @@ pub struct NewTopic<'a> {
     pub settings: &'a [(&'a str, String)],
 }
 
+/// What the user of a client may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Read its records.
+    pub read: bool,
+    /// Write some.
+    pub write: bool,
+}
+
 impl Client {
     /// The id of a topic (KIP-516): one of the same name that is made anew has another. `None`
     /// where the brokers have no ids.
@@ -31,6 +40,25 @@ impl Client {
     /// # Errors
     /// The fault of the request or of the topic.
     pub fn topic_id(&self, topic: &str, timeout: Duration) -> Result<Option<String>, Fault> {
+        // SAFETY: the event is valid.
+        let id = |event| unsafe { topic_id_of(event) };
+        self.describe(topic, false, timeout, id).unwrap_or_else(|| Err(timed_out()))
+    }
+
+    /// What the client's user may do with a topic (KIP-430); `None` if the brokers do not tell.
+    pub fn rights(&self, topic: &str, timeout: Duration) -> Option<Rights> {
+        // SAFETY: the event is valid.
+        self.describe(topic, true, timeout, |event| unsafe { rights_of(event) }).flatten()
+    }
+
+    /// Has a topic described, and reads the answer; `None` if there is none.
+    fn describe<T>(
+        &self,
+        topic: &str,
+        with_rights: bool,
+        timeout: Duration,
+        read: impl FnOnce(*mut sys::rd_kafka_event_t) -> T,
+    ) -> Option<T> {
         let topic = c_string(topic);
         let mut names = [topic.as_ptr()];
         // SAFETY: each object is made, used and destroyed here, and lives as long as the call that
@@ -38,17 +66,21 @@ impl Client {
         unsafe {
             let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
             let options = self.options(operation, timeout);
+            let wanted = c_int::from(with_rights);
+            let refused =
+                sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, wanted);
+            assert!(refused.is_null(), "the request has this option");
             let topics =
                 sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
             let queue = sys::rd_kafka_queue_new(self.handle);
             sys::rd_kafka_DescribeTopics(self.handle, topics, options, queue);
             let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
-            let id = if event.is_null() { Err(timed_out()) } else { topic_id_of(event) };
+            let found = if event.is_null() { None } else { Some(read(event)) };
             sys::rd_kafka_event_destroy(event); // of none does nothing
             sys::rd_kafka_queue_destroy(queue);
             sys::rd_kafka_TopicCollection_destroy(topics);
             sys::rd_kafka_AdminOptions_destroy(options);
-            id
+            found
         }
     }
 
@@ -57,6 +89,23 @@ impl Client {
     /// # Errors
     /// Why it is not there now.
     pub fn create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<(), Fault> {
+        self.ask_for_topic(topic, false, timeout)
+    }
+
+    /// Asks whether a topic would be made, which the brokers judge as if it were to be. None is.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn may_create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<(), Fault> {
+        self.ask_for_topic(topic, true, timeout)
+    }
+
+    fn ask_for_topic(
+        &self,
+        topic: &NewTopic<'_>,
+        validate_only: bool,
+        timeout: Duration,
+    ) -> Result<(), Fault> {
         let mut text = [0 as c_char; 256];
         // SAFETY: as above.
         unsafe {
@@ -76,6 +125,13 @@ impl Client {
             }
             let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
             let options = self.options(operation, timeout);
+            let set = sys::rd_kafka_AdminOptions_set_validate_only(
+                options,
+                c_int::from(validate_only),
+                text.as_mut_ptr(),
+                text.len(),
+            );
+            assert!(set as Code == NO_ERROR, "the request has this option");
             let queue = sys::rd_kafka_queue_new(self.handle);
             sys::rd_kafka_CreateTopics(self.handle, &raw mut new, 1, options, queue);
             let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
@@ -165,6 +221,37 @@ unsafe fn topic_id_of(event: *mut sys::rd_kafka_event_t) -> Result<Option<String
             return Ok(None);
         }
         Ok(Some(string(sys::rd_kafka_Uuid_base64str(id))))
+    }
+}
+
+/// # Safety
+/// The event must be valid.
+unsafe fn rights_of(event: *mut sys::rd_kafka_event_t) -> Option<Rights> {
+    use sys::rd_kafka_AclOperation_t as Operation;
+    let mut count = 0;
+    // SAFETY: librdkafka's counts describe its arrays, which live as long as the event. A broker
+    // may name operations that the bindings' enum lacks, so they are read as the integers that
+    // they are.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return None;
+        }
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if topics.is_null() || count != 1 {
+            return None;
+        }
+        let operations =
+            sys::rd_kafka_TopicDescription_authorized_operations(*topics, &raw mut count);
+        if operations.is_null() {
+            return None;
+        }
+        let granted = slice::from_raw_parts(operations.cast::<u32>(), count);
+        let has = |operation: Operation| granted.contains(&(operation as u32));
+        Some(Rights {
+            read: has(Operation::RD_KAFKA_ACL_OPERATION_READ),
+            write: has(Operation::RD_KAFKA_ACL_OPERATION_WRITE),
+        })
     }
 }
 

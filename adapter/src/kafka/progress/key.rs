@@ -69,6 +69,12 @@ pub fn about(prefix: &str, key: &[u8]) -> Option<About> {
     }
 }
 
+/// A transactional id that begins as those of an output's writers, and that none of them has.
+pub fn id_of_no_writer(job: &str, output: &str, guarantee: &str) -> String {
+    // A writer's `/` would be escaped.
+    format!("{OURS}{}/check", prefix(job, output, guarantee))
+}
+
 /// The writer of a transactional id; `None` if it is none of this prefix.
 pub fn writer_of_id(prefix: &str, id: &str) -> Option<String> {
     writer_of(id.strip_prefix(OURS)?.strip_prefix(prefix)?)
@@ -76,9 +82,10 @@ pub fn writer_of_id(prefix: &str, id: &str) -> Option<String> {
 
 /// Whose transactional id this is, of whatever job; `None` if it is none of ours.
 pub fn whose_id(id: &str) -> Option<Whose> {
-    let mut parts = id.strip_prefix(OURS)?.split('.').map(unescape);
-    let mut part = || parts.next().flatten();
-    let (job, output, _guarantee, writer) = (part()?, part()?, part()?, part()?);
+    let mut parts = id.strip_prefix(OURS)?.split('.');
+    let mut part = || unescape(parts.next()?);
+    let (job, output, _guarantee) = (part()?, part()?, part()?);
+    let writer = writer_of(parts.next()?)?;
     parts.next().is_none().then_some(Whose { job, output, writer })
 }
 
@@ -153,6 +160,9 @@ mod tests {
         assert_eq!((whose.job.as_str(), whose.output.as_str()), ("j", "a.b"));
         assert_eq!(whose.writer, "query/1");
         assert_eq!(whose_id("kafka-output.j.o.exactlyOnce.w.x"), None);
+        let nobodys = id_of_no_writer("j", "a.b", "exactlyOnce");
+        assert_eq!(nobodys, "kafka-output.j.a%2Eb.exactlyOnce./check");
+        assert_eq!((whose_id(&nobodys), writer_of_id(&prefix, &nobodys)), (None, None));
         assert_eq!(whose_id("another client's"), None);
     }
 

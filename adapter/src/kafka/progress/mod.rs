@@ -14,12 +14,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use self::log::Reported;
 pub use self::{
-    key::{Keys, PARTITIONS, Whose, prefix, whose_id, writer_of_id},
+    key::{Keys, PARTITIONS, Whose, id_of_no_writer, prefix, whose_id, writer_of_id},
     log::{Entry, Names, ProgressLog},
     read::{Bound, Found, ReadFault, last_instance, read_back},
     record::{Claim, Stored},
     survey::{Survey, survey},
-    topic::{TopicFault, ensure, judge},
+    topic::{Inspected, POLICY_UNKNOWN, TopicFault, ensure, inspect, judge, may_make},
 };
 
 /// Now, in milliseconds since 1970.

@@ -11,6 +11,7 @@
 //! are read and encoded elsewhere.
 mod blame;
 mod footing;
+mod init;
 mod producer;
 mod recovery;
 mod registry;
@@ -20,6 +21,7 @@ mod writer;
 
 pub(super) use self::registry::{Registry, Waiting};
 pub use self::{
+    init::Opening,
     submission::Mark,
     writer::{OpenError, Stored, Writer},
 };

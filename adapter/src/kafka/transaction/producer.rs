@@ -4,36 +4,32 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use rdkafka::bindings::rd_kafka_resp_err_t as Native;
 
-use super::super::{
-    cause::{Cause, is_denied},
-    client::{
-        Bell, Client, Code, Fault, LETTER, NO_ERROR, Poller, Side, TransactionFault, Verdict,
+use super::{
+    super::{
+        cause::{Cause, is_denied},
+        client::{
+            Bell, Client, Code, Fault, LETTER, NO_ERROR, Poller, Side, TransactionFault, Verdict,
+        },
+        consumer::{Consumer, Isolation},
+        credentials::Credentials,
+        letter::Letter,
+        producers::Recipe,
+        progress::{
+            Bound, Claim, Found, Keys, ReadFault, Stored, TopicFault, ensure, judge, last_instance,
+            now_ms, read_back,
+        },
+        topic::record_bytes_max,
     },
-    consumer::{Consumer, Isolation},
-    credentials::Credentials,
-    letter::Letter,
-    producers::Recipe,
-    progress::{
-        Bound, Claim, Found, Keys, ReadFault, Stored, TopicFault, ensure, judge, last_instance,
-        now_ms, read_back,
-    },
-    topic::record_bytes_max,
+    init::{CALL_MAX, COMMIT_MAX, Opening, decide},
 };
-
-/// How long one call may wait before somebody looks whether it is still wanted.
-const CALL_MAX: Duration = Duration::from_secs(2);
 
 /// Between looks whether a transaction that is being flushed can still be committed.
 const FLUSH_LOOK: Duration = Duration::from_millis(200);
-
-/// How long a commit may be undecided before the producer is thrown away.
-pub(super) const COMMIT_MAX: Duration = Duration::from_secs(20);
 
 /// Kafka batches are never made smaller than this.
 pub(super) const BATCH_BYTES_MIN: u64 = 1 << 10;
@@ -183,7 +179,8 @@ impl Producer {
         if mine {
             check_mine(plan, credentials, goes_on)?;
         }
-        init(plan, &mut poller, goes_on)?;
+        let (id, topic) = (&plan.keys.transactional_id, &plan.recipe.topic);
+        Opening { id, timeout: plan.timeout, topic }.init(&mut poller, goes_on)?;
         let nonce = plan.next_claim();
         let offset = claim(plan, &nonce, &progress, &mut poller, goes_on)?;
         let bound = Bound::Claim { offset, nonce: nonce.clone() };
@@ -360,46 +357,6 @@ fn connect(
     })
 }
 
-fn init(plan: &Plan, poller: &mut Poller, goes_on: &dyn Fn() -> bool) -> Result<(), OpenFault> {
-    decide(goes_on, || poller.init_transactions(CALL_MAX)).map_err(|TransactionFault { fault, .. }| {
-        if !goes_on() {
-            return OpenFault::Stopped;
-        }
-        let is = |native: Native| fault.code == native as i32;
-        let id = &plan.keys.transactional_id;
-        if is(Native::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-            || is(Native::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
-        {
-            let text = format!(
-                "the output's user may not use the transactional id `{id}`: {}. Grant it WRITE on \
-                 transactional ids with the prefix `kafka-output.`",
-                fault.text
-            );
-            OpenFault::Refused(Cause::new("TRANSACTIONAL_ID_NOT_AUTHORIZED", text))
-        } else if is(Native::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT) {
-            let text = format!(
-                "the brokers do not take `transactions.timeout` of {} s: {}. Lower it, or raise \
-                 `transaction.max.timeout.ms` there",
-                plan.timeout.as_secs(),
-                fault.text
-            );
-            OpenFault::Refused(Cause::new("TRANSACTION_TIMEOUT_REFUSED", text))
-        } else if is(Native::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-            || is(Native::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
-            || is(Native::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT)
-        {
-            let text = format!(
-                "the brokers have no transactions: {}. `guarantee: exactlyOnce` needs Kafka 2.5, or \
-                 Event Hubs Premium or Dedicated",
-                fault.text
-            );
-            OpenFault::Refused(Cause::new("TRANSACTIONS_UNSUPPORTED", text))
-        } else {
-            later(&fault, &plan.recipe.topic)
-        }
-    })
-}
-
 /// Commits a claim. Returns where it stands.
 fn claim(
     plan: &Plan,
@@ -469,26 +426,6 @@ fn unread(plan: &Plan, fault: ReadFault) -> OpenFault {
 
 fn commit(poller: &mut Poller, goes_on: &dyn Fn() -> bool) -> Result<(), TransactionFault> {
     decide(goes_on, || poller.commit_transaction(CALL_MAX))
-}
-
-/// Calls again and again until there is a verdict. What is undecided in the end counts as broken.
-fn decide(
-    goes_on: &dyn Fn() -> bool,
-    mut call: impl FnMut() -> Result<(), TransactionFault>,
-) -> Result<(), TransactionFault> {
-    let end = Instant::now() + COMMIT_MAX;
-    loop {
-        match call() {
-            Err(TransactionFault { verdict: Verdict::Again, fault }) => {
-                if Instant::now() >= end || !goes_on() {
-                    return Err(TransactionFault { verdict: Verdict::Broken, fault });
-                }
-                // Some say so at once.
-                thread::sleep(Duration::from_millis(10));
-            }
-            decided => return decided,
-        }
-    }
 }
 
 fn unusable(reason: &str) -> OpenFault {

@@ -1,141 +1,15 @@
-//! `check` at real brokers with every kind of security: what works is told as working,
-//! and each fault by its own code, with what it is about.
+//! Every kind of security, and each fault of it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
-use std::{
-    fs,
-    process::Command,
-    time::{Duration, Instant},
-};
-
-use serde_json::Value;
 use tests::{
-    cache,
-    certs::{Pair, Template, authority, other_authority},
-    kafka::{Listener, PASSWORD, Right, SecureBrokers, USER, shared_secure, unique_topic},
+    certs::{Template, authority, other_authority},
+    kafka::{Listener, Right, SecureBrokers, USER, shared_secure, unique_topic},
     oidc::{self, Issuer},
-    service::program,
 };
 
-const DONE: Option<i32> = Some(0);
-const BAD_INPUT: Option<i32> = Some(3);
-const UNREACHABLE: Option<i32> = Some(4);
-/// Each fault is told within this time, all of them together.
-const WITHIN: Duration = Duration::from_secs(30);
-
-/// A job of many outputs, which are checked at once.
-struct Job<'a> {
-    dir: tempfile::TempDir,
-    brokers: &'a SecureBrokers,
-    /// A topic that [`USER`] may write.
-    topic: String,
-    outputs: String,
-}
-
-impl<'a> Job<'a> {
-    fn new(brokers: &'a SecureBrokers) -> Self {
-        let dir = cache::run_dir("check-");
-        let topic = unique_topic("checked");
-        brokers.create_topic(&topic, 2, USER);
-        let job = Self { dir, brokers, topic, outputs: String::new() };
-        job.file("ca.pem", &authority().pem());
-        job.file("word", PASSWORD);
-        job.file("wrong", "wrong-canary");
-        let pair = authority().issue(&Template::client(USER));
-        job.pair("client", &pair);
-        job
-    }
-
-    fn file(&self, name: &str, text: &str) {
-        fs::write(self.dir.path().join(name), text).unwrap();
-    }
-
-    fn pair(&self, name: &str, pair: &Pair) {
-        self.file(&format!("{name}.pem"), &(pair.key_pem() + &pair.chain_pem()));
-    }
-
-    /// Adds an output.
-    fn output(&mut self, alias: &str, listener: Listener, topic: &str, keys: &str) {
-        let keys: String = keys.lines().map(|line| format!("    {}\n", line.trim())).collect();
-        let servers = self.brokers.bootstrap(listener);
-        self.outputs += &format!(
-            "  - alias: {alias}\n    bootstrapServers: {servers}\n    topic: {topic}\n{keys}"
-        );
-    }
-
-    /// The same to the topic of the job.
-    fn at(&mut self, alias: &str, listener: Listener, keys: &str) {
-        let topic = self.topic.clone();
-        self.output(alias, listener, &topic, keys);
-    }
-
-    fn check(&self, options: &[&str], exit: Option<i32>) -> String {
-        let path = self.dir.path().join("job.yaml");
-        fs::write(&path, format!("name: checked\noutputs:\n{}", self.outputs)).unwrap();
-        let start = Instant::now();
-        let output = Command::new(program())
-            .args(["check", "job.yaml"])
-            .args(options)
-            .current_dir(self.dir.path())
-            .env_remove("KAFKA_OUTPUT_LOG")
-            .output()
-            .unwrap();
-        let (text, errors) = (output.stdout, String::from_utf8(output.stderr).unwrap());
-        let text = String::from_utf8(text).unwrap();
-        println!("{}\n{text}", start.elapsed().as_secs_f32());
-        assert_eq!((output.status.code(), errors.as_str()), (exit, ""), "{text}");
-        assert!(start.elapsed() < WITHIN, "{text}");
-        for secret in [PASSWORD, "canary"] {
-            assert!(!text.contains(secret), "{text}");
-        }
-        text
-    }
-
-    /// Each output with its steps.
-    fn told(&self, exit: Option<i32>) -> Vec<(String, Vec<Value>)> {
-        let told = self.check(&["--output", "json"], exit);
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let sections = told["sections"].as_array().unwrap();
-        let outputs = sections.iter().filter(|section| section["about"] == "output");
-        outputs
-            .map(|section| {
-                let alias = section["alias"].as_str().unwrap().to_owned();
-                (alias, section["steps"].as_array().unwrap().clone())
-            })
-            .collect()
-    }
-}
-
-fn login(mechanism: &str, password: &str) -> String {
-    format!(
-        "sasl: {{ mechanism: {mechanism}, username: {USER}, password: {{ file: {password} }} }}"
-    )
-}
-
-fn token(issuer: &Issuer) -> String {
-    issuer.set_client(USER, "client-secret");
-    format!(
-        "sasl: {{ mechanism: OAUTHBEARER, token: {{ endpoint: '{}', clientId: {USER}, \
-         clientSecret: {{ clearTextForTests: client-secret }} }} }}",
-        issuer.token_endpoint()
-    )
-}
-
-const TLS: &str = "truststore: { file: ca.pem }";
-const CLIENT: &str = "truststore: { file: ca.pem }\nclientCertificate: { file: client.pem }";
-
-fn sasl_ssl(login: &str) -> String {
-    format!("securityProtocol: SASL_SSL\n{TLS}\n{login}")
-}
-
-fn sasl_plaintext(login: &str) -> String {
-    format!("securityProtocol: SASL_PLAINTEXT\n{login}")
-}
-
-fn mtls() -> String {
-    format!("securityProtocol: mTLS\n{CLIENT}")
-}
+use super::{
+    BAD_INPUT, DONE, UNREACHABLE,
+    job::{CLIENT, Job, login, mtls, sasl_plaintext, sasl_ssl, token},
+};
 
 #[test]
 fn every_way_into_the_brokers_that_works_is_told_as_working() {
