@@ -9,7 +9,10 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    commands::{self, demo::DemoArgs, preview::PreviewArgs, transactions::TransactionsArgs},
+    commands::{
+        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs,
+        transactions::TransactionsArgs,
+    },
     exit::Exit,
     kafka,
     output_format::OutputFormat,
@@ -91,6 +94,13 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    /// Say what a code means, whether rows may be written, and what to do
+    Explain {
+        #[command(flatten)]
+        args: ExplainArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// See the whole way work, with an embedded broker and real rows, without set-up
     Demo {
         #[command(flatten)]
@@ -127,6 +137,7 @@ impl Cli {
                 block_on(commands::transactions::run(*args, format))
             }
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Explain { args, result } => commands::explain::run(&args, format(result)),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }
     }

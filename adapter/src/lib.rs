@@ -5,11 +5,13 @@
 //! way in one function; [`serve`] puts the service together; [`cli`] is what a person types.
 //!
 //! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc`, `secrets` → `output`,
-//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client` and `diagnose`
-//! stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test holds it.
+//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client`, `codes` and
+//! `diagnose` stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test
+//! holds it.
 
 pub mod cli;
 pub mod client;
+pub mod codes;
 pub mod commands;
 pub mod credit;
 pub mod diagnose;

@@ -169,9 +169,11 @@ fn few_places_open_a_secret() {
 }
 
 #[test]
-fn the_diagnosis_stands_alone() {
-    for (file, text) in sources("adapter/src/diagnose") {
-        assert!(!text.contains("crate::"), "{file} knows nothing else of the adapter");
+fn the_diagnosis_and_the_catalogue_of_codes_stand_alone() {
+    for folder in ["adapter/src/diagnose", "adapter/src/codes"] {
+        for (file, text) in sources(folder) {
+            assert!(!text.contains("crate::"), "{file} knows nothing else of the adapter");
+        }
     }
 }
 

@@ -48,6 +48,7 @@ pub use self::{
     security::*,
     serialization::{Packing, Serialization},
     text::InvalidText,
+    words::near_names,
 };
 
 /// The most bytes in a job file.

@@ -5,20 +5,29 @@ use super::secrecy::plain;
 /// The longest name that is compared with known ones.
 const NAME_BYTES_MAX: usize = 64;
 
+/// The most names that a misspelled one is said to be near.
+const NEAR_MAX: usize = 5;
+
 /// The known name that a misspelled one most likely means.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near_names(name, known).first().copied()
+}
+
+/// The known names that a misspelled one may mean, the nearest first.
+pub fn near_names<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = plain(name);
     // No known name is so long, and the comparison takes time with the square of the length.
     if wanted.len() > NAME_BYTES_MAX {
-        return None;
+        return Vec::new();
     }
     let distance_max = (wanted.chars().count() / 3).max(1);
-    known
+    let mut near: Vec<_> = known
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), known))
         .filter(|(distance, known)| *distance <= distance_max && *distance < plain(known).len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    near.into_iter().take(NEAR_MAX).map(|(_, known)| known).collect()
 }
 
 /// Names as prose: `` `a`, `b` and `c` ``.
