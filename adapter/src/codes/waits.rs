@@ -160,7 +160,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "PROGRESS_NOT_AUTHORIZED",
-        &[Place::Waits, Place::Call, Place::Transactions],
+        &[Place::Waits, Place::Call, Place::Transactions, Place::Check],
         RowsWritten::No,
         Retry::AfterChange,
         "The output's user may not use the progress topic, in which it is stored how far writers \
@@ -170,7 +170,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "PROGRESS_POLICY_UNKNOWN",
-        &[Place::Log],
+        &[Place::Log, Place::Check],
         RowsWritten::NotApplicable,
         Retry::AfterChange,
         "Nobody tells whether the progress topic keeps what is stored in it.",
@@ -189,7 +189,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "PROGRESS_TOPIC_UNUSABLE",
-        &[Place::Waits, Place::Call],
+        &[Place::Waits, Place::Call, Place::Check],
         RowsWritten::No,
         Retry::AfterChange,
         "The progress topic cannot be made, has too few partitions, or has a `cleanup.policy` \
@@ -272,7 +272,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "TRANSACTIONAL_ID_NOT_AUTHORIZED",
-        &[Place::Waits, Place::Call],
+        &[Place::Waits, Place::Call, Place::Check],
         RowsWritten::No,
         Retry::AfterChange,
         "The output's user may not use the writer's transactional id.",
@@ -281,7 +281,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "TRANSACTIONS_UNSUPPORTED",
-        &[Place::Waits, Place::Call],
+        &[Place::Waits, Place::Call, Place::Check],
         RowsWritten::No,
         Retry::AfterChange,
         "The brokers have no transactions, which `guarantee: exactlyOnce` needs.",
@@ -299,7 +299,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "TRANSACTION_TIMEOUT_REFUSED",
-        &[Place::Waits, Place::Call],
+        &[Place::Waits, Place::Call, Place::Check],
         RowsWritten::No,
         Retry::AfterChange,
         "The brokers do not allow transactions as long as `transactions.timeout`.",

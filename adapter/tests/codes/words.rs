@@ -10,12 +10,12 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 65] = [
+pub const OTHERS: [&str; 68] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
-    "PROGRESS", "REPLICAS", "SASL_MECHANISM", "SECRET", "SIZES", "TOKEN_KEYS", "TOPIC",
-    "TRUSTSTORE", "WRITE_PERMISSION",
+    "PROGRESS", "PROGRESS_PERMISSION", "PROGRESS_TOPIC", "REPLICAS", "SASL_MECHANISM", "SECRET",
+    "SIZES", "TOKEN_KEYS", "TOPIC", "TRANSACTIONS", "TRUSTSTORE", "WRITE_PERMISSION",
     // Verdicts on transactions.
     "HANGING", "IDLE", "OPEN",
     // Values on the command line.
