@@ -7,6 +7,7 @@
 mod heard;
 pub mod job;
 pub mod load;
+pub mod once;
 mod sent;
 mod shown;
 pub mod watch;
@@ -279,18 +280,7 @@ impl Engine {
 impl Stream {
     /// Declares columns under the id 0, which all batches name.
     pub fn declare(&mut self, columns: &[(&str, Primitive)]) {
-        let columns = columns.iter().map(|(name, primitive)| v1::Column {
-            name: (*name).to_owned(),
-            r#type: Some(v1::DataType {
-                kind: Some(v1::data_type::Kind::Primitive((*primitive).into())),
-            }),
-            required: false,
-        });
-        let columns = v1::Columns { columns: columns.collect() };
-        self.request(In::Schema(v1::Schema {
-            id: 0,
-            columns: Some(v1::schema::Columns::Typed(columns)),
-        }));
+        self.request(In::Schema(once::schema(columns)));
     }
 
     /// The same for an Arrow schema, as its IPC message.

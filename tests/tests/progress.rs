@@ -1,15 +1,21 @@
 //! How far writers have come outlives the service, at least once as well, and can be forgotten.
 
+use std::time::Duration;
+
+use proto::v1::{Batch, WriteOnceRequest, batch::Rows};
 use tests::{
     check,
     engine::{
         Engine,
         job::{job_of, output},
         load::{COLUMNS, Sent, rows},
+        once::schema,
     },
     kafka::{
-        Listener, Mechanism, SecureBrokers, SecureOptions, own_brokers, shared_broker, unique_topic,
+        Broker, BrokerOptions, Listener, Mechanism, SecureBrokers, SecureOptions, own_brokers,
+        shared_broker, unique_topic,
     },
+    proxy::Proxy,
     reader,
     service::{Service, ServiceOptions},
     wait::{DEADLINE, wait_until},
@@ -96,4 +102,119 @@ fn without_a_progress_topic_rows_are_written_and_that_is_told() {
     write(&engine, "t", 5..10);
     let records = reader::topic(&brokers.bootstrap(Listener::Plaintext), "t").records();
     check::exactly(&records, &[Sent::whole("w", 100)]);
+}
+
+/// What was stored of rows that are gone with their topic counts no more: none of them is taken for
+/// written. While there is no topic at all, too.
+#[test]
+fn a_topic_that_was_made_anew_has_no_row_of_its_writers_yet() {
+    let admin = shared_broker().admin();
+    for is_missing in [false, true] {
+        let topic = unique_topic("anew");
+        let job = job_into(&topic, "metadataRefresh: 1s, topicMissingAfter: 1s");
+        let service = Service::start(&job);
+        write(&Engine::connect(&service), &topic, 0..20);
+        assert_eq!(service.terminate(DEADLINE).code, Some(0));
+        admin.delete_topic(&topic);
+        if !is_missing {
+            admin.create_topic(&topic, 2, 1, &[]);
+        }
+        let service = Service::start(&job);
+        let engine = Engine::connect(&service);
+        let mut stream = engine.open(&topic, "w");
+        assert_eq!(stream.opened.resume_after, 0, "the topic is missing: {is_missing}");
+        let told = service.stderr();
+        assert!(told.contains(r#""code":"TOPIC_REPLACED""#) && told.contains(&topic), "{told}");
+        if is_missing {
+            admin.create_topic(&topic, 2, 1, &[]);
+        }
+        stream.declare(&COLUMNS);
+        for batch in 0..5 {
+            stream.send(rows("w", batch * 10..(batch + 1) * 10, ""));
+        }
+        stream.wait_durable();
+        assert_eq!(service.terminate(DEADLINE).code, Some(0));
+
+        // What is stored since then counts again, although its numbers are lower.
+        let service = Service::start(&job);
+        write(&Engine::connect(&service), &topic, 5..7);
+        let records = reader::topic(&shared_broker().bootstrap(), &topic).records();
+        check::exactly(&records, &[Sent::whole("w", 70)]);
+    }
+}
+
+/// A batch of ten rows in a call of its own.
+fn once(topic: &str, sequence: u64) -> WriteOnceRequest {
+    let lines = rows("w", (sequence - 1) * 10..sequence * 10, "");
+    let rows = Some(Rows::JsonLines(lines.into()));
+    WriteOnceRequest {
+        output: topic.to_owned(),
+        writer_id: Some("w".to_owned()),
+        schema: Some(schema(&COLUMNS)),
+        batch: Some(Batch { sequence, rows, ..Batch::default() }),
+        ..WriteOnceRequest::default()
+    }
+}
+
+/// Long enough for a service to find out that nobody tells how far a writer has come.
+const BRIEF: Duration = Duration::from_secs(6);
+
+#[test]
+fn calls_of_a_writer_go_on_where_it_was_and_tell_the_truth_while_kafka_is_away() {
+    let _own = own_brokers();
+    let way = Proxy::start();
+    let broker = Broker::start_behind(&way, &BrokerOptions::default());
+    broker.admin().create_topic("t", 1, 1, &[]);
+    let job = job_of(&[output("t", &way.address().to_string(), "t", "socketTimeout: 1s")]);
+    let start = || {
+        let service = Service::start(&job);
+        let engine = Engine::connect(&service);
+        (service, engine)
+    };
+    let (service, engine) = start();
+    for sequence in 1..=3 {
+        let answer = engine.write_once(once("t", sequence), DEADLINE).unwrap();
+        assert_eq!((answer.durable_through, answer.already_durable), (Some(sequence), false));
+    }
+    assert_eq!(service.terminate(DEADLINE).code, Some(0));
+
+    // Another process goes on where that one was.
+    let (service, engine) = start();
+    engine.wait_ready("t");
+    let answer = engine.write_once(once("t", 3), DEADLINE).unwrap();
+    assert_eq!((answer.durable_through, answer.already_durable), (Some(3), true));
+    let gap = engine.write_once(once("t", 5), DEADLINE).unwrap_err();
+    assert_eq!(gap.reason, "SEQUENCE_GAP", "{gap:?}");
+    assert!(gap.message.contains("4 is next"), "{gap:?}");
+    engine.write_once(once("t", 4), DEADLINE).unwrap();
+
+    // Its rows are on their way when the call's time is over: they may be written, and are, once.
+    way.unplug();
+    let late = engine.write_once(once("t", 5), BRIEF).unwrap_err();
+    assert_eq!((late.reason.as_str(), late.may_be_written), ("BATCH_TIMEOUT", true), "{late:?}");
+    let busy = engine.write_once(once("t", 5), BRIEF).unwrap_err();
+    assert_eq!((busy.reason.as_str(), busy.retry), ("WRITER_BUSY", true), "{busy:?}");
+    way.heal();
+    way.reset();
+    wait_until("the batch is settled", DEADLINE, || engine.writer("t", "w").durable_through == 5);
+    let again = engine.write_once(once("t", 5), DEADLINE).unwrap();
+    assert!(again.already_durable, "{again:?}");
+    assert_eq!(service.terminate(DEADLINE).code, Some(0));
+
+    // Nobody tells how far the writer has come: neither is a batch next that is not, nor is
+    // anything written.
+    way.unplug();
+    let (service, engine) = start();
+    let unknown = engine.write_once(once("t", 6), BRIEF).unwrap_err();
+    println!("{}: {}", unknown.reason, unknown.message);
+    assert!(unknown.retry && !unknown.may_be_written, "{unknown:?}");
+    assert_ne!(unknown.reason, "SEQUENCE_GAP", "{unknown:?}");
+    way.heal();
+    way.reset();
+    engine.wait_ready("t");
+    let answer = engine.write_once(once("t", 6), DEADLINE).unwrap();
+    assert_eq!((answer.durable_through, answer.already_durable), (Some(6), false));
+    assert_eq!(service.terminate(DEADLINE).code, Some(0));
+    let records = reader::topic(&broker.bootstrap(), "t").records();
+    check::exactly(&records, &[Sent::whole("w", 60)]);
 }

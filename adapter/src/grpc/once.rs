@@ -101,13 +101,18 @@ pub async fn write_once(
         };
         call.output = opened_as(&call.output, writer, None, &lease)?;
     } else if !lease.progress().is_known(batch.sequence.saturating_sub(1)) {
-        // Should nobody tell, what is known here counts alone, as it would without such a topic.
         let found = tokio::select! {
-            found = recall(served, &id) => found.unwrap_or_default(),
+            found = recall(served, &id) => found,
             error = stop.wait() => return Err(error),
         };
-        if let Some(found) = found {
-            recalled(found, &lease)?;
+        let next = lease.progress().durable_through + 1;
+        match found {
+            Ok(Some(found)) => recalled(found, &lease)?,
+            Ok(None) => {}
+            // That another is next would be a lie: nobody tells which.
+            Err(error) if batch.sequence > next => return Err(error),
+            // Else what is known here counts alone, as it would without such a topic.
+            Err(_) => {}
         }
     }
     write_numbered(&call, batch, lease, stop).await

@@ -154,6 +154,11 @@ impl Broker {
         self.node.signal(Signal::CONT);
     }
 
+    /// Adds or replaces a server property, from the next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.node.set(key, value);
+    }
+
     /// Starts the broker again, on the same ports and data, and waits until it answers.
     ///
     /// # Panics

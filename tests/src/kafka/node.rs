@@ -125,6 +125,13 @@ impl Node {
         fs::write(path, new).expect("a directory of ours can be written");
     }
 
+    /// Adds or replaces a property, from the next start on: the last of two equal keys counts.
+    pub(super) fn set(&self, key: &str, value: &str) {
+        let path = self.dir.join("server.properties");
+        let text = fs::read_to_string(&path).expect("the file was made at the start");
+        fs::write(path, format!("{text}{key}={value}\n")).expect("a directory of ours");
+    }
+
     /// Lets no file of the process grow any more.
     pub(super) fn fill_disk(&mut self) {
         let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));

@@ -10,6 +10,11 @@ use super::{
 /// A topic and its partitions, as a request names them.
 type Topics = Vec<(String, Vec<i32>)>;
 
+/// Whether requests of a kind are flexible in a version; `None` if they are not known here.
+pub(super) fn is_flexible(api: i16, version: i16) -> Option<bool> {
+    known(api).map(|(_, flexible_from, _)| version >= flexible_from)
+}
+
 /// The topics that a request names, of those kinds that a rule may ask for.
 pub(super) fn topics(header: &Header, frame: &[u8]) -> Vec<String> {
     let read = || {
@@ -96,7 +101,7 @@ fn topics_of_records(request: &mut Reader<'_>, version: i16) -> Option<Topics> {
         let name = request.string()??;
         let partitions = request.array(|request| {
             let partition = request.i32()?;
-            request.skip_bytes()?;
+            request.bytes()?;
             request.tags()?;
             Some(partition)
         })?;

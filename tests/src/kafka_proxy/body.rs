@@ -38,10 +38,10 @@ impl<'a> Reader<'a> {
         Some(Some(String::from_utf8_lossy(self.take(size)?).into_owned()))
     }
 
-    /// A run of bytes, which may be null, is passed over.
-    pub(super) fn skip_bytes(&mut self) -> Option<()> {
+    /// A run of bytes; one that is null is empty.
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let size = if self.flexible { self.compact()? } else { i64::from(self.i32()?) };
-        self.take(usize::try_from(size).unwrap_or(0)).map(drop)
+        self.take(usize::try_from(size).unwrap_or(0))
     }
 
     /// An array; one that is null is empty.
@@ -129,6 +129,16 @@ impl Writer {
             self.i16(i16::try_from(text.len()).expect("names are short"));
         }
         self.raw(text.as_bytes())
+    }
+
+    /// A run of bytes with its size.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        if self.flexible {
+            self.varint(bytes.len() + 1);
+        } else {
+            self.i32(i32::try_from(bytes.len()).expect("frames have a limit"));
+        }
+        self.raw(bytes)
     }
 
     pub(super) fn array<T>(

@@ -1,10 +1,11 @@
 //! A proxy that knows Kafka's requests: it answers one with an error of its own, cuts the connection
-//! when an answer would return, holds an answer back, or lets a client's requests vanish.
+//! when an answer would return, holds an answer back, lets a client's requests vanish, or makes
+//! records older.
 //!
 //! Frames and headers are read here ([`frame`]), bodies only of requests that get an error
-//! ([`answer`]). Where the client connects to is none of its business: brokers advertise a
-//! [`crate::proxy::Proxy`], and that leads here. It speaks plaintext alone, and whoever comes through
-//! it asks for acknowledgements.
+//! ([`answer`]) and of records that are changed ([`age`]). Where the client connects to is none of
+//! its business: brokers advertise a [`crate::proxy::Proxy`], and that leads here. It speaks
+//! plaintext alone, and whoever comes through it asks for acknowledgements.
 
 use std::{
     net::SocketAddr,
@@ -26,9 +27,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub use self::age::AGED;
 use self::frame::{Header, read_frame, write_frame};
 use crate::engine::runtime;
 
+mod age;
 mod answer;
 mod body;
 mod frame;
@@ -69,6 +72,8 @@ pub enum Act {
     Delay(Duration),
     /// It does not arrive, and nothing on this connection does any more.
     Swallow,
+    /// Records that hold [`AGED`] arrive with a timestamp so much older; the broker judges them.
+    Age(Duration),
 }
 
 /// What is done to requests of one kind; several proxies may share it.
@@ -288,7 +293,7 @@ async fn requests(
     rules: &Rules,
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), Reset> {
-    while let Some(frame) = read_frame(&mut from).await.map_err(|_| Reset)? {
+    while let Some(mut frame) = read_frame(&mut from).await.map_err(|_| Reset)? {
         let header = Header::read(&frame).ok_or(Reset)?;
         let met = |rule: &Rule| Some((rule.clone(), rule.meets(&header, &frame)?));
         let (rule, act) = rules.lock().iter().find_map(met).unzip();
@@ -309,6 +314,10 @@ async fn requests(
             }
             Some(Act::Cut) => next.cut = true,
             Some(Act::Delay(delay)) => next.not_before += delay,
+            Some(Act::Age(by)) => {
+                let aged = age::aged(&header, &frame, by);
+                frame = aged.unwrap_or_else(|| panic!("no records are known: {header:?}"));
+            }
             Some(Act::Swallow) => {
                 while read_frame(&mut from).await.map_err(|_| Reset)?.is_some() {}
                 return Ok(());

@@ -12,6 +12,7 @@ mod network;
 mod protocol;
 mod rights;
 mod service;
+mod timestamps;
 mod topics;
 
 use std::time::Duration;

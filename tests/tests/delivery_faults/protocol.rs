@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use proto::v1::Open;
+use proto::v1::{Open, OutputState};
 use tests::{
-    check::invariants::Promise,
+    check::{self, invariants::Promise},
     engine::{
         Engine,
         job::{job_of, output},
+        load::{COLUMNS, Sent, rows},
     },
     kafka::unique_topic,
     kafka_proxy::{Act, Api, Rule},
-    proxy,
+    proxy, reader,
     service::Service,
     stage::{Plan, Trial, enter},
     wait::{DEADLINE, wait_until},
@@ -35,6 +36,7 @@ mod code {
     pub const KAFKA_STORAGE_ERROR: i16 = 56;
     pub const UNKNOWN_PRODUCER_ID: i16 = 59;
     pub const INVALID_RECORD: i16 = 87;
+    pub const INVALID_TRANSACTION_TIMEOUT: i16 = 50;
     pub const PRODUCER_FENCED: i16 = 90;
     pub const TRANSACTION_ABORTABLE: i16 = 120;
 }
@@ -239,4 +241,41 @@ fn brokers_without_transactions_are_told_when_a_writer_opens() {
     assert!(!refused.may_be_written, "{refused:?}");
     stage.kafka.iter().for_each(tests::kafka_proxy::KafkaProxy::heal);
     engine.open(&topic, "w");
+}
+
+/// Brokers take the transactions' timeout no more while a writer is open: its rows wait, the output
+/// says why, and they go on when the brokers take it again.
+#[test]
+fn f25_a_timeout_that_brokers_take_no_more_is_told_while_rows_wait() {
+    let mut stage = enter();
+    let topic = unique_topic("timeout");
+    stage.cluster.admin().create_topic(&topic, 1, 3, &[]);
+    let bootstrap = proxy::addresses(&stage.ways);
+    let job = job_of(&[output(&topic, &bootstrap, &topic, "guarantee: exactlyOnce")]);
+    let service = Service::start(&job);
+    let engine = Engine::connect(&service);
+    let mut stream = engine.open(&topic, "w");
+    stream.declare(&COLUMNS);
+    stream.send(rows("w", 0..10, ""));
+    stream.wait_durable();
+
+    let refused = Act::Refuse(code::INVALID_TRANSACTION_TIMEOUT);
+    let refused = Rule::new(Api::InitProducerId, refused, u64::MAX);
+    let fenced = Rule::new(Api::EndTxn, Act::Refuse(code::INVALID_PRODUCER_EPOCH), 1);
+    for rule in [&refused, &fenced] {
+        stage.kafka.iter().for_each(|way| way.obey(rule));
+    }
+    stream.send(rows("w", 10..20, ""));
+    let held = stream.wait_held("TRANSACTION_TIMEOUT_REFUSED");
+    assert!(held.reason.contains("`transaction.max.timeout.ms`"), "{held:?}");
+    let told = engine.wait_output(&topic, "says why its writer waits", |output| {
+        output.trouble_code == "TRANSACTION_TIMEOUT_REFUSED"
+    });
+    assert_eq!(told.state(), OutputState::Unavailable, "{told:?}");
+    assert!(told.trouble.contains("`transactions.timeout` of 30 s"), "{told:?}");
+    stage.kafka.iter().for_each(tests::kafka_proxy::KafkaProxy::heal);
+    stream.wait_durable();
+    engine.wait_ready(&topic);
+    let records = reader::topic(&stage.cluster.bootstrap(), &topic).records();
+    check::exactly(&records, &[Sent::whole("w", 20)]);
 }

@@ -1,5 +1,7 @@
 //! Topics grow, are deleted and made anew, and refuse rows; brokers slow writers down.
 
+use std::fs;
+
 use proto::v1::Open;
 use tests::{
     check::{self, invariants::Promise},
@@ -117,6 +119,49 @@ fn f16_a_topic_that_was_made_anew_is_never_taken_for_the_old_one() {
     let refused = Engine::connect(&one.service).try_open(one.open()).unwrap_err();
     assert_eq!(refused.reason, "TOPIC_REPLACED", "{refused:?}");
     none(&stage, &one.topic);
+}
+
+/// A broker comes back without the log of a partition that it alone had: what was acknowledged is
+/// gone, and the topic is the same. The writer's engine hears of it, and nothing is written before
+/// it has opened the writer again.
+#[test]
+fn f16_records_that_brokers_have_lost_are_told() {
+    let mut stage = enter();
+    let topic = unique_topic("lost");
+    let admin = stage.cluster.admin();
+    admin.create_topic(&topic, 1, 1, &[("min.insync.replicas", "1")]);
+    let bootstrap = tests::proxy::addresses(&stage.ways);
+    let job = job_of(&[output(&topic, &bootstrap, &topic, "guarantee: exactlyOnce")]);
+    let service = Service::start(&job);
+    let engine = Engine::connect(&service);
+    let mut stream = engine.open(&topic, "w");
+    stream.declare(&COLUMNS);
+    stream.send(rows("w", 0..100, ""));
+    stream.wait_durable();
+
+    let leader = admin.leader(&topic, 0);
+    stage.cluster.kill(leader);
+    fs::remove_dir_all(stage.cluster.partition_dir(leader, &topic, 0)).unwrap();
+    stage.cluster.start_again(leader);
+    stage.cluster.admin().wait_in_sync(&topic);
+    stream.send(rows("w", 100..110, ""));
+    let ended = stream.wait_end().unwrap_err();
+    println!("{}", ended.message);
+    assert!(ended.message.contains("RECORDS_LOST"), "{ended:?}");
+    assert!(ended.message.contains("goes on at offset 0"), "{ended:?}");
+    assert!(ended.message.contains("`ResetWriter`"), "what to do: {ended:?}");
+    assert!(service.stderr().contains(r#""code":"RECORDS_LOST""#), "{}", service.stderr());
+    let read = || reader::topic(&stage.cluster.bootstrap(), &topic).records();
+    assert_eq!(read().len(), 0, "nothing of the batch that came upon it is committed");
+
+    // Whoever has heard of it goes on.
+    let mut stream = engine.open(&topic, "w");
+    assert_eq!(stream.opened.resume_after, 1);
+    stream.declare(&COLUMNS);
+    stream.send(rows("w", 100..110, ""));
+    stream.wait_durable();
+    let sent = Sent { rows_gone: 100, ..Sent::whole("w", 110) };
+    check::exactly(&read(), &[sent]);
 }
 
 /// Its writer waits while the topic is away, under either guarantee.

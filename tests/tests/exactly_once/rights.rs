@@ -1,4 +1,5 @@
-//! What an output's user must be allowed to do, told by name where it is not.
+//! What an output's user must be allowed to do, and what brokers must take, told by name where it
+//! is otherwise.
 
 use proto::v1::{Open, OutputState};
 use tests::{
@@ -8,7 +9,10 @@ use tests::{
         job::{job_of, output},
         load::{COLUMNS, Sent, rows},
     },
-    kafka::{Listener, Mechanism, Right, SecureBrokers, SecureOptions, own_brokers},
+    kafka::{
+        Broker, BrokerOptions, Listener, Mechanism, Right, SecureBrokers, SecureOptions,
+        own_brokers,
+    },
     reader,
     service::Service,
 };
@@ -76,4 +80,38 @@ fn rights_that_are_missing_are_told_one_after_the_other() {
         assert_eq!((output.trouble_code.as_str(), output.trouble.as_str()), ("", ""));
     }
     check::exactly(&reader::topic(&plain, "t").records(), &[Sent::whole("w", sent)]);
+}
+
+/// The broker is asked for more than it allows; when it is started again with another bound, the
+/// writer opens without anything done here.
+#[test]
+fn a_timeout_that_the_brokers_do_not_take_is_told_with_its_remedy() {
+    const BOUND: &str = "transaction.max.timeout.ms";
+    let _own = own_brokers();
+    let mut broker = Broker::start(&BrokerOptions::default().set(BOUND, "20000"));
+    broker.admin().create_topic("t", 1, 1, &[]);
+    let more = "guarantee: exactlyOnce, transactions: { timeout: 21s }, socketTimeout: 5s";
+    let job = job_of(&[output("out", &broker.bootstrap(), "t", more)]);
+    let service = Service::start(&job);
+    let engine = Engine::connect(&service);
+    engine.wait_ready("out");
+    let open = Open { output: "out".to_owned(), writer_id: "w".to_owned(), ..Open::default() };
+    let refused = engine.try_open(open).unwrap_err();
+    println!("{}: {}", refused.reason, refused.message);
+    assert_eq!(refused.reason, "TRANSACTION_TIMEOUT_REFUSED", "{refused:?}");
+    for says in ["`transactions.timeout` of 21 s", "Lower it", "`transaction.max.timeout.ms`"] {
+        assert!(refused.message.contains(says), "{refused:?}");
+    }
+    assert!(refused.retry && !refused.may_be_written, "{refused:?}");
+
+    broker.stop();
+    broker.set(BOUND, "21000");
+    broker.start_again();
+    engine.wait_ready("out");
+    let mut stream = engine.open("out", "w");
+    stream.declare(&COLUMNS);
+    stream.send(rows("w", 0..100, ""));
+    stream.wait_durable();
+    let records = reader::topic(&broker.bootstrap(), "t").records();
+    check::exactly(&records, &[Sent::whole("w", 100)]);
 }

@@ -30,6 +30,7 @@ use tests::{
 
 use self::{place::Place, subject::Subject};
 
+mod letters;
 mod place;
 mod subject;
 

@@ -253,7 +253,7 @@ impl Subject {
     }
 
     /// Who writes, for the brokers.
-    fn user(&self) -> String {
+    pub fn user(&self) -> String {
         match self.kind {
             Kind::ClientCertificate => CERTIFICATE_USER.to_owned(),
             Kind::Authority => tests::kafka::USER.to_owned(),

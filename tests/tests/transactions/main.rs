@@ -5,6 +5,7 @@
 
 mod foreign;
 mod inputs;
+mod logins;
 mod rights;
 mod writers;
 

@@ -4,7 +4,16 @@
 //! has begun something there, then the coordinators what they know of it, then the partitions again
 //! about whatever no coordinator knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::timeout;
 
 use super::coordinators::{COORDINATORS, Coordinators};
 use crate::{
@@ -15,6 +24,10 @@ use crate::{
         key_prefix, writer_of_id,
     },
 };
+
+/// How long the progress topic may still take to be read where no broker can be asked anything
+/// else: librdkafka looks for one in its own way, and takes a while to end.
+const SURVEY_GRACE: Duration = Duration::from_secs(2);
 
 /// What is known of an output.
 #[derive(Default)]
@@ -107,21 +120,33 @@ pub(super) async fn ask(
     credentials: &Credentials,
     scope: Scope<'_>,
 ) -> Facts {
+    let is_wanted = Arc::new(AtomicBool::new(true));
     let surveying = {
+        let wanted = is_wanted.clone();
         let (name, output, shown) = (job.name.clone(), output.clone(), credentials.clone());
-        let (is_wanted, writer) = match scope {
+        let (is_read, writer) = match scope {
             Scope::All => (true, None),
             Scope::Writer(writer) => (true, Some(writer.to_owned())),
             Scope::Others => (false, None),
         };
-        tokio::task::spawn_blocking(move || match is_wanted {
-            true => kafka::survey(&name, &output, &shown, writer.as_deref()),
+        let goes_on = move || wanted.load(Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || match is_read {
+            true => kafka::survey(&name, &output, &shown, writer.as_deref(), &goes_on),
             false => Ok(Survey::default()),
         })
     };
     let cluster = Cluster::connect(output, credentials.clone()).await;
     let mut facts = Facts::default();
-    let survey = surveying.await.unwrap_or_else(|_| {
+    let surveyed = match cluster.is_ok() {
+        true => surveying.await,
+        // Who cannot be reached is told without waiting for librdkafka to say so as well.
+        false => {
+            is_wanted.store(false, Ordering::Relaxed);
+            let late = || Ok(Err(Cause::slow()));
+            timeout(SURVEY_GRACE, surveying).await.unwrap_or_else(|_| late())
+        }
+    };
+    let survey = surveyed.unwrap_or_else(|_| {
         Err(Cause::new("PROGRESS_UNREAD", "reading the progress topic has failed by itself"))
     });
     match survey {

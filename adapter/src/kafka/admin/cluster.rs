@@ -13,7 +13,7 @@ use kafka_protocol::{
     },
     protocol::StrBytes,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     fault::{AdminFault, verdict},
@@ -31,6 +31,9 @@ const METADATA: i16 = 8;
 /// How long what may pass at once is tried again, of all questions together: a coordinator that is
 /// away keeps hundreds of ids, and each would wait as long.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long all servers together may take to be reached and to answer; each has its share.
+const REACH_MAX: Duration = Duration::from_secs(10);
 
 /// The most that is shown of an address that cannot be used.
 const ADDRESS_CHARS_MAX: usize = 100;
@@ -137,14 +140,21 @@ impl Cluster {
                 return Ok(answer);
             }
         }
-        let mut first = None;
-        for server in self.bootstrap.clone() {
+        let (mut first, end) = (None, Instant::now() + REACH_MAX);
+        let servers = self.bootstrap.clone();
+        for (index, server) in servers.iter().enumerate() {
             let asked = async {
-                let target = target(&server, &self.credentials);
+                let target = target(server, &self.credentials);
                 let mut link = Link::open(&target, &self.client_id).await?;
                 link.ask(request, newest).await
             };
-            match asked.await {
+            // Those that are left share the time that is left.
+            let share = (end - Instant::now()) / (servers.len() - index) as u32;
+            let silent = || {
+                let why = format!("it is not reached within {} s", share.as_secs());
+                AdminFault::silent(&server.to_string(), R::KEY as i16, &why)
+            };
+            match timeout(share, asked).await.unwrap_or_else(|_| Err(silent())) {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => first = first.or(Some(fault)),
             }

@@ -183,10 +183,10 @@ impl ProgressLog {
     /// # Errors
     /// Why nothing is known.
     pub fn recall(&self, writer: &str) -> Result<Option<Entry>, Cause> {
-        let found = self.found(writer)?;
-        if let Some(stored) =
-            found.stored.as_ref().filter(|stored| self.is_of_another_topic(stored))
-        {
+        let end = Instant::now() + RECALL_MAX;
+        let found = self.found(writer, end)?;
+        let Some(stored) = &found.stored else { return Ok(None) };
+        if self.is_of_another_topic(stored, end)? {
             let (output, topic) = (&self.inner.settings.alias, &self.inner.settings.recipe.topic);
             tracing::warn!(
                 output,
@@ -201,7 +201,7 @@ impl ProgressLog {
             let known = Known { generation, ..Known::default() };
             return Ok(Some(Entry { writer: writer.to_owned(), generation, known }));
         }
-        Ok(found.stored.map(|stored| Entry {
+        Ok(Some(Entry {
             writer: writer.to_owned(),
             generation: stored.generation,
             known: Known {
@@ -230,10 +230,10 @@ impl ProgressLog {
     /// # Errors
     /// Why nothing is known.
     pub fn newest_generation(&self, writer: &str) -> Result<Option<u64>, Cause> {
-        Ok(self.found(writer)?.newest_generation)
+        Ok(self.found(writer, Instant::now() + RECALL_MAX)?.newest_generation)
     }
 
-    fn found(&self, writer: &str) -> Result<Found, Cause> {
+    fn found(&self, writer: &str, end: Instant) -> Result<Found, Cause> {
         let inner = &self.inner;
         let credentials = inner.credentials().ok_or_else(|| inner.missing_credentials())?;
         // Of writers without transactions everything counts, whatever others have open before it.
@@ -245,7 +245,6 @@ impl ProgressLog {
         let consumer = consumer.map_err(|reason| {
             Cause::new("CREDENTIALS_UNUSABLE", format!("librdkafka refuses: {reason}"))
         })?;
-        let end = Instant::now() + RECALL_MAX;
         let goes_on = || Instant::now() < end && !inner.stopping.load(Ordering::SeqCst);
         let keys = self.keys(writer);
         let found =
@@ -258,14 +257,31 @@ impl ProgressLog {
     }
 
     /// Whether rows of before are in another topic than the output's. Where one side has no id nobody
-    /// can tell.
-    fn is_of_another_topic(&self, stored: &Stored) -> bool {
+    /// can tell, and what is stored counts.
+    ///
+    /// # Errors
+    /// Why it is not known now. Then what is stored must not count: rows that are gone with their
+    /// topic would be taken for written.
+    fn is_of_another_topic(&self, stored: &Stored, end: Instant) -> Result<bool, Cause> {
+        if stored.topic_id.is_empty() {
+            return Ok(false);
+        }
         let topic = &self.inner.settings.recipe.topic;
-        let now = self
-            .inner
-            .producers()
-            .and_then(|producers| producers.client().topic_id(topic, ANSWER_MAX).ok().flatten());
-        now.is_some_and(|now| !stored.topic_id.is_empty() && stored.topic_id != now)
+        loop {
+            // A service that has just started has its credentials before its producers.
+            let asked = self.inner.producers().map(|p| p.client().topic_id(topic, ANSWER_MAX));
+            let fault = match asked {
+                Some(Ok(now)) => return Ok(now.is_some_and(|now| stored.topic_id != now)),
+                Some(Err(fault)) if is_missing_topic(fault.code) => return Ok(true),
+                Some(Err(fault)) => Some(fault),
+                None => None,
+            };
+            if Instant::now() >= end || self.inner.stopping.load(Ordering::SeqCst) {
+                let cause = fault.map(|fault| Cause::of_fault(&fault, topic));
+                return Err(cause.unwrap_or_else(|| self.inner.missing_credentials()));
+            }
+            thread::sleep(LOOK);
+        }
     }
 
     fn unread(&self, fault: ReadFault) -> Cause {

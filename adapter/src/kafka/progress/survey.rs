@@ -47,7 +47,8 @@ pub struct Unread {
     pub why: String,
 }
 
-/// Reads what is stored of an output's writers, or of one of them. Waits for the brokers.
+/// Reads what is stored of an output's writers, or of one of them. Waits for the brokers while it
+/// is wanted.
 ///
 /// # Errors
 /// Why nothing of it can be read.
@@ -56,6 +57,7 @@ pub fn survey(
     output: &Output,
     credentials: &Credentials,
     writer: Option<&str>,
+    is_wanted: &dyn Fn() -> bool,
 ) -> Result<Survey, Cause> {
     let settings = Settings::of_job(job, output);
     let Some(names) = &settings.progress else { return Ok(Survey::default()) };
@@ -68,6 +70,7 @@ pub fn survey(
         topic: &names.topic,
         prefix: prefix(&names.job, &settings.alias, names.guarantee),
         end: Instant::now() + SURVEY_MAX,
+        is_wanted,
     };
     match writer {
         Some(writer) => surveying.one(names, &settings.alias, writer),
@@ -80,12 +83,17 @@ struct Surveying<'a> {
     topic: &'a str,
     prefix: String,
     end: Instant,
+    is_wanted: &'a dyn Fn() -> bool,
 }
 
 impl Surveying<'_> {
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.end && (self.is_wanted)()
+    }
+
     fn one(&self, names: &Names, alias: &str, writer: &str) -> Result<Survey, Cause> {
         let keys = Keys::of(&names.job, alias, names.guarantee, writer);
-        let goes_on = || Instant::now() < self.end;
+        let goes_on = || self.goes_on();
         let found = read_back(&self.consumer, self.topic, &keys, &Bound::Now, &|_| true, &goes_on);
         let mut survey = Survey::default();
         match found {
@@ -145,10 +153,10 @@ impl Surveying<'_> {
                 Polled::Fault(fault) if is_denied(fault.code) || is_missing_topic(fault.code) => {
                     return Err(fault);
                 }
-                Polled::Fault(fault) if Instant::now() >= self.end => return Ok(Some(fault.text)),
+                Polled::Fault(fault) if !self.goes_on() => return Ok(Some(fault.text)),
                 Polled::Fault(_) => {}
             }
-            if Instant::now() >= self.end {
+            if !self.goes_on() {
                 return Ok(Some(too_long()));
             }
         }

@@ -7,7 +7,10 @@
 use std::mem;
 
 use super::{
-    super::client::{Reported, TransactionFault, Verdict},
+    super::{
+        cause::Cause,
+        client::{Reported, TransactionFault, Verdict},
+    },
     producer::replaced,
     worker::{NotCommitted, Worker},
 };
@@ -67,18 +70,25 @@ impl Worker {
             return Err(NotCommitted::Over(replaced(plan)));
         }
         self.doubts_topic = false;
-        if let Some(Back { partition, offset, reach }) = back {
-            tracing::error!(
-                output = plan.alias,
-                code = "RECORDS_LOST",
-                "partition {partition} of topic `{}` goes on at offset {offset}, and this writer's \
-                 rows were acknowledged up to {reach}: its brokers have lost them. See that \
-                 `unclean.leader.election.enable` is false",
-                plan.recipe.topic,
-            );
-        }
-        Ok(())
+        back.map_or(Ok(()), |back| {
+            let cause = lost(&plan.recipe.topic, back);
+            let (output, code) = (&plan.alias, cause.code);
+            tracing::error!(output, code, "{}", cause.text);
+            Err(NotCommitted::Over(cause))
+        })
     }
+}
+
+/// Why a writer is given up whose rows the brokers have lost.
+fn lost(topic: &str, Back { partition, offset, reach }: Back) -> Cause {
+    let text = format!(
+        "partition {partition} of topic `{topic}` goes on at offset {offset}, and rows of this \
+         writer were acknowledged up to {reach}: its brokers have lost them. The writer goes on \
+         after its last batch when it is opened again. To have the lost rows written once more, \
+         forget the writer (`ResetWriter`) and send from the beginning. See that \
+         `unclean.leader.election.enable` is false"
+    );
+    Cause::new("RECORDS_LOST", text)
 }
 
 #[cfg(test)]
