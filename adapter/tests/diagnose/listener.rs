@@ -156,7 +156,7 @@ async fn a_listener_that_is_silent() {
     assert_eq!(
         tls,
         "listener: TLS_TIMED_OUT: localhost:PORT takes connections, but does not answer a TLS \
-         handshake within 3s; check that this is the port of a TLS listener, and that the broker \
+         handshake within 5s; check that this is the port of a TLS listener, and that the broker \
          is not overloaded"
     );
 }
