@@ -2,7 +2,10 @@
 //! there after a restart.
 use std::{sync::Arc, time::Duration};
 
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use crate::{
     kafka::{Cause, ProgressEntry, ProgressLog, Stored},
@@ -14,6 +17,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The same after a failure: to, doubling.
 const EVERY_MAX: Duration = Duration::from_secs(60);
+
+/// Between the last tries, while the service ends.
+const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Keeps the progress of one output's writers.
 pub struct Keeper {
@@ -105,10 +111,20 @@ impl Keeping {
     /// Ends, and stores what is not stored yet, if that can be had in this time.
     pub async fn end(self, within: Duration) {
         self.task.abort();
-        let last = tokio::time::timeout(within, self.keeper.store()).await;
-        let late = || Err(Cause::new("PROGRESS_SLOW", "it could not be stored in time"));
-        if let Err(cause) = last.unwrap_or_else(|_| late()) {
-            self.keeper.tell(&cause);
+        let end = Instant::now() + within;
+        loop {
+            let last = tokio::time::timeout_at(end, self.keeper.store()).await;
+            let late = || Err(Cause::new("PROGRESS_SLOW", "it could not be stored in time"));
+            match last.unwrap_or_else(|_| late()) {
+                Ok(()) => return,
+                // One that was made a moment ago is not known to each broker at once.
+                Err(cause)
+                    if cause.code == "TOPIC_NOT_FOUND" && Instant::now() + LAST_PAUSE < end =>
+                {
+                    sleep(LAST_PAUSE).await;
+                }
+                Err(cause) => return self.keeper.tell(&cause),
+            }
         }
     }
 }
