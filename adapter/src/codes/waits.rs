@@ -253,7 +253,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "TOPIC_NOT_FOUND",
-        &[Place::Waits, Place::Check, Place::Call],
+        &[Place::Waits, Place::Check, Place::Call, Place::Log],
         RowsWritten::No,
         Retry::AfterChange,
         "The topic does not exist, or the output's user may not see it.",
