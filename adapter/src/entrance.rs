@@ -13,14 +13,19 @@ use crate::{
     secrets::{Reporter, Running, listener::Upkeep},
 };
 
+/// What is known of what the port shows and trusts.
+#[derive(Clone, Default)]
+pub struct Told {
+    /// Of its certificate and of `clientCa`.
+    pub certificate: Reporter,
+    /// Of `tokens.truststore`.
+    pub token_trust: Reporter,
+}
+
 /// The entrance, and what keeps it fresh until it is dropped.
 pub struct Kept {
     /// Who may call, and how.
     pub entrance: Entrance,
-    /// What is known of the certificate of the port and of `clientCa`.
-    pub certificate: Reporter,
-    /// What is known of `tokens.truststore`.
-    pub token_trust: Reporter,
     /// The renewals.
     pub running: Vec<Running>,
 }
@@ -30,17 +35,16 @@ pub struct Kept {
 /// # Errors
 /// What only somebody on this machine can mend. A vault that gives nothing is asked again until it
 /// does: without a certificate there is nothing to serve, and without trust no token is checked.
-pub async fn entrance(job: &Job, store: &Store) -> Result<Kept, Error> {
-    let (certificate, token_trust) = (Reporter::default(), Reporter::default());
+pub async fn entrance(job: &Job, store: &Store, told: &Told) -> Result<Kept, Error> {
     let tls = async {
         match &job.grpc.tls {
-            Some(listen) => server_tls(job, listen, store, &certificate).await.map(Some),
+            Some(listen) => server_tls(job, listen, store, &told.certificate).await.map(Some),
             None => Ok(None),
         }
     };
     let tokens = async {
         match &job.grpc.tokens {
-            Some(tokens) => token_check(job, tokens, store, &token_trust).await.map(Some),
+            Some(tokens) => token_check(job, tokens, store, &told.token_trust).await.map(Some),
             None => Ok(None),
         }
     };
@@ -49,7 +53,7 @@ pub async fn entrance(job: &Job, store: &Store) -> Result<Kept, Error> {
     let (tokens, tokens_running) = tokens.unzip();
     let entrance = Entrance::new(tls, tokens, job.grpc.reflection);
     let running = tls_running.into_iter().chain(tokens_running.flatten()).collect();
-    Ok(Kept { entrance, certificate, token_trust, running })
+    Ok(Kept { entrance, running })
 }
 
 async fn server_tls(

@@ -9,6 +9,7 @@
 //! `diagnose` stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test
 //! holds it.
 
+pub mod admin;
 pub mod cli;
 pub mod client;
 pub mod codes;
@@ -22,6 +23,8 @@ pub mod hardening;
 pub mod job;
 pub mod kafka;
 mod keeper;
+pub mod meter;
+pub mod observe;
 pub mod output;
 pub mod output_format;
 pub mod partition;

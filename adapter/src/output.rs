@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arrow_array::{Array as _, RecordBatch};
@@ -33,6 +33,7 @@ use self::{
 use crate::{
     job::{ErrorPolicy, Guarantee, Packing},
     kafka::{Delivery, Encoded, Letters, Mark, Permit, RECORD_OVERHEAD_BYTES, Ticket},
+    meter::{Passage, Stopwatch},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
 };
@@ -66,6 +67,8 @@ pub struct Output {
     pub guarantee: Guarantee,
     /// Rows that could not be encoded and were set aside since the start.
     pub rejected: Arc<AtomicU64>,
+    /// What is counted and timed while rows pass.
+    pub passage: Arc<Passage>,
 }
 
 /// A schema, planned: how its batches are read and written.
@@ -99,6 +102,8 @@ pub enum PlanFault {
 /// A batch whose rows were read and have room.
 pub struct Read {
     decoded: Decoded,
+    /// How long that took.
+    decode_time: Duration,
     wire_bytes: u64,
     /// Room that they will take as records.
     room_bytes: u64,
@@ -212,17 +217,21 @@ impl Output {
         // is known after encoding, and there is no waiting until then.
         let wire_bytes = rows.len() as u64;
         let (room_bytes, bytes) = plan.estimate(wire_bytes);
+        let watch = Stopwatch::start();
         let room = self.kafka.share().reserve(room_bytes.max(wire_bytes)).await;
+        watch.waited(&self.passage.backpressure);
         let decode = || match self.names_all() {
             true => plan.decoder.decode_naming_all(carrier, rows, &limits),
             false => plan.decoder.decode(carrier, rows, &limits),
         };
+        let watch = Stopwatch::start();
         let decoded = aside(is_large(wire_bytes), decode).map_err(|e| Refusal::of_decode(&e))?;
+        let decode_time = watch.time();
         let origin = (self.names_all() || self.splits()).then(|| {
             let (decoder, bytes) = (plan.decoder.clone(), rows.clone());
             Origin { decoder, carrier, bytes }
         });
-        let mut read = Read { decoded, wire_bytes, room_bytes, bytes, room, origin };
+        let mut read = Read { decoded, decode_time, wire_bytes, room_bytes, bytes, room, origin };
         if !self.packing.time.is_zero() {
             read.hold();
         }
@@ -265,7 +274,9 @@ impl Output {
                 gone().await;
             }
         }
+        let watch = Stopwatch::start();
         let Encodable { mut encoded, bad, aside, bytes } = self.encode_first(plan, &mut batches)?;
+        self.note_encoded(&batches, watch.time(), bytes);
         let wire_bytes: u64 = batches.iter().map(|batch| batch.wire_bytes).sum();
         let offsets: Vec<u32> = offsets(&batches).collect();
         let origins: Vec<_> = batches.iter_mut().map(|batch| batch.origin.take()).collect();
@@ -290,6 +301,17 @@ impl Output {
         let rejected = aside.iter().map(|bad| bad.total).sum();
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         Ok(Accepted { ticket, aside, offsets })
+    }
+
+    /// Counts batches that were encoded together.
+    fn note_encoded(&self, batches: &[Read], mut time: Duration, bytes: u64) {
+        for Read { decoded, decode_time, wire_bytes, .. } in batches {
+            time += *decode_time;
+            self.passage.rows.inc_by(decoded.rows_total as u64);
+            self.passage.bytes_received.inc_by(*wire_bytes);
+        }
+        self.passage.bytes_encoded.inc_by(bytes);
+        self.passage.encode.observe(time.as_secs_f64());
     }
 
     /// Encodes as many of the first batches as can go together, and leaves the others out.
@@ -355,9 +377,11 @@ impl Output {
             if let Some(Ok(routes)) = routes {
                 return self.kafka.submit(encoded, routes, room, mark, letters);
             }
+            let watch = Stopwatch::start();
             if partitions.changed().await.is_err() {
                 gone().await;
             }
+            watch.waited(&self.passage.backpressure);
         }
     }
 }

@@ -1,16 +1,22 @@
 //! The service as a whole: start is a list, stop is the same list backwards.
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use keyvault::Store;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
+    admin,
     credit::Pool,
-    entrance::entrance,
+    entrance::{Told, entrance},
     grpc::{Bound, Served, Server, Shared, callers::Rules},
-    job::{Guarantee, Job, Packing},
+    job::{AdminListen, Guarantee, Job, Packing},
     kafka::{Delivery, Sink, SinkSettings, share_out},
     keeper::{Keeper, Keeping},
+    observe::Observer,
     output::Output,
     partition::{Rotor, Turn},
     secrets::{self, Renewal, Reporter},
@@ -26,15 +32,15 @@ const LAST_PROGRESS_MAX: Duration = Duration::from_secs(3);
 /// A service that runs.
 pub struct Service {
     /// Where it listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
+    /// Where the admin port listens, if there is one.
+    pub admin_address: Option<SocketAddr>,
     server: Server,
     sinks: Vec<Arc<Sink>>,
     renewals: Vec<secrets::Running>,
     keepers: Vec<Keeping>,
-    /// What is known of the certificate of the port and of `clientCa`.
-    pub certificate: Reporter,
-    /// What is known of those who vouch for the keys of callers' tokens.
-    pub token_trust: Reporter,
+    /// The admin port, until the end.
+    admin: Option<admin::Serving>,
 }
 
 /// Why a service does not start.
@@ -44,7 +50,15 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}; choose another `listen.grpc.address`")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address of the admin port cannot be had.
+    #[error("cannot listen on {address}: {source}; choose another `listen.admin.address`")]
+    ListenAdmin {
+        /// The address.
+        address: SocketAddr,
         /// Why.
         source: std::io::Error,
     },
@@ -90,6 +104,14 @@ impl Service {
         let address = job.grpc.address;
         let listen = |source| StartError::Listen { address, source };
         let bound = Bound::new(address).map_err(listen)?;
+        let bound_admin = match &job.admin {
+            Some(AdminListen { address, remote_status }) => {
+                let address = *address;
+                let listen = |source| StartError::ListenAdmin { address, source };
+                Some((admin::Bound::new(address).await.map_err(listen)?, *remote_status))
+            }
+            None => None,
+        };
         // Half for what comes in, half for what goes out.
         let shares = share_out(job.memory_bytes / 2, job.outputs.len());
         let store = Store::new(job.identity.clone()).map_err(StartError::Identity)?;
@@ -122,12 +144,20 @@ impl Service {
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
         });
-        let kept = entrance(job, &store).await.map_err(StartError::Entrance)?;
+        let (address, told) = (bound.address, Told::default());
+        // Before what may have to wait for a vault: probes tell of that, too.
+        let (admin, admin_address) = match bound_admin {
+            Some((bound, remote_status)) => {
+                let observer = observer(job, address, &shared, &told);
+                let at = bound.address;
+                (Some(bound.serve(Arc::new(observer), remote_status)), Some(at))
+            }
+            None => (None, None),
+        };
+        let kept = entrance(job, &store, &told).await.map_err(StartError::Entrance)?;
         renewals.extend(kept.running);
-        let address = bound.address;
         let server = bound.serve(shared, kept.entrance).map_err(listen)?;
-        let (certificate, token_trust) = (kept.certificate, kept.token_trust);
-        Ok(Self { address, server, sinks, renewals, keepers, certificate, token_trust })
+        Ok(Self { address, admin_address, server, sinks, renewals, keepers, admin })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -158,7 +188,21 @@ impl Service {
             let records: u64 = closed.map_or(1, |records| records.unwrap_or(1));
             unsettled = unsettled.saturating_add(records);
         }
+        drop(self.admin);
         Stopped { unsettled, streams_ended }
+    }
+}
+
+fn observer(job: &Job, address: SocketAddr, shared: &Arc<Shared>, told: &Told) -> Observer {
+    Observer {
+        job: job.name.clone(),
+        address,
+        shared: shared.clone(),
+        certificate: told.certificate.clone(),
+        token_trust: told.token_trust.clone(),
+        memory_bytes: job.memory_bytes / 2,
+        started: SystemTime::now(),
+        since: std::time::Instant::now(),
     }
 }
 
@@ -195,5 +239,6 @@ pub fn output_of(job: &Job, output: &crate::job::Output, kafka: Arc<dyn Delivery
         encoded_bytes_max: job.encoded_bytes_max().min(1 << 30) as usize,
         guarantee: output.guarantee,
         rejected: Arc::default(),
+        passage: Arc::default(),
     }
 }

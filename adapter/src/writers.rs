@@ -90,6 +90,21 @@ pub struct Snapshot {
     pub live: bool,
 }
 
+/// What a person sees of a writer.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Its name.
+    pub id: Name,
+    /// A lease is live.
+    pub live: bool,
+    /// Every batch up to here is durable.
+    pub durable_through: u64,
+    /// The last sequence that was accepted.
+    pub accepted_through: u64,
+    /// Since when its oldest batch is here that has no answer.
+    pub oldest: Option<Instant>,
+}
+
 impl Writers {
     /// No writers; at most `idle_max` are remembered while they have no lease.
     pub fn new(idle_max: usize) -> Self {
@@ -214,6 +229,31 @@ impl Writers {
         let oldest =
             |writer: &Writer| writer.progress.lock().expect("nothing panics in it").oldest();
         state.writers.values().filter(|writer| writer.owner.is_some()).filter_map(oldest).min()
+    }
+
+    /// The writers that wait for longest, then others that are live, then those that were so last;
+    /// at most so many.
+    pub fn seen(&self, most: usize) -> Vec<Seen> {
+        let state = lock(&self.state);
+        // There may be many that are idle, and each look holds up those that are not.
+        let live = state.writers.iter().filter(|(_, writer)| writer.owner.is_some());
+        let idle = state.idle.values().rev().take(most);
+        let idle = idle.filter_map(|id| state.writers.get_key_value(id));
+        let mut seen: Vec<_> = live
+            .chain(idle)
+            .map(|(id, writer)| {
+                let live = writer.owner.is_some();
+                let progress = writer.progress.lock().expect("nothing panics in it");
+                let oldest = progress.oldest().filter(|_| live);
+                let (durable_through, accepted_through) =
+                    (progress.durable_through, progress.accepted_through);
+                Seen { id: id.clone(), live, durable_through, accepted_through, oldest }
+            })
+            .collect();
+        drop(state);
+        seen.sort_by_key(|seen| (seen.oldest.is_none(), seen.oldest, !seen.live, seen.id.clone()));
+        seen.truncate(most);
+        seen
     }
 
     /// Writers with a lease.

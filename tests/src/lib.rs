@@ -29,6 +29,7 @@
 //! ([`process`]); whatever is left on disk by a process that was killed is removed by the next
 //! one ([`cache`]).
 
+pub mod admin;
 pub mod azure;
 pub mod cache;
 pub mod certs;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::{
+    admin::Admin,
     cache,
     process::{self, Process, Signal},
     wait::{DEADLINE, wait_for},
@@ -78,6 +79,7 @@ pub struct Service {
     process: Process,
     dir: TempDir,
     address: String,
+    admin: Option<String>,
 }
 
 /// A service that ended by itself.
@@ -96,6 +98,7 @@ pub struct Ended {
 struct Listening {
     event: String,
     address: String,
+    admin: Option<String>,
 }
 
 impl Service {
@@ -135,7 +138,9 @@ impl Service {
             }
         })?;
         match serde_json::from_str(&line) {
-            Ok(Listening { event, address }) if event == "listening" => service.address = address,
+            Ok(Listening { event, address, admin }) if event == "listening" => {
+                (service.address, service.admin) = (address, admin);
+            }
             _ => panic!("the service should say that it listens, not: {line}"),
         }
         Ok(service)
@@ -152,12 +157,20 @@ impl Service {
         command.envs(options.env.iter().map(|(name, value)| (name, value)));
         // Files instead of pipes: nobody has to read them for the service to go on.
         command.stdin(Stdio::null()).stdout(create("stdout")).stderr(create("stderr"));
-        Self { process: Process::spawn(command), dir, address: String::new() }
+        Self { process: Process::spawn(command), dir, address: String::new(), admin: None }
     }
 
     /// Host and port of the gRPC listener.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The admin port.
+    ///
+    /// # Panics
+    /// When the job file has none.
+    pub fn admin(&self) -> Admin {
+        Admin::at(self.admin.as_deref().expect("the job has `listen.admin`"))
     }
 
     /// The gRPC listener as a client's URL.

@@ -32,6 +32,15 @@ pub(super) const ENTRIES: &[Entry] = &[
          follow, and at the network.",
     ),
     Entry::new(
+        "BROKER_THROTTLES",
+        &[Place::Waits],
+        RowsWritten::Maybe,
+        Retry::ByItself,
+        "The brokers delay their answers, since the quota of this client is used up: rows pass no \
+         faster than it allows.",
+        "Raise the quota (`producer_byte_rate`; throughput units at Event Hubs), or compress better.",
+    ),
+    Entry::new(
         "BROKER_TOO_OLD",
         &[Place::Waits, Place::Check],
         RowsWritten::No,

@@ -35,7 +35,9 @@ pub async fn run(path: &Path, format: OutputFormat) -> Exit {
                 StartError::Secret { .. } | StartError::Entrance(_) | StartError::Identity(_) => {
                     Exit::BadInput
                 }
-                StartError::Listen { .. } | StartError::Producer { .. } => Exit::Failure,
+                StartError::Listen { .. }
+                | StartError::ListenAdmin { .. }
+                | StartError::Producer { .. } => Exit::Failure,
             };
         }
     };
@@ -58,14 +60,21 @@ fn listen(kind: SignalKind) -> Option<Signal> {
 }
 
 fn announce(job: &Job, service: &Service, format: OutputFormat) {
-    let address = service.address;
-    tracing::info!(job = job.name, %address, "listening");
+    let (address, admin) = (service.address, service.admin_address);
+    tracing::info!(job = job.name, %address, admin = admin.map(tracing::field::display), "listening");
     match format {
         OutputFormat::Json => {
-            println!("{}", json!({ "event": "listening", "address": address.to_string() }));
+            let mut event = json!({ "event": "listening", "address": address.to_string() });
+            if let Some(admin) = admin {
+                event["admin"] = admin.to_string().into();
+            }
+            println!("{event}");
         }
         OutputFormat::Text => {
             println!("job `{}` listens on {address}", job.name);
+            if let Some(admin) = admin {
+                println!("  status and metrics: http://{admin}/");
+            }
             for output in &job.outputs {
                 let servers: Vec<String> =
                     output.bootstrap_servers.iter().map(ToString::to_string).collect();

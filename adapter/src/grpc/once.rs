@@ -78,7 +78,8 @@ pub async fn write_once(
     let draining = shared.draining();
     let mut stop = Stop { deadline, gone, draining };
     let output = served.output.clone();
-    let mut call = Call { output, plan: &plan, carrier, rows: &rows, deadline };
+    let since = Instant::now();
+    let mut call = Call { output, plan: &plan, carrier, rows: &rows, since, deadline };
     let Some(id) = request.writer_id else {
         if served.transactional.is_some() {
             return Err(invalid("writer_id", "is needed: the output's guarantee is exactly once"));
@@ -142,6 +143,7 @@ struct Call<'a> {
     plan: &'a Plan,
     carrier: Carrier,
     rows: &'a Bytes,
+    since: Instant,
     deadline: Instant,
 }
 
@@ -152,15 +154,21 @@ impl Call<'_> {
         let accepted = tokio::select! {
             biased;
             accepted = accept => accepted,
-            error = stop.wait() => return Err(error),
+            error = stop.wait() => Err(error)?,
         };
-        accepted.map_err(refused)
+        accepted.map_err(|refusal| {
+            self.output.passage.batches.refused.inc();
+            refused(refusal)
+        })
     }
 
     /// Waits until the rows are settled.
     async fn outcome(&self, ticket: &mut Ticket, sequence: u64) -> Result<Outcome, CallError> {
         let outcome = timeout_at(self.deadline, ticket.outcome()).await;
-        outcome.map_err(|_| CallError::BatchTimeout { sequence })
+        outcome.map_err(|_| {
+            self.output.passage.batches.unknown.inc();
+            CallError::BatchTimeout { sequence }
+        })
     }
 
     /// The answer to a call whose rows are settled.
@@ -170,9 +178,13 @@ impl Call<'_> {
         mut aside: BadRows,
         sequence: u64,
     ) -> Result<v1::WriteOnceResponse, CallError> {
+        let passage = &self.output.passage;
         if let Some(cause) = outcome.unknown {
+            passage.batches.unknown.inc();
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
+        passage.batches.durable.inc();
+        passage.acknowledge.observe(self.since.elapsed().as_secs_f64());
         for refused in &outcome.rejected {
             aside.add_refused(&refused.rows, 0, &refused.cause);
         }

@@ -38,6 +38,7 @@ use super::{
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
     kafka::Outcome,
+    meter::Passage,
     output::{BATCH_ROWS_MAX, Output, Plan, Refusal},
     rows::Carrier,
     writers::{Lease, POSITION_BYTES_MAX, Resume},
@@ -181,9 +182,9 @@ where
         self.incoming = None;
         self.outbox.end(end).await;
         // Nothing that the engine sent is kept from here on: its memory is for other streams.
-        let Self { credit, lease, in_flight, unknown, .. } = self;
+        let Self { credit, lease, in_flight, unknown, terms, .. } = self;
         drop(credit);
-        settle(&lease, in_flight, unknown).await;
+        settle(&lease, &terms.output.passage, in_flight, unknown).await;
     }
 
     /// Serves the client until the stream ends.
@@ -254,6 +255,11 @@ where
             () = self.alarm.rings() => Event::Tick,
             message = message => message.map_or(Event::ClientDone, Event::Message),
         }
+    }
+
+    /// What is counted of the output.
+    fn passage(&self) -> &Passage {
+        &self.terms.output.passage
     }
 
     fn is_idle(&self) -> bool {

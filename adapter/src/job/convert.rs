@@ -212,6 +212,8 @@ pub(super) fn job(
     let vaults = Vaults::read(&mut section, &raw);
     let callers = Callers::read(&section, grpc_raw);
     let grpc = listen::grpc(&mut section, grpc_raw, &vaults);
+    let admin_raw = raw.listen.as_ref().and_then(|listen| listen.admin.as_ref());
+    let admin = listen::admin(&mut section, admin_raw, grpc.as_ref());
     // Misspelled, it is not what it seems.
     let memory = memory_bytes.filter(|_| !section.is_wrong("memory"));
     let job = Surroundings { folder, memory, vaults, callers };
@@ -232,6 +234,7 @@ pub(super) fn job(
     Some(Job {
         name: name?,
         grpc: grpc?,
+        admin: admin?,
         identity: identity?,
         secret_refresh: secret_refresh?,
         memory_bytes: memory_bytes?,

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::{
     convert::Section,
-    model::GrpcListen,
-    raw::{RawGrpc, default},
+    model::{AdminListen, GrpcListen},
+    raw::{RawAdmin, RawGrpc, default},
     security::{self, Vaults},
     text,
 };
@@ -34,6 +34,23 @@ pub(super) fn grpc(
         max_writers: raw.max_writers.unwrap_or(default::WRITERS_MAX),
         max_idle_writers: raw.max_idle_writers.unwrap_or(default::IDLE_WRITERS_MAX),
     })
+}
+
+/// Makes the admin server. Nothing comes back only if a fault was reported.
+pub(super) fn admin(
+    section: &mut Section<'_>,
+    raw: Option<&RawAdmin>,
+    grpc: Option<&GrpcListen>,
+) -> Option<Option<AdminListen>> {
+    let Some(raw) = raw else { return Some(None) };
+    let path = "listen.admin.address";
+    let text = raw.address.as_deref().unwrap_or(default::ADMIN_ADDRESS);
+    let address = section.take(path, text::socket_address(text))?;
+    if grpc.is_some_and(|grpc| grpc.address == address && address.port() != 0) {
+        let message = format!("{address} is also `listen.grpc.address`");
+        section.fault("CONFLICT", path, message, "choose another port");
+    }
+    Some(Some(AdminListen { address, remote_status: raw.remote_status.unwrap_or(false) }))
 }
 
 /// Reports what other machines could read on the network, unless it is asked for.

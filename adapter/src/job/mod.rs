@@ -40,8 +40,8 @@ use self::{collect::Collector, file::FileFault, source::Source, tree::Tree};
 pub use self::{
     fault::{Fault, Faults},
     model::{
-        Acks, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output, RoundRobin,
-        Transactions,
+        Acks, AdminListen, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output,
+        RoundRobin, Transactions,
     },
     names::{HostPort, OutputAlias, TopicName},
     schema::json_schema,

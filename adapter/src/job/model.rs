@@ -23,6 +23,8 @@ pub struct Job {
     pub name: String,
     /// The gRPC server for writers.
     pub grpc: GrpcListen,
+    /// The HTTP server for operators, if there is one.
+    pub admin: Option<AdminListen>,
     /// Who the service is for Entra ID.
     pub identity: Option<Identity>,
     /// How often secrets are looked up again.
@@ -52,6 +54,15 @@ pub struct GrpcListen {
     pub max_writers: u32,
     /// How many writers without a live stream are remembered.
     pub max_idle_writers: u32,
+}
+
+/// The HTTP server of probes, metrics and status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminListen {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether other machines see the status.
+    pub remote_status: bool,
 }
 
 /// One topic with its format, partitioning and security.
@@ -191,6 +202,17 @@ pub struct Transactions {
     pub writers_max: u32,
 }
 
+impl Guarantee {
+    /// As the job file names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BestEffort => "bestEffort",
+            Self::AtLeastOnce => "atLeastOnce",
+            Self::ExactlyOnce => "exactlyOnce",
+        }
+    }
+}
+
 impl Compression {
     /// The codec as the job file names it.
     pub fn name(self) -> &'static str {
@@ -230,6 +252,10 @@ impl Job {
             "maxBatchSize": show_bytes(self.batch_bytes_max.into()),
             "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
         });
+        if let Some(AdminListen { address, remote_status }) = &self.admin {
+            job["listen"]["admin"] =
+                json!({ "address": address.to_string(), "remoteStatus": remote_status });
+        }
         if let Some(identity) = &self.identity {
             job["identity"] = identity_json(identity);
         }
@@ -287,11 +313,7 @@ impl Output {
                 ErrorPolicy::Drop => "Drop",
                 ErrorPolicy::DeadLetter => "DeadLetter",
             },
-            "guarantee": match self.guarantee {
-                Guarantee::BestEffort => "bestEffort",
-                Guarantee::AtLeastOnce => "atLeastOnce",
-                Guarantee::ExactlyOnce => "exactlyOnce",
-            },
+            "guarantee": self.guarantee.name(),
             "metadataRefresh": show_duration(self.metadata_refresh),
             "socketTimeout": show_duration(self.socket_timeout),
             "topicMissingAfter": show_duration(self.topic_missing_after),

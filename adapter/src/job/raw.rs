@@ -26,6 +26,7 @@ use super::{
 /// What holds where the file says nothing, written as the file would write it.
 pub(super) mod default {
     pub(crate) const ADDRESS: &str = "127.0.0.1:7070";
+    pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:7071";
     pub(crate) const WRITERS_MAX: u32 = 200;
     pub(crate) const IDLE_WRITERS_MAX: u32 = 100_000;
     pub(crate) const MEMORY: &str = "512 MiB";
@@ -108,6 +109,25 @@ pub(super) struct RawJob {
 pub(super) struct RawListen {
     /// The server for writers.
     pub(super) grpc: Option<RawGrpc>,
+    /// The server for operators: probes, metrics and status over HTTP. Without this key there is
+    /// none.
+    pub(super) admin: Option<RawAdmin>,
+}
+
+/// The HTTP server of probes, metrics and status.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Admin")]
+pub(super) struct RawAdmin {
+    /// The IP address and port to listen on. Port 0 takes a free one. Probes and metrics are for
+    /// whoever reaches it.
+    #[schemars(extend("default" = default::ADMIN_ADDRESS), example = &"0.0.0.0:7071")]
+    pub(super) address: Option<String>,
+    /// Whether the status page, which names topics, brokers and writers, is shown to other
+    /// machines as well. This machine always sees it, and only from this machine may outputs be
+    /// paused and the job file be loaded again.
+    #[schemars(extend("default" = false))]
+    pub(super) remote_status: Option<bool>,
 }
 
 /// The gRPC server that writers connect to.

@@ -2,8 +2,7 @@
 //! name, and the JSON Schema does not offer them.
 
 /// Keys, by the path of their place; `outputs[]` stands for `defaults`, too.
-pub(super) const KEYS: [&str; 4] =
-    ["listen.admin", "outputs[].key", "outputs[].headers", "outputs[].timestamp"];
+pub(super) const KEYS: [&str; 3] = ["outputs[].key", "outputs[].headers", "outputs[].timestamp"];
 
 /// Values, by the path of their key.
 pub(super) const VALUES: [(&str, &[&str]); 1] =

@@ -42,7 +42,7 @@ pub(super) use self::{
     text::{c_string as c_text, string as text_of},
 };
 use self::{
-    callbacks::{on_error, on_event, on_log, on_report, on_token_wanted},
+    callbacks::{on_error, on_event, on_log, on_report, on_throttle, on_token_wanted},
     text::{c_string, slice, string},
 };
 pub use self::{
@@ -97,6 +97,8 @@ pub struct Reports {
     pub failed: Vec<Failed>,
     /// Faults of connections, logins and the client as a whole: the causes behind waiting.
     pub errors: Vec<Fault>,
+    /// How long brokers asked to be left alone: they are asked for more than a quota allows.
+    pub throttles: Vec<Duration>,
 }
 
 /// Records of one partition that were reported one after the other.
@@ -236,6 +238,7 @@ impl Client {
             sys::rd_kafka_conf_set_opaque(conf, reports.cast());
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
             sys::rd_kafka_conf_set_error_cb(conf, Some(on_error));
+            sys::rd_kafka_conf_set_throttle_cb(conf, Some(on_throttle));
             sys::rd_kafka_conf_set_log_cb(conf, Some(on_log));
             sys::rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, Some(on_token_wanted));
             let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;

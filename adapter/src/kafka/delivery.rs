@@ -17,7 +17,10 @@ use super::{
     status::{Health, State},
     transaction::Waiting,
 };
-use crate::partition::{Partitions, Routes};
+use crate::{
+    meter::Exchange,
+    partition::{Partitions, Routes},
+};
 
 /// Round trips of an acknowledgement that waits for nothing else: rows wait for the batch before
 /// theirs and for their own, and round trips differ.
@@ -98,7 +101,8 @@ impl Delivery for Sink {
                 Health { state, cause, since }
             }
             _ if health.state == State::Ready => {
-                Health { cause: self.inner.status.blocked(), ..health }
+                let status = &self.inner.status;
+                Health { cause: status.blocked().or_else(|| status.throttling()), ..health }
             }
             _ => health,
         }
@@ -107,10 +111,15 @@ impl Delivery for Sink {
     fn why_slow(&self) -> Cause {
         self.inner.doubt();
         let status = &self.inner.status;
-        status.scarce().or_else(|| status.blocked()).unwrap_or_else(Cause::slow)
+        let known = status.scarce().or_else(|| status.blocked()).or_else(|| status.throttling());
+        known.unwrap_or_else(Cause::slow)
     }
 
     fn counts(&self) -> Counts {
         self.inner.counts()
+    }
+
+    fn exchange(&self) -> Arc<Exchange> {
+        self.inner.status.exchange.clone()
     }
 }

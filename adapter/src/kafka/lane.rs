@@ -132,6 +132,8 @@ pub struct Queue {
     flying_records: u32,
     /// When the batch went.
     flying_since: Option<Instant>,
+    /// How long the first of it had waited then.
+    waited: Duration,
     unreported: u32,
     failed: Vec<(u32, Arc<Flight>, Fate, Cause, bool)>,
     /// Records of a batch while a verdict is being narrowed down.
@@ -192,6 +194,8 @@ impl Lane {
         now: Instant,
     ) -> Result<u32, Next> {
         queue.ready(pace, load, now)?;
+        let oldest = queue.oldest.unwrap_or(now);
+        queue.waited = now.saturating_duration_since(oldest);
         queue.fill(pace, now);
         let taken = queue.hand_over.len() as u32;
         queue.flying_records = taken;
@@ -199,6 +203,11 @@ impl Lane {
         queue.unreported = taken;
         self.publish(queue);
         Ok(taken)
+    }
+
+    /// How long the first record of the batch that was taken last had waited.
+    pub fn waited(&self, queue: &Queue) -> Duration {
+        queue.waited
     }
 
     /// Hands the batch over that was taken. Returns the records that librdkafka did not take.

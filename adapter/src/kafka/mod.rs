@@ -19,7 +19,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::partition::{Partitions, Routes};
+use crate::{
+    meter::Exchange,
+    partition::{Partitions, Routes},
+};
 
 pub mod admin;
 pub mod budget;
@@ -105,6 +108,9 @@ pub trait Delivery: Send + Sync + 'static {
 
     /// What became of records so far.
     fn counts(&self) -> Counts;
+
+    /// What passes between the output and the brokers.
+    fn exchange(&self) -> Arc<Exchange>;
 
     /// Why rows wait for long although the output is ready, as far as is known. The brokers are
     /// asked anew, so that more may be known the next time.

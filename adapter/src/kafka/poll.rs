@@ -63,6 +63,7 @@ impl Inner {
             for fault in reports.errors.drain(..) {
                 self.note(fault);
             }
+            self.status.throttled(&mut reports.throttles);
             rebuild |= self.take_reports(reports);
         });
         self.serve_leaving(served);
@@ -122,6 +123,7 @@ impl Inner {
             let credentials = self.renewal.credentials();
             match Producers::new(&self.settings.recipe, &credentials, &self.bell) {
                 Ok((producers, pollers)) => {
+                    self.status.exchange.restarts.inc();
                     self.put_in_place(producers, pollers, served, None, None);
                     return self.show_newest_login();
                 }

@@ -274,6 +274,8 @@ impl Inner {
                 Err(Next::At(time)) => return Some(time),
                 Err(Next::Event) => return None,
             };
+            let waited = lane.waited(queue).as_secs_f64();
+            self.status.exchange.queue.observe(waited);
             let producers = self.producers().expect("halted as long as there are none");
             let refused = lane.hand_over(queue, producers.of(handed));
             // In this order the sum never misses a record: `close` waits for it to be zero.
@@ -322,8 +324,10 @@ impl Inner {
         let delivered = u64::from(reported) - failed.len() as u64;
         if let Some(took) = finished.took {
             self.round_trip.record(took, now);
+            self.status.exchange.broker.observe(took.as_secs_f64());
         }
         let status = &self.status;
+        status.exchange.retries.inc_by(again);
         for (flight, record, cause) in finished.letters {
             self.post.send_of(flight, record, cause);
         }

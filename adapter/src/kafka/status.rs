@@ -2,13 +2,17 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::cause::Cause;
+use crate::meter::Exchange;
+
+/// A broker that throttles says so with some of its answers alone.
+const THROTTLE_REMEMBERED: Duration = Duration::from_secs(10);
 
 /// Whether rows pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Health {
 pub struct Status {
     health: Mutex<Health>,
     scarce: Mutex<Option<Cause>>,
+    /// Until when it counts that a broker asked to be asked less.
+    throttled_until: Mutex<Option<Instant>>,
     /// The topic's id when the brokers were last asked; empty if they have not told.
     topic_id: Mutex<String>,
     /// Partitions in which a refused row holds up those behind it, and why.
@@ -52,6 +58,8 @@ pub struct Status {
     pub waiting: AtomicU64,
     /// Records that librdkafka has.
     pub flying: AtomicU64,
+    /// What passes between the output and the brokers.
+    pub exchange: Arc<Exchange>,
 }
 
 impl Status {
@@ -61,6 +69,7 @@ impl Status {
         Self {
             health: Mutex::new(health),
             scarce: Mutex::new(None),
+            throttled_until: Mutex::new(None),
             topic_id: Mutex::default(),
             blocked: Mutex::default(),
             blocked_count: AtomicUsize::new(0),
@@ -69,6 +78,7 @@ impl Status {
             letters: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             flying: AtomicU64::new(0),
+            exchange: Arc::default(),
         }
     }
 
@@ -147,6 +157,28 @@ impl Status {
         }
         (health.state, health.cause) = (state, cause);
         news
+    }
+
+    /// Takes what brokers said of their quotas.
+    pub fn throttled(&self, throttles: &mut Vec<Duration>) {
+        for time in throttles.drain(..) {
+            self.exchange.throttles.inc_by(u64::from(!time.is_zero()));
+            self.exchange.throttled.inc_by(time.as_secs_f64());
+            let until = (!time.is_zero()).then(|| Instant::now() + time + THROTTLE_REMEMBERED);
+            *self.throttled_until.lock().expect("nothing panics in it") = until;
+        }
+    }
+
+    /// Why rows pass more slowly than they could, if brokers say so.
+    pub fn throttling(&self) -> Option<Cause> {
+        let until = *self.throttled_until.lock().expect("nothing panics in it");
+        let is_now = until.is_some_and(|until| Instant::now() < until);
+        is_now.then(|| {
+            let text = "the brokers delay their answers, since the quota of this client is used up: \
+                 rows pass no faster than it allows. Raise the quota (`producer_byte_rate`; throughput \
+                 units at Event Hubs), or compress better";
+            Cause::new("BROKER_THROTTLES", text)
+        })
     }
 
     /// Records accepted and not settled.

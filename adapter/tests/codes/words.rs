@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 68] = [
+pub const OTHERS: [&str; 69] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -29,6 +29,8 @@ pub const OTHERS: [&str; 68] = [
     // Frames of HTTP/2.
     "CONTINUATION", "DATA", "HEADERS", "PING", "PRIORITY", "RST_STREAM", "SETTINGS",
     "WINDOW_UPDATE",
+    // Of OpenMetrics.
+    "UNIT",
     // Names in certificates, and of formats.
     "ARROW1", "EMAIL", "GENERATION", "PKCS7", "STREET", "X509",
 ];

@@ -14,6 +14,7 @@ use kafka_output::{
         Ticket,
         receipt::{Flight, Settled},
     },
+    meter::Exchange,
     partition::{Partitions, Routes},
 };
 use tokio::sync::watch;
@@ -237,6 +238,10 @@ impl Delivery for ModelKafka {
 
     fn counts(&self) -> Counts {
         self.model().counts
+    }
+
+    fn exchange(&self) -> Arc<Exchange> {
+        Arc::default()
     }
 }
 

@@ -128,6 +128,7 @@ impl Bench {
                 encoded_bytes_max: 64 << 20,
                 guarantee: output.guarantee,
                 rejected: Arc::default(),
+                passage: Arc::default(),
             };
             let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
             let rules = rules.map(|(_, rules)| Rules::new(rules));

@@ -34,6 +34,16 @@ pub fn job_within(memory: &str, outputs: &[String]) -> String {
     job
 }
 
+/// The job, with an admin port as well.
+///
+/// # Panics
+/// When it is not one of those above.
+pub fn with_admin(job: &str) -> String {
+    let grpc = "grpc: { address: '127.0.0.1:0' }";
+    assert!(job.contains(grpc), "{job}");
+    job.replace(grpc, &format!("{grpc}, admin: {{ address: '127.0.0.1:0' }}"))
+}
+
 /// One output of a job, in YAML's flow style.
 pub fn output(alias: &str, bootstrap: &str, topic: &str, more: &str) -> String {
     let comma = if more.is_empty() { "" } else { ", " };

@@ -12,6 +12,7 @@ use crate::{
         receipt::{Flight, Settled},
         share_out,
     },
+    meter::Exchange,
     partition::{Partitions, Routes},
 };
 
@@ -115,5 +116,9 @@ impl Delivery for Topic {
 
     fn counts(&self) -> Counts {
         Counts::default()
+    }
+
+    fn exchange(&self) -> Arc<Exchange> {
+        Arc::default()
     }
 }

@@ -10,6 +10,7 @@ use tonic::Status;
 use super::{CallError, End, Session, Taken, credit, rejected};
 use crate::{
     kafka::{Outcome, RejectedRows, Ticket},
+    meter::Passage,
     output::{Accepted, BadRows},
     writers::{Lease, Progress},
 };
@@ -99,6 +100,7 @@ where
             self.unknown = true;
             self.lease.progress().maybe_written(flight.last());
             let sequence = flight.first();
+            self.passage().batches.unknown.inc_by(flight.batches.len() as u64);
             if cause.code == "TAKEN_OVER" {
                 return Err(CallError::TakenOver);
             }
@@ -106,6 +108,9 @@ where
         }
         flight.share_out(&outcome.rejected);
         let waited = flight.since.elapsed();
+        let passage = self.passage();
+        passage.batches.durable.inc_by(flight.batches.len() as u64);
+        passage.acknowledge.observe(waited.as_secs_f64());
         for batch in &mut flight.batches {
             batch.note(&mut self.lease.progress());
             let prompt = || self.terms.output.kafka.prompt_within();
@@ -119,9 +124,19 @@ where
 }
 
 /// Waits until everything that Kafka has of a stream is settled, and moves the writer on.
-pub(super) async fn settle(lease: &Lease, in_flight: VecDeque<InFlight>, mut unknown: bool) {
+pub(super) async fn settle(
+    lease: &Lease,
+    passage: &Passage,
+    in_flight: VecDeque<InFlight>,
+    mut unknown: bool,
+) {
     for mut flight in in_flight {
         let outcome = flight.ticket.outcome().await;
+        let batches = flight.batches.len() as u64;
+        match outcome.unknown {
+            Some(_) => passage.batches.unknown.inc_by(batches),
+            None => passage.batches.durable.inc_by(batches),
+        };
         // Batches behind an unknown one may be durable, but the engine goes on behind that one.
         unknown |= outcome.unknown.is_some();
         let mut progress = lease.progress();

@@ -104,6 +104,7 @@ where
             Place::Reused => return Err(CallError::SequenceReused { sequence }),
             Place::Known => {
                 self.release(pending.wire_bytes);
+                self.passage().batches.repeated.inc();
                 // If it is durable the engine may wait to hear so; else its `Ack` will come.
                 if sequence <= durable_through {
                     self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
@@ -292,6 +293,7 @@ where
     }
 
     fn refuse_expecting(&mut self, expected_sequence: u64, sequence: u64, refusal: &Refusal) {
+        self.passage().batches.refused.inc();
         self.outbox.push(Out::Refused(v1::Refused {
             sequence,
             code: refusal.code.into(),

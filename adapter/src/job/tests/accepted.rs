@@ -109,7 +109,8 @@ fn the_effective_configuration_is_a_job_file_with_the_same_meaning() {
 fn the_schema_tells_the_defaults_that_hold() {
     let schema = json_schema();
     let (mut told, mut all) = (BTreeSet::new(), BTreeSet::new());
-    let listen = "listen: { grpc: { tls: { certificate: { file: s }, clientCa: { file: c } }, \
+    let listen = "listen: { admin: {}, grpc: { \
+        tls: { certificate: { file: s }, clientCa: { file: c } }, \
         tokens: { tenant: 11111111-2222-3333-4444-555555555555, audiences: a, roles: [r] } } }\n";
     for keys in [
         "compression: { type: None }",
@@ -125,7 +126,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 48);
+    assert_eq!(told.len(), 50);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format

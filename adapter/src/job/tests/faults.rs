@@ -190,7 +190,7 @@ outputs:
 job.yaml:3:3: error[UNKNOWN_KEY]: `http` is not a key of `listen`
  3 |   http: ****
    |   ^^^^
-   = help: the only key here is `grpc`
+   = help: the keys here are `admin` and `grpc`
 ",
     );
 }
@@ -1157,12 +1157,29 @@ job.yaml:6:19: error[SETTING_NOT_ALLOWED]: `topic.blacklist` may not be set unde
 }
 
 #[test]
-fn keys_not_served_yet_are_named() {
+fn an_admin_port_is_another_than_that_of_writers() {
     check(
         "
 name: j
 listen:
-  admin: {}
+  grpc: { address: 127.0.0.1:7070 }
+  admin: { address: 127.0.0.1:7070 }
+outputs: [{ alias: a, topic: t, bootstrapServers: kafka:9092 }]
+",
+        "
+job.yaml:4:21: error[CONFLICT]: 127.0.0.1:7070 is also `listen.grpc.address`
+ 4 |   admin: { address: 127.0.0.1:7070 }
+   |                     ^^^^^^^^^^^^^^
+   = help: choose another port
+",
+    );
+}
+
+#[test]
+fn keys_not_served_yet_are_named() {
+    check(
+        "
+name: j
 outputs:
   - alias: a
     topic: t
@@ -1171,19 +1188,15 @@ outputs:
     headers: {}
 ",
         "
-job.yaml:3:3: error[NOT_SERVED_YET]: `admin` is not served by this version
- 3 |   admin: {}
-   |   ^^^^^
-   = help: take it out: a key without effect is refused rather than ignored
-job.yaml:8:5: error[NOT_SERVED_YET]: `key` is not served by this version
- 8 |     key: [****]
+job.yaml:6:5: error[NOT_SERVED_YET]: `key` is not served by this version
+ 6 |     key: [****]
    |     ^^^
    = help: take it out: a key without effect is refused rather than ignored
-job.yaml:9:5: error[NOT_SERVED_YET]: `headers` is not served by this version
- 9 |     headers: {}
+job.yaml:7:5: error[NOT_SERVED_YET]: `headers` is not served by this version
+ 7 |     headers: {}
    |     ^^^^^^^
    = help: take it out: a key without effect is refused rather than ignored
-3 faults in job.yaml
+2 faults in job.yaml
 ",
     );
 }

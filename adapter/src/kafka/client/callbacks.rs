@@ -1,5 +1,8 @@
 //! What librdkafka calls: reports, faults, log lines.
-use std::ffi::{c_char, c_int, c_void};
+use std::{
+    ffi::{c_char, c_int, c_void},
+    time::Duration,
+};
 
 use rdkafka::bindings as sys;
 
@@ -64,6 +67,19 @@ pub(in super::super) unsafe extern "C" fn on_token_wanted(
 pub(super) unsafe extern "C" fn on_event(_handle: *mut sys::rd_kafka_t, bell: *mut c_void) {
     // SAFETY: the client keeps its bell until the producer is destroyed.
     unsafe { &*bell.cast::<Bell>() }.ring();
+}
+
+/// Called when a broker delays its answers, and once more when it does so no longer, with a time of 0.
+pub(super) unsafe extern "C" fn on_throttle(
+    _handle: *mut sys::rd_kafka_t,
+    _broker: *const c_char,
+    _broker_id: i32,
+    throttle_ms: c_int,
+    opaque: *mut c_void,
+) {
+    // SAFETY: called inside `Poller::poll` with the reports as opaque value.
+    let reports = unsafe { &mut *opaque.cast::<Reports>() };
+    reports.throttles.push(Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0)));
 }
 
 pub(super) unsafe extern "C" fn on_error(

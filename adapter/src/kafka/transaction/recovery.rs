@@ -22,6 +22,7 @@ impl Worker {
     pub(super) fn recover(&mut self, batches: Vec<Submission>) -> Turn {
         if let Some(producer) = self.producer.take() {
             self.shared.serves_none();
+            self.shared.inner.status.exchange.restarts.inc();
             discard(producer, &batches);
         }
         let mut batches = batches;

@@ -218,6 +218,9 @@ impl Worker {
         match committed {
             Ok(()) => {
                 self.ended = Some(Instant::now());
+                let exchange = &self.shared.inner.status.exchange;
+                exchange.commits.inc();
+                exchange.broker.observe(start.elapsed().as_secs_f64());
                 self.failures = 0;
                 self.bytes_max = (2 * self.bytes_max).min(BYTES_MAX);
                 self.shared.tell(None);
@@ -321,6 +324,7 @@ impl Worker {
         reports.reported.clear();
         reports.marks.clear();
         reports.errors.drain(..).for_each(|fault| self.shared.inner.note(fault));
+        self.shared.inner.status.throttled(&mut reports.throttles);
         Ok(())
     }
 
@@ -352,6 +356,7 @@ impl Worker {
         if producer.abort(&|| shared.goes_on()).is_err() {
             return self.recover(batches);
         }
+        shared.inner.status.exchange.aborts.inc();
         // Reports of what was taken back say nothing more.
         let reports = producer.poller.poll();
         reports.failed.clear();

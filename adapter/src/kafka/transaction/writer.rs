@@ -28,7 +28,10 @@ use super::{
     submission::Submission,
     worker::Worker,
 };
-use crate::partition::{Partitions, Routes};
+use crate::{
+    meter::Exchange,
+    partition::{Partitions, Routes},
+};
 
 /// How long a call may go on with credentials that have been replaced.
 const SUCCESSOR_WAITS_MAX: Duration = Duration::from_secs(3);
@@ -420,6 +423,10 @@ impl Delivery for Writer {
 
     fn counts(&self) -> Counts {
         self.shared.inner.counts()
+    }
+
+    fn exchange(&self) -> Arc<Exchange> {
+        self.shared.inner.status.exchange.clone()
     }
 }
 
