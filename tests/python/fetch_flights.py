@@ -37,7 +37,8 @@ def main():
     found = hashlib.sha256(csv).hexdigest()
     if found != CSV_SHA256:
         raise SystemExit(f"flights.csv has the SHA-256 {found}, expected is {CSV_SHA256}")
-    part = os.path.join(scratch, "flights.csv")
+    # Beside its place: a rename does not cross file systems, and the scratch folder may be in memory.
+    part = f"{destination}.{os.getpid()}.part"
     with open(part, "wb") as file:
         file.write(csv)
     os.rename(part, destination)
