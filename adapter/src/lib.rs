@@ -5,8 +5,8 @@
 //! way in one function; [`serve`] puts the service together; [`cli`] is what a person types.
 //!
 //! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc`, `secrets` → `output`,
-//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client`, `codes` and
-//! `diagnose` stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test
+//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client`,
+//! `codes`, `diagnose` and `operator` stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test
 //! holds it.
 
 pub mod admin;
@@ -25,6 +25,7 @@ pub mod kafka;
 mod keeper;
 pub mod meter;
 pub mod observe;
+pub mod operator;
 pub mod output;
 pub mod output_format;
 pub mod partition;
