@@ -10,11 +10,17 @@ use tracing_subscriber::{
 
 use crate::{
     commands::{
-        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs,
+        self,
+        demo::DemoArgs,
+        explain::ExplainArgs,
+        health::HealthArgs,
+        preview::PreviewArgs,
+        steer::{Order, OutputArgs},
         transactions::TransactionsArgs,
     },
     exit::Exit,
     kafka,
+    operator::ServiceArgs,
     output_format::OutputFormat,
     send::{self, SendArgs},
 };
@@ -55,10 +61,14 @@ enum Command {
     ///
     /// Brokers need not be there: the service starts, says that it is not ready, and goes on by
     /// itself. SIGTERM and SIGINT stop it within the job's `shutdownTimeout`: writers are told,
-    /// what they sent settles. A second signal stops it at once.
+    /// what they sent settles. A second signal stops it at once. SIGHUP loads the job file again, as
+    /// a change of the file does; see `reload`.
     Serve {
         /// The job file (YAML); `kafka-output schema` describes it
         job: PathBuf,
+        /// Load the job file again at SIGHUP and `reload` alone, not when it changes
+        #[arg(long)]
+        no_watch: bool,
         #[command(flatten)]
         result: ResultArgs,
     },
@@ -94,6 +104,45 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    /// Have a running service load its job file again
+    ///
+    /// The file is checked whole first; one that is not right changes nothing. Outputs that are the
+    /// same are not touched; the streams of those that differ end, and writers come back to what
+    /// stands in their place.
+    Reload {
+        #[command(flatten)]
+        service: ServiceArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Let no more rows of an output into Kafka; its streams stay and wait
+    Pause {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Let rows of a paused or drained output pass again
+    Resume {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// End the streams of an output as a stop does, and let none begin
+    Drain {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Say whether a running service lives, or is ready
+    Health {
+        #[command(flatten)]
+        args: HealthArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// Say what a code means, whether rows may be written, and what to do
     Explain {
         #[command(flatten)]
@@ -116,7 +165,9 @@ impl Cli {
         init_logs(matches!(self.command, Command::Serve { .. }));
         let format = |result: ResultArgs| result.output.or(self.result.output).unwrap_or_default();
         match self.command {
-            Command::Serve { job, result } => block_on(commands::serve::run(&job, format(result))),
+            Command::Serve { job, no_watch, result } => {
+                block_on(commands::serve::run(&job, !no_watch, format(result)))
+            }
             Command::Check { job, offline: true, connect: _, result } => {
                 commands::check::offline(&job, format(result))
             }
@@ -137,6 +188,21 @@ impl Cli {
                 block_on(commands::transactions::run(*args, format))
             }
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Reload { service, result } => {
+                block_on(commands::steer::reload(&service, format(result)))
+            }
+            Command::Pause { args, result } => {
+                block_on(commands::steer::set(&args, Order::Pause, format(result)))
+            }
+            Command::Resume { args, result } => {
+                block_on(commands::steer::set(&args, Order::Resume, format(result)))
+            }
+            Command::Drain { args, result } => {
+                block_on(commands::steer::set(&args, Order::Drain, format(result)))
+            }
+            Command::Health { args, result } => {
+                block_on(commands::health::run(&args, format(result)))
+            }
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }

@@ -2,7 +2,9 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod health;
 pub mod preview;
 pub mod schema;
 pub mod serve;
+pub mod steer;
 pub mod transactions;

@@ -52,7 +52,7 @@ mod topic;
 mod transaction;
 
 pub use self::{
-    budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
+    budget::{Budget, Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
     credentials::Credentials,
     diagnosis::target,

@@ -55,7 +55,12 @@ pub fn offline(path: &Path, format: OutputFormat) -> Exit {
 
 /// Loads a job file, or says what is wrong with it.
 pub fn load(path: &Path, format: OutputFormat) -> Option<Job> {
-    job::load(path).map_err(|faults| print_faults(&faults, format)).ok()
+    load_with_version(path, format).map(|(job, _)| job)
+}
+
+/// The same, with the digest of the file's text.
+pub fn load_with_version(path: &Path, format: OutputFormat) -> Option<(Job, String)> {
+    job::load_with_version(path).map_err(|faults| print_faults(&faults, format)).ok()
 }
 
 fn print_faults(faults: &Faults, format: OutputFormat) {
