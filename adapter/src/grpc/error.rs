@@ -271,7 +271,7 @@ impl CallError {
                     .into()
             }
             Self::OutputClosed(cause) => {
-                format!("{}; nothing of the call is written", cause.text).into()
+                format!("{}; nothing of the call is written", cause.text)
             }
             Self::DeliveryUnknown { sequence, cause } => format!(
                 "batch {sequence} may be written or not ({cause}); open again and send what is \

@@ -4,6 +4,7 @@
 //! changed: the outputs that it adds or changes are started beside those that run. Then those that
 //! it changes or removes end as at a stop of the service, each by itself, and writers come back to
 //! what stands in their place. An output that is the same is not touched.
+mod answer;
 mod difference;
 mod history;
 mod one;
@@ -16,7 +17,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use keyvault::Store;
-use serde::Serialize;
 use tokio::{
     sync::{Mutex, watch as signal},
     task::JoinSet,
@@ -25,6 +25,7 @@ use tokio::{
 
 use self::difference::{Difference, fixed};
 pub use self::{
+    answer::{Applied, Refused, Set},
     history::{Configuration, History},
     one::{OutputError, Prepared, Running, output_of},
     watch::Watching,
@@ -51,93 +52,6 @@ pub struct Steering {
     stopping: signal::Sender<bool>,
     /// What became of job files.
     pub history: History,
-}
-
-/// What a new job file has changed.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Applied {
-    /// The generation of the configuration that is in use now.
-    pub generation: u64,
-    /// Outputs that are new.
-    pub added: Vec<String>,
-    /// Outputs that have ended and begun again.
-    pub changed: Vec<String>,
-    /// Outputs that have ended.
-    pub removed: Vec<String>,
-    /// Outputs that were not touched.
-    pub same: Vec<String>,
-    /// Records of what has ended that are without an answer: they may be written or not.
-    pub unsettled_records: u64,
-}
-
-/// How an output is set now.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Set {
-    /// The output.
-    pub output: String,
-    /// `Open`, `Paused` or `Drained`.
-    pub setting: &'static str,
-    /// Whether it was not so before.
-    pub changed: bool,
-    /// Streams and calls that write into it.
-    pub streams: usize,
-    /// Records that are accepted and not settled.
-    pub records_in_flight: u64,
-}
-
-/// Why nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// There is no such output.
-    #[error("there is no output `{alias}`{}", or_near(.near))]
-    NoOutput {
-        /// As it was asked for.
-        alias: String,
-        /// Aliases like it.
-        near: Vec<String>,
-    },
-    /// It is being changed.
-    #[error("output `{0}` is being changed by a new job file; ask again in a moment")]
-    Changes(String),
-    /// The job file, or what it names, is not right.
-    #[error("RELOAD_REFUSED: nothing is changed.\n{0}")]
-    Faults(String),
-    /// What differs cannot change while the service runs.
-    #[error(
-        "RELOAD_NEEDS_RESTART: nothing is changed: {} can only be changed by a restart of the \
-         service", keys(.0)
-    )]
-    NeedsRestart(Vec<&'static str>),
-    /// The job came from nowhere.
-    #[error("this service was started without a job file")]
-    NoFile,
-    /// The service ends.
-    #[error("the service ends")]
-    Stopping,
-}
-
-fn or_near(near: &[String]) -> String {
-    match near {
-        [] => String::new(),
-        near => format!("; near it: {}", near.join(", ")),
-    }
-}
-
-fn keys(keys: &[&str]) -> String {
-    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-}
-
-impl Refused {
-    /// As it is logged and shown.
-    fn cause(&self) -> Cause {
-        let code = match self {
-            Self::NeedsRestart(_) => "RELOAD_NEEDS_RESTART",
-            _ => "RELOAD_REFUSED",
-        };
-        Cause::new(code, self.to_string())
-    }
 }
 
 impl Steering {
@@ -198,7 +112,7 @@ impl Steering {
                 "the operator pauses the output"
             );
         }
-        Ok(set(&served, changed))
+        Ok(Set::of(&served, changed))
     }
 
     /// Lets rows pass again.
@@ -211,7 +125,7 @@ impl Steering {
         if changed {
             tracing::info!(output = alias, "the operator resumes the output");
         }
-        Ok(set(&served, changed))
+        Ok(Set::of(&served, changed))
     }
 
     /// Ends the streams of an output as a stop of the service does, and lets none begin until it is
@@ -235,7 +149,7 @@ impl Steering {
         // Past its deadline a stream has heard that rows may be written; what is on its way settles
         // when it can.
         let _ = timeout_at(Instant::now() + within, served.empty()).await;
-        Ok(set(&served, changed))
+        Ok(Set::of(&served, changed))
     }
 
     fn find(&self, alias: &str) -> Result<Arc<Served>, Refused> {
@@ -260,7 +174,7 @@ impl Steering {
         let reloading = tokio::spawn(async move {
             let reloaded = this.reload_now().await;
             match &reloaded {
-                Ok(applied) => tell(applied),
+                Ok(applied) => applied.tell(),
                 Err(Refused::Stopping) => {}
                 Err(refused) => {
                     let Cause { code, text } = refused.cause();
@@ -368,46 +282,11 @@ impl Steering {
         self.stopping.send_replace(true);
         let running = self.running.lock().await;
         let mut ending = JoinSet::new();
-        for one in running.iter().cloned() {
+        for one in running.iter() {
+            let one = one.clone();
             ending.spawn(async move { one.end(settles, end).await });
         }
         let ended = ending.join_all().await;
         ended.into_iter().fold(0, u64::saturating_add)
-    }
-}
-
-/// How an output is set, and what is inside.
-fn set(served: &Served, changed: bool) -> Set {
-    Set {
-        output: served.output.alias.clone(),
-        setting: served.output.valve.setting().name(),
-        changed,
-        streams: *served.inside.borrow(),
-        records_in_flight: served.output.kafka.counts().in_flight,
-    }
-}
-
-fn tell(applied: &Applied) {
-    let Applied { generation, added, changed, removed, same, unsettled_records } = applied;
-    let names = |of: &[String]| of.join(",");
-    if added.len() + changed.len() + removed.len() == 0 {
-        return tracing::info!(generation, "the job file is loaded again; no output differs");
-    }
-    tracing::info!(
-        generation,
-        added = names(added),
-        changed = names(changed),
-        removed = names(removed),
-        same = same.len(),
-        "the job file is applied"
-    );
-    if *unsettled_records > 0 {
-        let code = "DELIVERY_UNKNOWN";
-        tracing::error!(
-            unsettled_records,
-            code,
-            "outputs have ended with records that may or may \
-            not be written; their writers were told"
-        );
     }
 }
