@@ -196,6 +196,7 @@ impl Service {
 fn observer(job: &Job, address: SocketAddr, shared: &Arc<Shared>, told: &Told) -> Observer {
     Observer {
         job: job.name.clone(),
+        config: job.to_yaml(),
         address,
         shared: shared.clone(),
         certificate: told.certificate.clone(),

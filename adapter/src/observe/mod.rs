@@ -22,6 +22,8 @@ pub const READINESS_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Observer {
     /// The job's name.
     pub job: String,
+    /// The effective job as a job file, without secrets.
+    pub config: String,
     /// Where writers connect.
     pub address: SocketAddr,
     /// Its outputs and streams.

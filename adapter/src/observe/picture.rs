@@ -94,6 +94,10 @@ pub struct OutputNow {
     pub oldest_unacknowledged_seconds: Option<f64>,
     /// Rows of accepted batches, since the start.
     pub rows_received: u64,
+    /// Bytes of these batches as they came.
+    pub bytes_received: u64,
+    /// Time that batches have waited for room in the memory budget or for a leader.
+    pub backpressure_seconds: f64,
     /// Batches by their end, since the start.
     pub batches: BatchesNow,
     /// Records that Kafka has stored.
@@ -241,6 +245,8 @@ impl OutputNow {
             waiting_for_memory: output.kafka.share().waiting(),
             oldest_unacknowledged_seconds: writers.oldest().map(age),
             rows_received: output.passage.rows.get(),
+            bytes_received: output.passage.bytes_received.get(),
+            backpressure_seconds: output.passage.backpressure.get(),
             batches: BatchesNow {
                 durable: batches.durable.get(),
                 refused: batches.refused.get(),
