@@ -1,7 +1,7 @@
 //! The command line: what can be said, and where it goes.
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use tracing::Level;
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
@@ -11,17 +11,21 @@ use tracing_subscriber::{
 use crate::{
     commands::{
         self,
+        config::ConfigArgs,
         demo::DemoArgs,
         explain::ExplainArgs,
         health::HealthArgs,
         preview::PreviewArgs,
+        shell::{CompletionsArgs, ManArgs},
         steer::{Order, OutputArgs},
+        support::SupportArgs,
+        top::TopArgs,
         transactions::TransactionsArgs,
     },
     exit::Exit,
     kafka,
     operator::ServiceArgs,
-    output_format::OutputFormat,
+    output_format::{OutputFormat, ResultArgs},
     send::{self, SendArgs},
 };
 
@@ -33,15 +37,6 @@ pub struct Cli {
     result: ResultArgs,
     #[command(subcommand)]
     command: Command,
-}
-
-// Before or behind the command's name, but for `preview` and `transactions`, whose `--output` is an
-// output of the job.
-#[derive(Clone, Copy, Debug, Args)]
-struct ResultArgs {
-    /// What a person reads (default), or what a script reads: one JSON object a line on stdout
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    output: Option<OutputFormat>,
 }
 
 const EXIT_CODES: &str = "\
@@ -88,6 +83,7 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    Config(ConfigArgs),
     /// Print the JSON Schema of the job file, for editors
     #[command(after_help = "In an editor with the YAML language server:\n  \
         kafka-output schema > job.schema.json\n  \
@@ -97,6 +93,7 @@ enum Command {
     /// Print the exact records that rows from files would become, without a broker
     Preview(Box<PreviewArgs>),
     Transactions(Box<TransactionsArgs>),
+    Top(TopArgs),
     /// Send rows from files to a service; goes on where it stopped
     Send {
         #[command(flatten)]
@@ -150,6 +147,9 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    SupportBundle(SupportArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
     /// See the whole way work, with an embedded broker and real rows, without set-up
     Demo {
         #[command(flatten)]
@@ -163,7 +163,7 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Exit {
         init_logs(matches!(self.command, Command::Serve { .. }));
-        let format = |result: ResultArgs| result.output.or(self.result.output).unwrap_or_default();
+        let format = |result: ResultArgs| result.or(self.result);
         match self.command {
             Command::Serve { job, no_watch, result } => {
                 block_on(commands::serve::run(&job, !no_watch, format(result)))
@@ -174,6 +174,7 @@ impl Cli {
             Command::Check { job, offline: false, connect: _, result } => {
                 block_on(commands::check::connect(&job, format(result)))
             }
+            Command::Config(args) => commands::config::run(&args, self.result),
             // It is JSON anyway.
             Command::Schema(_) => commands::schema::run(),
             Command::Preview(args) => {
@@ -187,6 +188,7 @@ impl Cli {
                 let format = self.result.output.unwrap_or_default();
                 block_on(commands::transactions::run(*args, format))
             }
+            Command::Top(args) => block_on(commands::top::run(args, self.result)),
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
             Command::Reload { service, result } => {
                 block_on(commands::steer::reload(&service, format(result)))
@@ -204,6 +206,9 @@ impl Cli {
                 block_on(commands::health::run(&args, format(result)))
             }
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
+            Command::SupportBundle(args) => block_on(commands::support::run(args, self.result)),
+            Command::Completions(args) => commands::shell::completions(&args, Self::command()),
+            Command::Man(args) => commands::shell::man(&args, Self::command()),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }
     }

@@ -141,7 +141,7 @@ fn observer(
     address: SocketAddr,
     shared: &Arc<Shared>,
     told: &Told,
-    steering: &Steering,
+    steering: &Arc<Steering>,
 ) -> Observer {
     Observer {
         job: job.name.clone(),
@@ -149,7 +149,7 @@ fn observer(
         shared: shared.clone(),
         certificate: told.certificate.clone(),
         token_trust: told.token_trust.clone(),
-        history: steering.history.clone(),
+        steering: steering.clone(),
         memory_bytes: job.memory_bytes / 2,
         started: SystemTime::now(),
         since: std::time::Instant::now(),

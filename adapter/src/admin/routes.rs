@@ -45,6 +45,7 @@ pub(super) fn router(observer: Arc<Observer>, remote_status: bool) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/status", get(status))
+        .route("/config", get(config))
         .route("/", get(page))
         .route("/page.js", get(script))
         .route("/page.css", get(style))
@@ -92,6 +93,19 @@ async fn status(
     let picture = serde_json::to_string_pretty(&admin.observer.picture());
     let picture = picture.expect("a picture has no map with other keys than text");
     text(StatusCode::OK, "application/json", picture + "\n")
+}
+
+/// Names brokers, callers and where secrets stand, as the status does.
+async fn config(
+    State(admin): State<Admin>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
+    let config = || {
+        let config = admin.observer.steering.job().to_yaml();
+        text(StatusCode::OK, "application/yaml", config)
+    };
+    admin.refuses(peer, &headers).unwrap_or_else(config)
 }
 
 async fn page(

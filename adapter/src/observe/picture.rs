@@ -121,6 +121,10 @@ pub struct OutputNow {
     pub oldest_unacknowledged_seconds: Option<f64>,
     /// Rows of accepted batches, since the start.
     pub rows_received: u64,
+    /// Bytes of these batches as they came.
+    pub bytes_received: u64,
+    /// Time that batches have waited for room in the memory budget or for a leader.
+    pub backpressure_seconds: f64,
     /// Batches by their end, since the start.
     pub batches: BatchesNow,
     /// Records that Kafka has stored.
@@ -214,7 +218,7 @@ pub struct CredentialNow {
 impl Picture {
     /// Takes it.
     pub(super) fn take(observer: &Observer) -> Self {
-        let Observer { job, address, shared, certificate, token_trust, history, .. } = observer;
+        let Observer { job, address, shared, certificate, token_trust, steering, .. } = observer;
         let outputs: Vec<_> =
             shared.outputs.load().iter().map(|served| OutputNow::of(served)).collect();
         let draining = shared.drain.borrow().is_some();
@@ -230,7 +234,7 @@ impl Picture {
             memory_used_bytes: outputs.iter().map(|output| output.bytes_in_flight).sum(),
             streams_max: shared.credits.streams_max(),
             sessions: *shared.sessions.borrow(),
-            configuration: history.now().into(),
+            configuration: steering.history.now().into(),
             certificate: certificate.report().into(),
             token_trust: token_trust.report().into(),
             process: Process::now(),
@@ -272,6 +276,8 @@ impl OutputNow {
             waiting_for_memory: output.kafka.share().waiting(),
             oldest_unacknowledged_seconds: writers.oldest().map(age),
             rows_received: output.passage.rows.get(),
+            bytes_received: output.passage.bytes_received.get(),
+            backpressure_seconds: output.passage.backpressure.get(),
             batches: BatchesNow {
                 durable: batches.durable.get(),
                 refused: batches.refused.get(),

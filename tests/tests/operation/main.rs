@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod alerts;
+mod commands;
 mod faults;
 mod forms;
+mod shells;
 mod steering;
 
 use std::{path::PathBuf, process::Command};

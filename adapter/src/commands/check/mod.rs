@@ -63,7 +63,8 @@ pub fn load_with_version(path: &Path, format: OutputFormat) -> Option<(Job, Stri
     job::load_with_version(path).map_err(|faults| print_faults(&faults, format)).ok()
 }
 
-fn print_faults(faults: &Faults, format: OutputFormat) {
+/// Says what is wrong with a job file.
+pub(in crate::commands) fn print_faults(faults: &Faults, format: OutputFormat) {
     match format {
         OutputFormat::Json => println!("{}", faults.to_json()),
         OutputFormat::Text => eprintln!("{}", faults.render(std::io::stderr().is_terminal())),
