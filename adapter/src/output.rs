@@ -366,15 +366,16 @@ impl Output {
     /// Waits until some partition has a leader, then routes and submits without waiting.
     async fn submit(&self, encoded: Encoded, room: Permit, mark: Mark, letters: Letters) -> Ticket {
         let count = encoded.ends.len() as u32;
-        if count == 0 {
-            return self.kafka.submit(encoded, Routes::default(), room, mark, letters);
-        }
-        let watch = Stopwatch::start();
-        if self.valve.passes().await {
-            watch.waited(&self.passage.backpressure);
-        }
         let mut partitions = self.kafka.partitions();
         loop {
+            let watch = Stopwatch::start();
+            if self.valve.passes().await {
+                watch.waited(&self.passage.backpressure);
+            }
+            // From here to the hand-over nothing waits, so that nothing passes a valve that is shut.
+            if count == 0 {
+                return self.kafka.submit(encoded, Routes::default(), room, mark, letters);
+            }
             let known: Option<Arc<Partitions>> = partitions.borrow_and_update().clone();
             let now = Instant::now();
             let routes = known.map(|known| match encoded.rows.ends.is_empty() {

@@ -1,6 +1,7 @@
 //! The service as a whole: start is a list, stop is the same list backwards.
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -80,6 +81,17 @@ impl Service {
     /// # Errors
     /// What keeps it from starting.
     pub async fn start(job: &Job) -> Result<Self, StartError> {
+        Self::start_from(job, None).await
+    }
+
+    /// The same of a job that came from a file, whose text had this digest: it can be loaded again.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn start_from(
+        job: &Job,
+        file: Option<(PathBuf, String)>,
+    ) -> Result<Self, StartError> {
         let address = job.grpc.address;
         let listen = |source| StartError::Listen { address, source };
         let bound = Bound::new(address).map_err(listen)?;
@@ -96,7 +108,7 @@ impl Service {
         let store = Store::new(job.identity.clone()).map_err(StartError::Identity)?;
         let mut prepared = Vec::new();
         for output in &job.outputs {
-            prepared.push(Prepared::new(job, output, &store, &budget).await?);
+            prepared.push(Prepared::new(job, output, &store, &budget, None).await?);
         }
         let running: Vec<_> =
             prepared.into_iter().map(|output| Arc::new(output.run(job, None))).collect();
@@ -106,6 +118,9 @@ impl Service {
         let credits = Pool::new(job.memory_bytes / 2, streams_max, message_bytes_max);
         let shared = Arc::new(Shared::new(table, credits, message_bytes_max));
         let steering = Steering::new(shared.clone(), store.clone(), budget, job.clone(), running);
+        if let Some((file, version)) = file {
+            steering.came_from(file, version);
+        }
         let (address, told) = (bound.address, Told::default());
         // Before what may have to wait for a vault: probes tell of that, too.
         let (admin, admin_address) = match bound_admin {

@@ -1,7 +1,8 @@
 //! Whether rows pass through an output, as its operator wants, whatever Kafka can do.
 //!
 //! *Open* is the rule. *Paused*, its streams stay, and rows wait before Kafka as in an outage.
-//! *Drained*, its streams end as at a stop of the service and none begins until it is opened again.
+//! *Drained*, its streams end as at a stop of the service and none begins until it is opened again;
+//! where it was paused before, rows that waited stay out.
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -33,6 +34,8 @@ pub enum Setting {
         deadline: Instant,
         /// By whom.
         by: Drainer,
+        /// It was paused: rows that are not handed over yet never will be.
+        holds: bool,
     },
 }
 
@@ -44,6 +47,10 @@ pub enum Drainer {
     /// The job file has it otherwise now, or no more.
     Reload,
 }
+
+/// A new job file has the output ended: nobody else sets it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes;
 
 impl Default for Valve {
     fn default() -> Self {
@@ -58,31 +65,57 @@ impl Valve {
     }
 
     /// Rows wait from now on. A pause that is there goes on; true if it is new.
-    pub fn pause(&self) -> bool {
+    ///
+    /// # Errors
+    /// If the output ends.
+    pub fn pause(&self) -> Result<bool, Changes> {
         let paused = Setting::Paused { since: SystemTime::now() };
-        self.0.send_if_modified(|now| match now {
-            Setting::Paused { .. } => false,
-            Setting::Open | Setting::Drained { .. } => {
-                *now = paused;
-                true
-            }
-        })
+        self.change(|now| if let Setting::Paused { .. } = now { now } else { paused })
     }
 
     /// Rows pass from now on. True if they did not.
-    pub fn open(&self) -> bool {
-        self.0.send_if_modified(|now| std::mem::replace(now, Setting::Open) != Setting::Open)
+    ///
+    /// # Errors
+    /// If the output ends.
+    pub fn open(&self) -> Result<bool, Changes> {
+        self.change(|_| Setting::Open)
     }
 
-    /// Sets it.
-    pub fn set(&self, setting: Setting) {
+    /// Streams end within this time, and none begins until it is opened. True if that is new.
+    ///
+    /// # Errors
+    /// If the output ends.
+    pub fn drain(&self, within: Duration) -> Result<bool, Changes> {
+        self.change(|now| match now {
+            Setting::Drained { .. } => now,
+            Setting::Open | Setting::Paused { .. } => now.drained(within, Drainer::Operator),
+        })
+    }
+
+    fn change(&self, to: impl FnOnce(Setting) -> Setting) -> Result<bool, Changes> {
+        let mut ends = false;
+        let changed = self.0.send_if_modified(|now| {
+            ends = matches!(now, Setting::Drained { by: Drainer::Reload, .. });
+            let next = if ends { *now } else { to(*now) };
+            std::mem::replace(now, next) != next
+        });
+        if ends { Err(Changes) } else { Ok(changed) }
+    }
+
+    /// The output ends: streams within this time. Returns how it was set.
+    pub fn end(&self, within: Duration) -> Setting {
+        let before = self.setting();
+        let mut was = before;
+        self.0.send_modify(|now| {
+            was = *now;
+            *now = now.drained(within, Drainer::Reload);
+        });
+        was
+    }
+
+    /// Sets one that begins as another was.
+    pub fn begin_as(&self, setting: Setting) {
         self.0.send_replace(setting);
-    }
-
-    /// Streams end within this time, and none begins.
-    pub fn drain(&self, within: Duration, by: Drainer) {
-        let deadline = Instant::now() + within;
-        self.set(Setting::Drained { since: SystemTime::now(), deadline, by });
     }
 
     /// Told when the streams end.
@@ -90,15 +123,13 @@ impl Valve {
         self.0.subscribe()
     }
 
-    /// Waits until rows pass, or the streams that hold them end: what is accepted is settled then.
-    /// False if there was nothing to wait for.
+    /// Waits until rows pass. False if there was nothing to wait for.
     pub async fn passes(&self) -> bool {
-        if !matches!(*self.0.borrow(), Setting::Paused { .. }) {
+        if !self.0.borrow().holds() {
             return false;
         }
-        let is_over = |now: &Setting| !matches!(now, Setting::Paused { .. });
         // The sender is here.
-        let _ = self.0.subscribe().wait_for(is_over).await;
+        let _ = self.0.subscribe().wait_for(|now| !now.holds()).await;
         true
     }
 }
@@ -113,12 +144,27 @@ impl Setting {
         }
     }
 
+    /// Whether rows that are not handed over stay out of Kafka.
+    pub fn holds(self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Paused { .. } => true,
+            Self::Drained { holds, .. } => holds,
+        }
+    }
+
     /// When its streams end, if they do.
     pub fn ends(self) -> Option<Instant> {
         match self {
             Self::Drained { deadline, .. } => Some(deadline),
             Self::Open | Self::Paused { .. } => None,
         }
+    }
+
+    /// The same output, drained.
+    fn drained(self, within: Duration, by: Drainer) -> Self {
+        let (since, deadline) = (SystemTime::now(), Instant::now() + within);
+        Self::Drained { since, deadline, by, holds: self.holds() }
     }
 
     /// Why rows do not pass; `None` if they do.
@@ -144,10 +190,42 @@ impl Setting {
             }
             Self::Drained { by: Drainer::Reload, .. } => {
                 let text = format!(
-                    "output `{alias}` is being changed by a new job file; open again in a moment"
+                    "output `{alias}` ends, as a new job file has it otherwise or no more; open \
+                     again in a moment"
                 );
                 Some(Cause::new("OUTPUT_CHANGES", text))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_was_paused_holds_its_rows_when_it_is_drained() {
+        let valve = Valve::default();
+        assert_eq!(valve.pause(), Ok(true));
+        assert_eq!((valve.pause(), valve.drain(SOON)), (Ok(false), Ok(true)));
+        assert!(valve.setting().holds() && valve.setting().ends().is_some());
+        assert_eq!(valve.open(), Ok(true));
+        assert_eq!(valve.drain(SOON), Ok(true));
+        assert!(!valve.setting().holds());
+    }
+
+    #[test]
+    fn nobody_opens_an_output_that_ends() {
+        let valve = Valve::default();
+        valve.pause().unwrap();
+        let before = valve.end(SOON);
+        assert_eq!((valve.open(), valve.pause()), (Err(Changes), Err(Changes)));
+        assert_eq!(valve.drain(SOON), Err(Changes));
+        assert!(valve.setting().holds());
+        let next = Valve::default();
+        next.begin_as(before);
+        assert_eq!(next.setting().name(), "Paused");
     }
 }

@@ -202,7 +202,7 @@ impl Worker {
                     self.shared.tell(|state| state.event(Event::Waiting(waiting)));
                 }
                 Some(Message::Draining(_)) => {
-                    return Err(lost("DRAINING", "the service is about to close"));
+                    return Err(lost("DRAINING", "the service ends, or this output of it"));
                 }
                 _ => {}
             }
@@ -280,7 +280,7 @@ impl Stream<'_> {
                 return self.close().await;
             }
             if drained {
-                return Err(lost("DRAINING", "the service is about to close"));
+                return Err(lost("DRAINING", "the service ends, or this output of it"));
             }
             // Answers first: what has come must not lose against the timer of the silence.
             tokio::select! {

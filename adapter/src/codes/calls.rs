@@ -193,15 +193,16 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "OUTPUT_CHANGES",
-        &[Place::Call],
+        &[Place::Waits, Place::Call],
         RowsWritten::No,
         Retry::ByItself,
         "A new job file has this output otherwise, or no more, and what stood in its place is ending.",
-        "Open again after a moment: within the job's `shutdownTimeout` the new one takes streams.",
+        "Open again after a moment: within the job's `shutdownTimeout` the new one takes streams, or \
+         there is no such output any more.",
     ),
     Entry::new(
         "OUTPUT_DRAINED",
-        &[Place::Call, Place::Log],
+        &[Place::Waits, Place::Call, Place::Log],
         RowsWritten::No,
         Retry::AfterChange,
         "Somebody has drained the output with `kafka-output drain`: it takes no streams and no rows.",
@@ -214,8 +215,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         RowsWritten::No,
         Retry::Never,
         "The job has no output with this alias.",
-        "Use an alias that `ListOutputs` names, or add the output to the job file and start the \
-         service again.",
+        "Use an alias that `ListOutputs` names, or add the output to the job file, which is \
+         loaded again when it changes.",
     ),
     Entry::new(
         "POSITION_TOO_LONG",

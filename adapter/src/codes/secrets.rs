@@ -83,6 +83,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Check routes, firewalls and, if one is set, the proxy.",
     ),
     credential(
+        "CREDENTIALS_SLOW",
+        Retry::ByItself,
+        "What an output of a new job file shows its brokers could not be read in time, so the file is \
+         not applied.",
+        "Run `kafka-output check`: it says which of identity, vault and issuer does not answer.",
+    ),
+    credential(
         "KEYS_ADDRESS_ILLEGAL",
         Retry::AfterChange,
         "The address of the issuer's keys is no `https` address.",

@@ -160,7 +160,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "OUTPUT_PAUSED",
-        &[Place::Waits],
+        &[Place::Waits, Place::Log],
         RowsWritten::No,
         Retry::AfterChange,
         "Somebody has paused the output with `kafka-output pause`: its streams stay, and their rows \

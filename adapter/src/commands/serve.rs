@@ -25,7 +25,7 @@ pub async fn run(path: &Path, watch: bool, format: OutputFormat) -> Exit {
     };
     // A port whose certificate is in a vault that is away waits for it, and may be told to stop.
     let started = tokio::select! {
-        started = Service::start(&job) => started,
+        started = Service::start_from(&job, Some((path.to_owned(), version.clone()))) => started,
         _ = terminate.recv() => return Exit::Done,
         _ = interrupt.recv() => return Exit::Done,
     };
@@ -44,7 +44,6 @@ pub async fn run(path: &Path, watch: bool, format: OutputFormat) -> Exit {
         }
     };
     let steering = service.steering.clone();
-    steering.came_from(path.to_owned(), version.clone());
     let watching = watch.then(|| Watching::new(steering.clone(), path.to_owned(), version));
     announce(&job, &service, format);
     loop {

@@ -38,7 +38,7 @@ pub fn output(served: &Served) -> v1::Output {
     let leaders = partitions.map(|partitions| partitions.leaders.clone()).unwrap_or_default();
     let without_leader = leaders.iter().filter(|leader| !**leader).count();
     let credentials = credentials.report();
-    let cause = output.valve.setting().cause(&output.alias).or(cause);
+    let cause = cause.or_else(|| output.valve.setting().cause(&output.alias));
     let (trouble_code, trouble) = words(cause);
     let (credentials_trouble_code, credentials_trouble) = words(credentials.trouble);
     v1::Output {

@@ -1,5 +1,5 @@
 //! What all calls share: the outputs as they are at this moment, memory, and when things end.
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::Instant};
@@ -8,12 +8,16 @@ use super::{callers::Rules, error::CallError};
 use crate::{
     credit::Pool,
     job,
-    kafka::{ProgressLog, Sink, State},
+    kafka::{Health, ProgressLog, Sink, State},
     output::Output,
     secrets::Reporter,
-    valve::Setting,
+    valve::{Drainer, Setting},
     writers::Writers,
 };
+
+/// How long an output that takes the place of another may take to find its brokers, and count as
+/// ready as that one did.
+const REPLACED_WITHIN: Duration = Duration::from_secs(30);
 
 /// One output with all that belongs to it.
 pub struct Served {
@@ -33,6 +37,8 @@ pub struct Served {
     pub rules: Option<Rules>,
     /// Counts the streams and calls that write.
     pub inside: watch::Sender<usize>,
+    /// It stands in the place of one that was ready, by a new job file.
+    pub replaces_ready: bool,
 }
 
 /// A stream or call that writes into an output, counted until dropped.
@@ -107,10 +113,15 @@ impl Served {
         }
     }
 
-    /// Whether rows pass: its brokers are there, and streams may begin.
+    /// Whether writers should come: its brokers are there, and no operator has drained it. While a
+    /// new job file replaces one that was ready, nothing is taken out of a balancer.
     pub fn is_ready(&self) -> bool {
-        let is_drained = self.output.valve.setting().ends().is_some();
-        self.output.kafka.health().state == State::Ready && !is_drained
+        if matches!(self.output.valve.setting(), Setting::Drained { by: Drainer::Operator, .. }) {
+            return false;
+        }
+        let Health { state, since, .. } = self.output.kafka.health();
+        let is_new = || since.elapsed().is_ok_and(|age| age < REPLACED_WITHIN);
+        state == State::Ready || state == State::Connecting && self.replaces_ready && is_new()
     }
 
     /// Waits until no stream and no call writes.
@@ -137,13 +148,20 @@ impl Drop for Inside {
 impl Ending {
     /// Waits until the streams are to end; by then at the latest.
     pub(super) async fn told(&mut self) -> Instant {
+        self.told_before(None).await
+    }
+
+    /// The same, where it is known that they end by this time: waits for an earlier one.
+    pub(super) async fn told_before(&mut self, known: Option<Instant>) -> Instant {
         let Self { service, output } = self;
+        let is_earlier =
+            |end: Option<Instant>| end.is_some_and(|end| known.is_none_or(|known| end < known));
         let service = async {
-            let told = service.wait_for(Option::is_some).await;
+            let told = service.wait_for(|end| is_earlier(*end)).await;
             told.ok().and_then(|deadline| *deadline)
         };
         let output = async {
-            let told = output.wait_for(|setting| setting.ends().is_some()).await;
+            let told = output.wait_for(|setting| is_earlier(setting.ends())).await;
             told.ok().and_then(|setting| setting.ends())
         };
         let deadline = tokio::select! {

@@ -218,7 +218,7 @@ where
         &mut self,
         taken_over: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Event {
-        let drain_told = self.closes.is_some();
+        let closes = self.closes;
         let settled = async {
             match self.in_flight.front_mut() {
                 Some(first) => first.ticket.outcome().await,
@@ -237,12 +237,7 @@ where
                 None => std::future::pending().await,
             }
         };
-        let draining = async {
-            match drain_told {
-                false => self.ending.told().await,
-                true => std::future::pending().await,
-            }
-        };
+        let draining = async { self.ending.told_before(closes).await };
         // In this order: answers before new work, so that a flood of batches delays no answer.
         tokio::select! {
             biased;
@@ -359,6 +354,12 @@ where
     fn drain(&mut self, deadline: Instant) {
         self.closes = Some(deadline);
         self.incoming = None;
+        if self.terms.output.valve.setting().holds() {
+            // Nothing of these has left the service, and nothing will: the engine sends them again.
+            self.work = None;
+            self.pack.take();
+            self.pending.clear();
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         let deadline = Some(prost_types::Timestamp::from(SystemTime::now() + left));
         self.outbox.push(Out::Draining(v1::Draining { deadline }));

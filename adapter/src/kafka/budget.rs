@@ -83,6 +83,12 @@ impl Budget {
         Self { state: Arc::new(Mutex::new(State { bytes, shares: Vec::new() })) }
     }
 
+    /// Bytes that all shares hold, with those of outputs that have ended and of which something is
+    /// still on its way.
+    pub fn used_bytes(&self) -> u64 {
+        lock(&self.state).shares.iter().flatten().map(|share| share.used_bytes).sum()
+    }
+
     /// The share of one more output. The floors of the others shrink: what they hold beyond counts
     /// as taken from the common half.
     pub fn share(&self) -> Share {

@@ -89,7 +89,7 @@ pub const CATALOGUE: &[Metric] = &[
         kind: Kind::Gauge,
         unit: "",
         labels: &["output", "setting"],
-        help: "1 for what the operator wants of the output: Open, Paused or Drained.",
+        help: "1 for how the output is set: Open, Paused or Drained, by its operator or while a new job file replaces it.",
         stream_analytics: None,
         read: |p, r| {
             p.outputs

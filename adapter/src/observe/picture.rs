@@ -13,6 +13,7 @@ use crate::{
     meter::{Exchange, Passage},
     secrets::{InUse, Report},
     steering::Configuration,
+    valve::{Drainer, Setting},
     writers::Seen,
 };
 
@@ -137,6 +138,11 @@ pub struct OutputNow {
     pub dead_letters: u64,
     /// What the brokers let the service in with.
     pub credentials: CredentialsNow,
+    /// Whether writers should come, as its streams see it.
+    #[serde(skip)]
+    served_ready: bool,
+    #[serde(skip)]
+    drained_by_operator: bool,
     /// Counts and times of its rows.
     #[serde(skip)]
     pub passage: Arc<Passage>,
@@ -231,7 +237,7 @@ impl Picture {
             ready: !draining && outputs.iter().any(OutputNow::is_ready),
             draining,
             memory_budget_bytes: observer.memory_bytes,
-            memory_used_bytes: outputs.iter().map(|output| output.bytes_in_flight).sum(),
+            memory_used_bytes: steering.memory_used_bytes(),
             streams_max: shared.credits.streams_max(),
             sessions: *shared.sessions.borrow(),
             configuration: steering.history.now().into(),
@@ -265,7 +271,7 @@ impl OutputNow {
             },
             setting: setting.name(),
             since,
-            trouble: setting.cause(&output.alias).or(cause).map(Into::into),
+            trouble: cause.or_else(|| setting.cause(&output.alias)).map(Into::into),
             partitions: leaders.len(),
             partitions_without_leader: leaders.iter().filter(|leader| !**leader).count(),
             partition_rows: rows.iter().max().zip(rows.iter().min()).map(|(a, b)| [*a, *b]),
@@ -289,6 +295,8 @@ impl OutputNow {
             records_refused: rejected,
             dead_letters: letters,
             credentials: credentials.report().into(),
+            served_ready: served.is_ready(),
+            drained_by_operator: matches!(setting, Setting::Drained { by: Drainer::Operator, .. }),
             passage: output.passage.clone(),
             exchange: output.kafka.exchange(),
         }
@@ -296,11 +304,11 @@ impl OutputNow {
 
     /// Whether rows pass, or did a moment ago.
     fn is_ready(&self) -> bool {
-        if self.setting == "Drained" {
+        if self.drained_by_operator {
             return false;
         }
         let is_news = || self.since.elapsed().is_ok_and(|since| since < READINESS_PATIENCE);
-        self.state == "Ready" || self.state == "Unavailable" && is_news()
+        self.served_ready || self.state == "Unavailable" && is_news()
     }
 }
 

@@ -15,8 +15,10 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::exit::Exit;
 
-/// Of a machine that answers at all; the port answers from memory.
+/// Of a machine that answers at all.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// What is told comes from memory.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Which service is meant.
@@ -108,12 +110,13 @@ impl Operator {
         self.within(self.whole(Method::GET, path)).await
     }
 
-    /// Has something done, and reads what the service says of it.
+    /// Has something done, and reads what the service says of it, however long that takes: as long
+    /// as the job's `shutdownTimeout`, or twice where another change is under way.
     ///
     /// # Errors
     /// If it did not, or did not say so.
     pub async fn order(&self, path: &str) -> Result<String, OperatorError> {
-        self.within(self.whole(Method::POST, path)).await
+        self.whole(Method::POST, path).await
     }
 
     /// Asks for a path whose answer goes on.

@@ -67,6 +67,18 @@ impl Failed {
     }
 }
 
+/// What was read is not taken.
+fn refused(cause: Cause) -> Error {
+    Error::new(cause.code, cause.text, "check certificates and keys of this output")
+}
+
+/// What was asked for has not come.
+fn slow(within: Duration) -> Error {
+    let text = format!("its credentials could not be read within {} s", within.as_secs());
+    let remedy = "see that the vault and the identity endpoint answer, with `kafka-output check`";
+    Error::new("CREDENTIALS_SLOW", text, remedy).later(None)
+}
+
 impl Renewal {
     /// The renewal of an output's credentials, which has none yet.
     pub fn new(
@@ -105,11 +117,21 @@ impl Renewal {
                 Ok(())
             }
             Err(Failed::Missing(error)) => Err(error),
-            Err(Failed::Refused(NotRenewed { cause, .. })) => {
-                let remedy = "check certificates and keys of this output";
-                Err(Error::new(cause.code, cause.text, remedy))
-            }
+            Err(Failed::Refused(NotRenewed { cause, .. })) => Err(refused(cause)),
         }
+    }
+
+    /// Puts the first credentials in place, wherever they stand, within this time. For an output that
+    /// takes the place of one that works.
+    ///
+    /// # Errors
+    /// Whatever is wrong with them.
+    pub async fn demand(&mut self, within: Duration) -> Result<(), Error> {
+        let looked = tokio::time::timeout(within, self.look()).await;
+        looked.map_err(|_| slow(within))?.map_err(|failed| match failed {
+            Failed::Missing(error) => error,
+            Failed::Refused(NotRenewed { cause, .. }) => refused(cause),
+        })
     }
 
     /// Looks again and again.

@@ -178,7 +178,7 @@ impl Report {
                 ));
             }
             Event::Draining => {
-                self.note("the service is about to close; connecting again");
+                self.note("the service ends, or this output of it; connecting again");
                 self.lost = true;
             }
             // Told by the caller, who knows the files.

@@ -54,12 +54,15 @@ pub enum Refused {
     /// The job file, or what it names, is not right.
     #[error("RELOAD_REFUSED: nothing is changed.\n{0}")]
     Faults(String),
+    /// An output of it does not start.
+    #[error("RELOAD_REFUSED: nothing is changed.\n{0}")]
+    Output(String),
     /// What differs cannot change while the service runs.
     #[error(
         "RELOAD_NEEDS_RESTART: nothing is changed: {} can only be changed by a restart of the \
-         service", keys(.0)
+         service", .0.join(", ")
     )]
-    NeedsRestart(Vec<&'static str>),
+    NeedsRestart(Vec<String>),
     /// The job came from nowhere.
     #[error("this service was started without a job file")]
     NoFile,
@@ -73,10 +76,6 @@ fn or_near(near: &[String]) -> String {
         [] => String::new(),
         near => format!("; near it: {}", near.join(", ")),
     }
-}
-
-fn keys(keys: &[&str]) -> String {
-    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Refused {

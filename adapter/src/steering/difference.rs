@@ -1,5 +1,6 @@
 //! What a new job file changes.
-use crate::job::{Job, Output};
+use super::one::is_same_place;
+use crate::job::{Guarantee, Job, Output};
 
 /// The outputs of a new job beside those of the one that runs.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl Difference {
 }
 
 /// What cannot change while the service runs: the keys of the job file that differ.
-pub fn fixed(now: &Job, new: &Job) -> Vec<&'static str> {
+pub fn fixed(now: &Job, new: &Job) -> Vec<String> {
     // All of them, so that a new key is thought of.
     let Job {
         name,
@@ -56,5 +57,26 @@ pub fn fixed(now: &Job, new: &Job) -> Vec<&'static str> {
         ("memory", *memory_bytes != now.memory_bytes),
         ("maxBatchSize", *batch_bytes_max != now.batch_bytes_max),
     ];
-    differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    differ.into_iter().filter_map(|(key, differs)| differs.then(|| format!("`{key}`"))).collect()
+}
+
+/// Outputs whose writers would not come in again: exactly once, what is stored of them belongs to
+/// these brokers and this topic, and each has to be reset where it goes on elsewhere.
+pub fn bound(now: &Job, new: &Job) -> Vec<String> {
+    let is_bound = |old: &Output, new: &Output| {
+        let once = [old, new].iter().any(|output| output.guarantee == Guarantee::ExactlyOnce);
+        once && !is_same_place(old, new)
+    };
+    let pairs = new.outputs.iter().filter_map(|output| {
+        Some((now.outputs.iter().find(|known| known.alias == output.alias)?, output))
+    });
+    let bound = pairs.filter(|(old, new)| is_bound(old, new));
+    let told = |output: &Output| {
+        format!(
+            "topic, brokers, `progressTopic` or guarantee of output `{}` (exactly once, each of its \
+             writers must be reset then; or give the output another alias)",
+            output.alias
+        )
+    };
+    bound.map(|(_, output)| told(output)).collect()
 }

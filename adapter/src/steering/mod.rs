@@ -13,6 +13,7 @@ mod watch;
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -23,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::difference::{Difference, fixed};
+use self::difference::{Difference, bound, fixed};
 pub use self::{
     answer::{Applied, Refused, Set},
     history::{Configuration, History},
@@ -34,11 +35,13 @@ use crate::{
     grpc::{Served, Shared, Table},
     job::{self, Job, near_names},
     kafka::{Budget, Cause},
-    valve::{Drainer, Setting},
 };
 
 /// Part of the time of an end that is kept for closing the producers.
 pub const CLOSE_SHARE: u32 = 5;
+
+/// How long it may take to read what an output of a new job file shows its brokers.
+const CREDENTIALS_MAX: Duration = Duration::from_secs(20);
 
 /// A running service, for those who change it.
 pub struct Steering {
@@ -104,7 +107,7 @@ impl Steering {
     /// If there is none, or it is being changed.
     pub fn pause(&self, alias: &str) -> Result<Set, Refused> {
         let served = self.find(alias)?;
-        let changed = served.output.valve.pause();
+        let changed = served.output.valve.pause().map_err(|_| changes(alias))?;
         if changed {
             tracing::warn!(
                 output = alias,
@@ -121,7 +124,7 @@ impl Steering {
     /// As [`Steering::pause`].
     pub fn resume(&self, alias: &str) -> Result<Set, Refused> {
         let served = self.find(alias)?;
-        let changed = served.output.valve.open();
+        let changed = served.output.valve.open().map_err(|_| changes(alias))?;
         if changed {
             tracing::info!(output = alias, "the operator resumes the output");
         }
@@ -135,11 +138,9 @@ impl Steering {
     /// As [`Steering::pause`].
     pub async fn drain(&self, alias: &str) -> Result<Set, Refused> {
         let served = self.find(alias)?;
-        let valve = &served.output.valve;
-        let changed = valve.setting().ends().is_none();
         let within = self.job.load().shutdown_timeout;
+        let changed = served.output.valve.drain(within).map_err(|_| changes(alias))?;
         if changed {
-            valve.drain(within, Drainer::Operator);
             tracing::warn!(
                 output = alias,
                 code = "OUTPUT_DRAINED",
@@ -159,10 +160,12 @@ impl Steering {
             let near = near_names(alias, known).into_iter().map(ToOwned::to_owned).collect();
             return Err(Refused::NoOutput { alias: alias.chars().take(128).collect(), near });
         };
-        match served.output.valve.setting() {
-            Setting::Drained { by: Drainer::Reload, .. } => Err(Refused::Changes(alias.to_owned())),
-            _ => Ok(served.clone()),
-        }
+        Ok(served.clone())
+    }
+
+    /// What of the memory budget is in use.
+    pub fn memory_used_bytes(&self) -> u64 {
+        self.budget.used_bytes()
     }
 
     /// Loads the job file again. It goes on although the caller does not wait.
@@ -190,10 +193,11 @@ impl Steering {
 
     async fn reload_now(&self) -> Result<Applied, Refused> {
         let file = self.file.get().cloned().ok_or(Refused::NoFile)?;
+        // First the turn, then the file: else an older text could be applied last.
+        let mut running = self.running.lock().await;
         let loaded = tokio::task::spawn_blocking(move || job::load_with_version(&file)).await;
         let loaded = loaded.map_err(|_| Refused::Stopping)?;
         let (job, version) = loaded.map_err(|faults| Refused::Faults(faults.render(false)))?;
-        let mut running = self.running.lock().await;
         let now = self.job();
         if *now == job {
             self.history.same(version);
@@ -201,7 +205,8 @@ impl Steering {
             let same = job.outputs.iter().map(|output| output.alias.to_string()).collect();
             return Ok(Applied { generation, same, ..Applied::default() });
         }
-        let fixed = fixed(&now, &job);
+        let mut fixed = fixed(&now, &job);
+        fixed.extend(bound(&now, &job));
         if !fixed.is_empty() {
             return Err(Refused::NeedsRestart(fixed));
         }
@@ -227,8 +232,9 @@ impl Steering {
         let (mut new, mut replacing) = (Vec::new(), Vec::new());
         for (outputs, into) in [(&added, &mut new), (&changed, &mut replacing)] {
             for output in outputs {
-                let prepared = Prepared::new(job, output, &self.store, &self.budget).await;
-                into.push(prepared.map_err(|error| Refused::Faults(error.to_string()))?);
+                let within = Some(CREDENTIALS_MAX);
+                let prepared = Prepared::new(job, output, &self.store, &self.budget, within).await;
+                into.push(prepared.map_err(|error| Refused::Output(error.to_string()))?);
             }
         }
         // From here on nothing fails.
@@ -244,8 +250,8 @@ impl Steering {
                 continue;
             }
             let new = replaces.map(|index| replacing.swap_remove(index));
-            let (old, before) = (one.clone(), one.served.output.valve.setting());
-            old.served.output.valve.drain(within - within / CLOSE_SHARE, Drainer::Reload);
+            let old = one.clone();
+            let before = old.served.output.valve.end(within - within / CLOSE_SHARE);
             ending.spawn(async move {
                 let end = Instant::now() + within;
                 let streams_end = end - within / CLOSE_SHARE;
@@ -262,7 +268,7 @@ impl Steering {
             running.retain(|one| !Arc::ptr_eq(one, &old));
             if let Some(new) = new {
                 let new = new.run(job, Some(&old.served));
-                new.served.output.valve.set(before);
+                new.served.output.valve.begin_as(before);
                 running.push(Arc::new(new));
             }
             self.publish(job, running);
@@ -289,4 +295,9 @@ impl Steering {
         let ended = ending.join_all().await;
         ended.into_iter().fold(0, u64::saturating_add)
     }
+}
+
+/// Nobody sets an output that ends.
+fn changes(alias: &str) -> Refused {
+    Refused::Changes(alias.to_owned())
 }

@@ -27,13 +27,14 @@ pub struct Running {
     /// As streams and the admin port see it.
     pub served: Arc<Served>,
     sink: Arc<Sink>,
-    /// Until it ends.
-    upkeep: Mutex<Upkeep>,
+    stage: Mutex<Stage>,
 }
 
-struct Upkeep {
-    renewal: Option<secrets::Running>,
-    keeper: Option<Keeping>,
+enum Stage {
+    /// It is looked after.
+    Runs { _renewal: secrets::Running, keeper: Option<Keeping> },
+    /// It ends, or has: with so many records that had to be given up.
+    Ends(watch::Receiver<Option<u64>>),
 }
 
 /// Why an output does not start.
@@ -71,7 +72,8 @@ impl Prepared {
         self.job.alias.as_str()
     }
 
-    /// Starts an output of a job. Brokers need not be there yet.
+    /// Starts an output of a job. Brokers need not be there yet, nor what stands in a vault, unless
+    /// its credentials must be in place within a time.
     ///
     /// # Errors
     /// What keeps it from starting.
@@ -80,6 +82,7 @@ impl Prepared {
         output: &job::Output,
         store: &Store,
         budget: &Budget,
+        credentials_within: Option<Duration>,
     ) -> Result<Self, OutputError> {
         let alias = || output.alias.to_string();
         let sink = Sink::start(SinkSettings::of_job(&job.name, output), budget.share())
@@ -88,7 +91,10 @@ impl Prepared {
         let credentials = Reporter::default();
         let mut renewal =
             Renewal::new(store, output, &sink, job.secret_refresh, credentials.clone());
-        let first = renewal.first().await;
+        let first = match credentials_within {
+            None => renewal.first().await,
+            Some(within) => renewal.demand(within).await,
+        };
         first.map_err(|source| OutputError::Secret { alias: alias(), source })?;
         Ok(Self { sink, renewal, credentials, job: output.clone() })
     }
@@ -110,6 +116,7 @@ impl Prepared {
             credentials,
             rules: output.writers.as_deref().map(Rules::new),
             inside: watch::Sender::new(0),
+            replaces_ready: before.is_some_and(Served::is_ready),
             job: output,
         };
         let stores_later = served.job.guarantee == Guarantee::AtLeastOnce;
@@ -118,40 +125,47 @@ impl Prepared {
             .as_ref()
             .filter(|_| stores_later)
             .map(|log| Keeper::new(log, &served.writers, served.job.alias.as_str()).run());
-        let upkeep = Mutex::new(Upkeep { renewal: Some(renewal.run()), keeper });
-        Running { served: Arc::new(served), sink, upkeep }
+        let stage = Mutex::new(Stage::Runs { _renewal: renewal.run(), keeper });
+        Running { served: Arc::new(served), sink, stage }
     }
 }
 
 impl Running {
     /// Ends it, once no stream writes into it any more: what is accepted settles until `settles`,
-    /// and how far writers have come is stored. Returns how many records had to be given up. May be
-    /// called again where it was dropped.
+    /// and how far writers have come is stored. Returns how many records had to be given up. Whoever
+    /// comes second, since the first was dropped, waits for the same end.
     pub async fn end(&self, settles: Instant, end: Instant) -> u64 {
-        let keeper = {
-            let mut upkeep = self.upkeep.lock().expect("nothing panics in it");
-            // Nothing is renewed any more.
-            drop(upkeep.renewal.take());
-            upkeep.keeper.take()
+        let mut ended = self.begin_end(settles);
+        let ended = tokio::time::timeout_at(end, ended.wait_for(Option::is_some)).await;
+        // A panic in it is told by the panic, and rows are what counts.
+        ended.ok().and_then(|ended| ended.ok().and_then(|records| *records)).unwrap_or(1)
+    }
+
+    fn begin_end(&self, settles: Instant) -> watch::Receiver<Option<u64>> {
+        let mut stage = self.stage.lock().expect("nothing panics in it");
+        let keeper = match &mut *stage {
+            Stage::Ends(ended) => return ended.clone(),
+            Stage::Runs { keeper, .. } => keeper.take(),
         };
+        let (tell, ended) = watch::channel(None);
+        // Nothing is renewed any more.
+        *stage = Stage::Ends(ended.clone());
         let left = settles.saturating_duration_since(Instant::now());
         let last = (left / 2).min(LAST_PROGRESS_MAX);
         let sink = self.sink.clone();
-        let ending = tokio::spawn(async move {
+        tokio::spawn(async move {
             if let Some(keeping) = keeper {
                 keeping.end(last).await;
             }
-            sink.close(settles.into_std()).await
+            tell.send_replace(Some(sink.close(settles.into_std()).await));
         });
-        let ended = tokio::time::timeout_at(end, ending).await;
-        // A panic in it is told by the panic, and rows are what counts.
-        ended.map_or(1, |records| records.unwrap_or(1))
+        ended
     }
 }
 
 /// Whether the writers of one output go on in the other: their rows go to the same place under the
 /// same promise.
-fn is_same_place(one: &job::Output, other: &job::Output) -> bool {
+pub(super) fn is_same_place(one: &job::Output, other: &job::Output) -> bool {
     let place = |of: &job::Output| {
         let servers: Vec<_> = of.bootstrap_servers.iter().map(ToString::to_string).collect();
         (servers, of.topic.to_string(), of.guarantee, of.progress_topic.to_string())

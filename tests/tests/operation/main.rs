@@ -9,6 +9,7 @@ mod faults;
 mod forms;
 mod shells;
 mod steering;
+mod steering_faults;
 
 use std::{path::PathBuf, process::Command};
 

@@ -26,7 +26,7 @@ use tests::{
 
 use super::{send, well};
 
-const PACE: Pace = Pace { batch_rows: 20, pause: Duration::from_millis(5) };
+pub(super) const PACE: Pace = Pace { batch_rows: 20, pause: Duration::from_millis(5) };
 
 /// An output with a topic of its own.
 struct Out {
@@ -56,7 +56,7 @@ fn start(outputs: &[String]) -> Service {
     Service::start_with(&with_admin(&job_of(outputs)), &options)
 }
 
-fn rewrite(service: &Service, job: &str) {
+pub(super) fn rewrite(service: &Service, job: &str) {
     // As an editor does it, or a volume of Kubernetes: the file is another one.
     let (file, new) = (service.dir().join("job.yaml"), service.dir().join("new.yaml"));
     fs::write(&new, job).unwrap();
@@ -64,7 +64,7 @@ fn rewrite(service: &Service, job: &str) {
 }
 
 /// Runs a command of an operator. Returns its exit code, and what it printed.
-fn operate(service: &Service, args: &[&str]) -> (i32, String, String) {
+pub(super) fn operate(service: &Service, args: &[&str]) -> (i32, String, String) {
     let admin = service.admin();
     let mut command = Command::new(program());
     command.args(args).args(["--admin", admin.address()]).stdin(Stdio::null());
@@ -80,7 +80,7 @@ fn open_of(alias: &str) -> Open {
     Open { output: alias.to_owned(), writer_id: "w".to_owned(), ..Open::default() }
 }
 
-fn configuration(admin: &Admin) -> Value {
+pub(super) fn configuration(admin: &Admin) -> Value {
     admin.status()["configuration"].clone()
 }
 

@@ -183,7 +183,12 @@ where
             return cause;
         }
         let output = &self.terms.output;
-        if let Some(cause) = output.valve.setting().cause(&output.alias) {
+        let setting = output.valve.setting();
+        // What has been handed over waits for Kafka alone.
+        if setting.holds()
+            && self.in_flight.is_empty()
+            && let Some(cause) = setting.cause(&output.alias)
+        {
             return cause;
         }
         let health = output.kafka.health();
