@@ -83,7 +83,7 @@ fn every_command_has_a_page_that_is_set_without_a_warning() {
     }
     // What was laid out in lines stays so.
     let top = text("kafka-output-top.1");
-    assert!(top.lines().any(|line| line.trim_start().starts_with("STATE CODE     ")), "{top}");
+    assert!(top.lines().any(|line| line.trim_start().starts_with("state, code     ")), "{top}");
     // One page alone.
     let alone = print(&["man", "config", "print"]);
     assert_eq!(alone, fs::read_to_string(folder.join("kafka-output-config-print.1")).unwrap());
