@@ -28,7 +28,7 @@ pub fn job(data: &[u8]) {
     let shown = match &result {
         Ok(job) => {
             check_reads_back(job);
-            format!("{job:?} {job:#?} {}", job.to_json())
+            format!("{job:?} {job:#?} {} {}", job.to_json(), job.to_yaml())
         }
         Err(faults) => {
             check_faults(faults, text);
@@ -89,4 +89,8 @@ fn check_reads_back(job: &Job) {
     let read = parse("printed.json", &printed.to_string());
     let read = read.unwrap_or_else(|faults| panic!("{printed}\n{faults}"));
     assert_eq!(read.to_json(), printed);
+    let yaml = job.to_yaml();
+    let read = parse("printed.yaml", &yaml);
+    let read = read.unwrap_or_else(|faults| panic!("{yaml}\n{faults}"));
+    assert_eq!(read.to_json(), printed, "{yaml}");
 }

@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 71] = [
+pub const OTHERS: [&str; 74] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -19,8 +19,8 @@ pub const OTHERS: [&str; 71] = [
     // Verdicts on transactions.
     "HANGING", "IDLE", "OPEN",
     // Values on the command line.
-    "ALIAS", "BYTES", "CHAR", "CODE", "COUNT", "FILE", "FORMAT", "HOST", "NUMBER", "OFFSET", "OUTPUT", "ROWS",
-    "ROWS_PER_S", "TIME",
+    "ALIAS", "BYTES", "CHAR", "CODE", "COMMAND", "COUNT", "FILE", "FORMAT", "HOST", "NUMBER",
+    "OFFSET", "OUTPUT", "ROWS", "ROWS_PER_S", "SECONDS", "TIME",
     // Environment variables.
     "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID", "CARGO_PKG_VERSION",
     "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_ADMIN", "KAFKA_OUTPUT_LOG", "NO_COLOR", "SSL_CERT_FILE",
@@ -33,4 +33,6 @@ pub const OTHERS: [&str; 71] = [
     "UNIT",
     // Names in certificates, and of formats.
     "ARROW1", "EMAIL", "GENERATION", "PKCS7", "STREET", "X509",
+    // Sections of manual pages.
+    "NOTES",
 ];

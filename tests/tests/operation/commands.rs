@@ -65,7 +65,7 @@ fn top_draws_the_outputs_what_is_wrong_and_survives_a_restart() {
     let top = top.to_str().unwrap();
     let mut screen = Terminal::start(&[top, "top", "--admin", &at, "--interval", "0.2"]);
     screen.see("tests: ready, kafka-output ");
-    screen.see("OUTPUT");
+    screen.see("in flight");
     screen.see(&code);
     screen.see("nowhere");
     screen.see(OUTPUT);
@@ -113,7 +113,7 @@ fn top_is_a_table_or_objects_where_there_is_no_terminal() {
     let table = done(&["top", "--admin", admin.address(), "--interval", "0.2"]);
     assert!(!table.contains('\x1b'), "{table}");
     let lines: Vec<_> = table.lines().collect();
-    assert!(lines[2].starts_with("OUTPUT"), "{table}");
+    assert!(lines[2].starts_with("output"), "{table}");
     assert!(lines[3].starts_with("nowhere") && lines[3].contains(&code), "{table}");
     assert!(lines[4].starts_with(OUTPUT) && lines[4].contains("Ready"), "{table}");
     let arguments = ["--output", "json", "top", "--once", "--admin", admin.address()];

@@ -28,25 +28,25 @@ const fn column(
 const UNKNOWN: &str = "-";
 
 pub(super) const COLUMNS: [Column; 13] = [
-    column("OUTPUT", 12, false, 0, |output| output.alias.clone()),
-    column("STATE", 11, false, 0, |output| output.state.clone()),
-    column("CODE", 4, false, 0, |output| output.code.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
-    column("ROWS/S", 9, true, 0, |output| number(output.rows_per_second)),
-    column("MB/S", 6, true, 3, |output| {
+    column("output", 12, false, 0, |output| output.alias.clone()),
+    column("state", 11, false, 0, |output| output.state.clone()),
+    column("code", 4, false, 0, |output| output.code.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
+    column("rows/s", 9, true, 0, |output| number(output.rows_per_second)),
+    column("MB/s", 6, true, 3, |output| {
         output.bytes_per_second.map_or_else(unknown, |bytes| format!("{:.1}", bytes / 1e6))
     }),
-    column("BATCH/S", 7, true, 5, |output| number(output.batches_per_second)),
-    column("IN FLIGHT", 9, true, 4, |output| output.records_in_flight.to_string()),
-    column("OLDEST", 7, true, 0, |output| seconds(output.oldest_unacknowledged_seconds)),
-    column("HELD", 4, true, 6, |output| {
+    column("batch/s", 7, true, 5, |output| number(output.batches_per_second)),
+    column("in flight", 9, true, 4, |output| output.records_in_flight.to_string()),
+    column("oldest", 7, true, 0, |output| seconds(output.oldest_unacknowledged_seconds)),
+    column("held", 4, true, 6, |output| {
         output.backpressure_share.map_or_else(unknown, |share| format!("{:.0}%", share * 100.0))
     }),
-    column("WRITERS", 7, true, 7, |output| output.writers_live.to_string()),
-    column("NO LEADER", 9, true, 8, |output| {
+    column("writers", 7, true, 7, |output| output.writers_live.to_string()),
+    column("no leader", 9, true, 8, |output| {
         format!("{}/{}", output.partitions_without_leader, output.partitions)
     }),
-    column("ASIDE", 7, true, 9, |output| output.set_aside.to_string()),
-    column("LETTERS", 7, true, 10, |output| output.dead_letters.to_string()),
+    column("aside", 7, true, 9, |output| output.set_aside.to_string()),
+    column("letters", 7, true, 10, |output| output.dead_letters.to_string()),
 ];
 
 impl Column {
@@ -143,12 +143,12 @@ mod tests {
         let expected = "\
 flights: ready, kafka-output 0.1.0, up 5 h, memory 64 of 256 MiB, 3 sessions
 
-OUTPUT  STATE        CODE             ROWS/S  MB/S  BATCH/S  IN FLIGHT  OLDEST  HELD  WRITERS  \
-NO LEADER  ASIDE  LETTERS
-away    Unavailable  TOPIC_NOT_FOUND       -     -        -         12    65 s     -        2  \
-      0/6      4        2
-delays  Ready        -                   0.2   0.0      0.0         12   0.2 s    0%        2  \
-      0/6      4        2
+output  state        code             rows/s  MB/s  batch/s  in flight  oldest  held  writers  \
+no leader  aside  letters
+away    Unavailable  TOPIC_NOT_FOUND       -     -        -         12    65 s     -        2        \
+0/6      4        2
+delays  Ready        -                   0.2   0.0      0.0         12   0.2 s    0%        2        \
+0/6      4        2
 
 away: TOPIC_NOT_FOUND: topic `t` does not exist. Create the topic
 ";

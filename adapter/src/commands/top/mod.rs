@@ -32,14 +32,14 @@ Keys: up and down choose an output, enter shows its writers, its credentials and
 trouble, escape goes back, q quits.
 
 Columns:
-  STATE CODE         whether rows pass, and why rows wait: `kafka-output explain CODE`
-  ROWS/S MB/S        rows of accepted batches, and their bytes as they came
-  BATCH/S            batches that became durable
-  IN FLIGHT          records that are accepted and not settled
-  OLDEST             for how long the oldest batch waits for its acknowledgement
-  HELD               the part of their time that writers waited for memory or for a leader
-  NO LEADER          partitions that take no rows, of all
-  ASIDE LETTERS      rows that errorPolicy has set aside; dead letters that Kafka has stored
+  state, code        whether rows pass, and why rows wait: `kafka-output explain CODE`
+  rows/s, MB/s       rows of accepted batches, and their bytes as they came
+  batch/s            batches that became durable
+  in flight          records that are accepted and not settled
+  oldest             for how long the oldest batch waits for its acknowledgement
+  held               the part of their time that writers waited for memory or for a leader
+  no leader          partitions that take no rows, of all
+  aside, letters     rows that errorPolicy has set aside; dead letters that Kafka has stored
 Rates are of the time between two looks; where there is nothing to compare with stands `-`.
 
 Where stdout is no terminal, one table is printed as text; with --output json an object for each

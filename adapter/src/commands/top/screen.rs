@@ -289,11 +289,11 @@ mod tests {
         let shown = drawn(&mut screen(), &seen(), 160);
         let lines: Vec<_> = shown.lines().collect();
         assert!(lines[0].starts_with("flights: ready, kafka-output 0.1.0, up 12 s"), "{shown}");
-        assert!(lines[3].contains("ROWS/S") && lines[3].contains("LETTERS"), "{shown}");
+        assert!(lines[3].contains("rows/s") && lines[3].contains("letters"), "{shown}");
         assert!(lines[4].starts_with("away") && lines[4].contains("TOPIC_NOT_FOUND"), "{shown}");
         assert!(lines[5].starts_with("delays") && lines[5].contains("2000"), "{shown}");
         let narrow = drawn(&mut screen(), &seen(), 70);
-        assert!(narrow.contains("OLDEST") && !narrow.contains("LETTERS"), "{narrow}");
+        assert!(narrow.contains("oldest") && !narrow.contains("letters"), "{narrow}");
         assert!(narrow.contains("TOPIC_NOT_FOUND"), "{narrow}");
         // Nothing of it is so small that it ends the program.
         drawn(&mut screen(), &seen(), 3);

@@ -89,6 +89,7 @@ outputs:
   - alias: b
     topic: u
     bootstrapServers: 'k:9092,l:9092'
+  - { alias: c, topic: v, bootstrapServers: 'k:9092', compression: { type: Lz4 } }
 ",
     );
     let yaml = shown.to_yaml(true);
@@ -111,11 +112,12 @@ outputs:
         (first, "rows: 9", "line 14"),
         (first, "bytes: 1 MB", "default"),
         (first, "guarantee: atLeastOnce", "follows from `acks`"),
-        // Another codec than the default's takes nothing of it.
         (first, "type: None", "line 15"),
         (second, "k:9092", "line 18"),
         (second, "l:9092", "line 18"),
         (second, "level: 5", "line 9, in `defaults`"),
+        // Another codec than that of `defaults` takes nothing of it.
+        (second, "level: 0", "default"),
         (second, "socketTimeout: 6s", "default"),
         (second, "securityProtocol: \"None\"", "default"),
     ] {

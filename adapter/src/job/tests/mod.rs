@@ -64,6 +64,8 @@ fn read_back(job: &Job) {
     let read_again = parse("printed.json", &printed.to_string()).unwrap();
     assert_eq!(&read_again, job);
     assert_eq!(read_again.to_json(), printed);
+    let read_again = parse("printed.yaml", &job.to_yaml()).unwrap();
+    assert_eq!(&read_again, job, "{}", job.to_yaml());
 }
 
 /// A job with one output, which has these keys beside the ones it must have.
