@@ -119,7 +119,9 @@ impl Service {
         let (mut renewals, mut keepers) = (Vec::new(), Vec::new());
         for (output, share) in job.outputs.iter().zip(shares) {
             let alias = output.alias.to_string();
-            let sink = Sink::start(SinkSettings::of_job(&job.name, output), share)
+            let settings = SinkSettings::of_job(&job.name, output);
+            let settings = if job.admin.is_some() { settings.watched() } else { settings };
+            let sink = Sink::start(settings, share)
                 .map_err(|reason| StartError::Producer { alias: alias.clone(), reason })?;
             let sink = Arc::new(sink);
             let credentials = Reporter::default();

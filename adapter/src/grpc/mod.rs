@@ -14,6 +14,7 @@
 pub mod callers;
 mod conduct;
 mod convert;
+mod ended;
 mod error;
 mod first_message;
 mod gate;
@@ -31,6 +32,7 @@ mod standing;
 mod tls;
 
 pub use self::{
+    ended::ended,
     server::{Bound, Entrance, Server},
     service::{Served, Shared},
     tls::{ClientCertificates, ServerTls},

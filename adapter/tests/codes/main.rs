@@ -67,7 +67,12 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/kafka/progress/",
             "adapter/src/diagnose/",
         ],
-        Place::Log => &["adapter/src/kafka/", "adapter/src/keeper.rs"],
+        Place::Log => &[
+            "adapter/src/kafka/",
+            "adapter/src/keeper.rs",
+            "adapter/src/output.rs",
+            "adapter/src/secrets/report.rs",
+        ],
         Place::Library => &["serializers/src/"],
     }
 }

@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 69] = [
+pub const OTHERS: [&str; 71] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -26,6 +26,8 @@ pub const OTHERS: [&str; 69] = [
     "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_LOG", "NO_COLOR", "SSL_CERT_FILE",
     // Kafka's own.
     "OAUTHBEARER", "PLAIN", "SASL_PLAINTEXT", "SASL_SSL",
+    // States of librdkafka's connections.
+    "INIT", "REAUTH",
     // Frames of HTTP/2.
     "CONTINUATION", "DATA", "HEADERS", "PING", "PRIORITY", "RST_STREAM", "SETTINGS",
     "WINDOW_UPDATE",
