@@ -1,5 +1,7 @@
 //! The page of metrics and the dashboard are the catalogue.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::{env, fs, path::Path};
 
 use kafka_output::observe::{catalogue::catalogue, dashboard, metrics};
