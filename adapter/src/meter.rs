@@ -2,11 +2,18 @@
 //!
 //! The counts of records that Kafka has settled are those of [`crate::kafka::Counts`].
 use std::{
-    sync::atomic::AtomicU64,
-    time::{Duration, Instant},
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant, SystemTime},
 };
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+use tokio::time::timeout;
 
 /// Upper bounds of latencies, in seconds: from what is as good as nothing to what is an outage.
 const LATENCIES_S: [f64; 16] = [
@@ -16,6 +23,9 @@ const LATENCIES_S: [f64; 16] = [
 
 /// Seconds that add up.
 pub type Seconds = Counter<f64, AtomicU64>;
+
+/// What waits for longer is counted from time to time, and not only when the wait is over.
+const LAP: Duration = Duration::from_secs(1);
 
 /// How batches ended for their engine.
 #[derive(Debug, Default)]
@@ -48,6 +58,10 @@ pub struct Passage {
     pub encode: Histogram,
     /// From the arrival of a batch to its acknowledgement.
     pub acknowledge: Histogram,
+    /// When the last batch was acknowledged, in ms of Unix time; 0 before the first.
+    acknowledged_ms: AtomicU64,
+    /// When it was last told that batches wait for room.
+    full_told: Mutex<Option<Instant>>,
 }
 
 /// What passes between an output and the brokers.
@@ -89,7 +103,56 @@ impl Default for Passage {
             backpressure: Seconds::default(),
             encode: latency(),
             acknowledge: latency(),
+            acknowledged_ms: AtomicU64::new(0),
+            full_told: Mutex::default(),
         }
+    }
+}
+
+impl Passage {
+    /// Batches are durable, and the engine is told so; it waited so long for it.
+    pub fn acknowledged(&self, batches: u64, waited: Duration) {
+        self.batches.durable.inc_by(batches);
+        self.acknowledge.observe(waited.as_secs_f64());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.acknowledged_ms.store(now.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Waits for something that slows engines down. `lasts` is called for as long as it does, once a
+    /// second.
+    pub async fn held_up<T>(&self, what: impl Future<Output = T>, lasts: impl Fn()) -> T {
+        let mut what = pin!(what);
+        // Most need not wait, nor a timer.
+        let at_once = poll_fn(|context| Poll::Ready(what.as_mut().poll(context))).await;
+        if let Poll::Ready(done) = at_once {
+            return done;
+        }
+        loop {
+            let watch = Stopwatch::start();
+            let lap = timeout(LAP, &mut what).await;
+            watch.waited(&self.backpressure);
+            match lap {
+                Ok(done) => return done,
+                Err(_) => lasts(),
+            }
+        }
+    }
+
+    /// Whether it is news that batches wait for room: it is told once a minute.
+    pub fn is_full_news(&self) -> bool {
+        const PERIOD: Duration = Duration::from_secs(60);
+        let mut told = self.full_told.lock().expect("nothing panics in it");
+        let is_news = told.is_none_or(|told| told.elapsed() >= PERIOD);
+        if is_news {
+            *told = Some(Instant::now());
+        }
+        is_news
+    }
+
+    /// When the last batch was acknowledged.
+    pub fn last_acknowledged(&self) -> Option<SystemTime> {
+        let ms = self.acknowledged_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
     }
 }
 

@@ -220,9 +220,8 @@ impl Output {
         // is known after encoding, and there is no waiting until then.
         let wire_bytes = rows.len() as u64;
         let (room_bytes, bytes) = plan.estimate(wire_bytes);
-        let watch = Stopwatch::start();
-        let room = self.kafka.share().reserve(room_bytes.max(wire_bytes)).await;
-        watch.waited(&self.passage.backpressure);
+        let room = self.kafka.share().reserve(room_bytes.max(wire_bytes));
+        let room = self.passage.held_up(room, || self.tell_full()).await;
         let decode = || match self.names_all() {
             true => plan.decoder.decode_naming_all(carrier, rows, &limits),
             false => plan.decoder.decode(carrier, rows, &limits),
@@ -243,6 +242,23 @@ impl Output {
         match is_bad.then(|| self.encode(plan, slice::from_ref(&read))) {
             Some(Err(Misfit { refusal, .. })) => Err(refusal),
             _ => Ok(read),
+        }
+    }
+
+    /// Says that batches wait for room, while they do.
+    fn tell_full(&self) {
+        if self.passage.is_full_news() {
+            let (output, share) = (&self.alias, self.kafka.share());
+            let (waiting, used_bytes) = (share.waiting(), share.used_bytes());
+            let code = "MEMORY_FULL";
+            tracing::warn!(
+                output,
+                code,
+                waiting,
+                used_bytes,
+                "batches wait for room in the memory budget: Kafka takes rows more slowly than they \
+                 come. If that stays, look at the brokers, or raise `memory`"
+            );
         }
     }
 
@@ -385,11 +401,10 @@ impl Output {
             if let Some(Ok(routes)) = routes {
                 return self.kafka.submit(encoded, routes, room, mark, letters);
             }
-            let watch = Stopwatch::start();
-            if partitions.changed().await.is_err() {
+            // Why there is no leader is told by whoever looks for one.
+            if self.passage.held_up(partitions.changed(), || {}).await.is_err() {
                 gone().await;
             }
-            watch.waited(&self.passage.backpressure);
         }
     }
 }

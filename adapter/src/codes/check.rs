@@ -1,4 +1,4 @@
-//! What only `check` tells: warnings, and that it has not ended.
+//! What `check` tells, and sometimes the log: warnings, and that it has not ended.
 use super::{Entry, Place, Retry, RowsWritten};
 
 /// Nothing is at fault yet, and no row is concerned.
@@ -7,20 +7,26 @@ const fn warning(code: &'static str, cause: &'static str, remedy: &'static str) 
     Entry::new(code, &[Place::Check], rows_written, retry, cause, remedy)
 }
 
+/// The same, which the log of the service tells as well.
+const fn logged(code: &'static str, cause: &'static str, remedy: &'static str) -> Entry {
+    let (rows_written, retry) = (RowsWritten::NotApplicable, Retry::AfterChange);
+    Entry::new(code, &[Place::Check, Place::Log], rows_written, retry, cause, remedy)
+}
+
 /// Sorted by code.
 pub(super) const ENTRIES: &[Entry] = &[
-    warning(
+    logged(
         "AUTHORITY_EXPIRES_SOON",
         "An authority in a truststore ends soon.",
         "Put the one that follows it there in time.",
     ),
-    warning(
+    logged(
         "CERTIFICATE_EXPIRES_SOON",
         "The certificate of the gRPC listener ends soon.",
         "Renew it; the service takes the new one over while it runs.",
     ),
     warning("CHECK_UNFINISHED", "The check of this part has not ended.", "Check it again."),
-    warning(
+    logged(
         "CLIENT_CERTIFICATE_EXPIRES_SOON",
         "The client certificate of an output ends soon.",
         "Renew it; the service takes the new one over while it runs.",

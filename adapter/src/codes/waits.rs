@@ -106,7 +106,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "MEMORY_FULL",
-        &[Place::Waits],
+        &[Place::Waits, Place::Log],
         RowsWritten::No,
         Retry::ByItself,
         "Rows before these fill the room of the output in the memory budget, and Kafka takes them \

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::ended;
 use crate::{kafka::Cause, writers::Denied};
 
 #[cfg(test)]
@@ -299,6 +300,7 @@ pub fn denied(denied: Denied) -> CallError {
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
         let answer = error.answer();
+        ended::count(answer.reason);
         let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
         let metadata = HashMap::from([
             ("retry".to_owned(), yes_no(answer.retry.is_some())),

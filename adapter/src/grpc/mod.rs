@@ -14,6 +14,7 @@
 pub mod callers;
 mod conduct;
 mod convert;
+mod ended;
 mod error;
 mod first_message;
 mod gate;
@@ -32,6 +33,7 @@ mod standing;
 mod tls;
 
 pub use self::{
+    ended::ended,
     served::{Served, Shared, Table},
     server::{Bound, Entrance, Server},
     tls::{ClientCertificates, ServerTls},

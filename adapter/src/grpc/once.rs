@@ -183,8 +183,7 @@ impl Call<'_> {
             passage.batches.unknown.inc();
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
-        passage.batches.durable.inc();
-        passage.acknowledge.observe(self.since.elapsed().as_secs_f64());
+        passage.acknowledged(1, self.since.elapsed());
         for refused in &outcome.rejected {
             aside.add_refused(&refused.rows, 0, &refused.cause);
         }

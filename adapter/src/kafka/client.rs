@@ -42,7 +42,9 @@ pub(super) use self::{
     text::{c_string as c_text, string as text_of},
 };
 use self::{
-    callbacks::{on_error, on_event, on_log, on_report, on_throttle, on_token_wanted},
+    callbacks::{
+        on_error, on_event, on_log, on_report, on_statistics, on_throttle, on_token_wanted,
+    },
     text::{c_string, slice, string},
 };
 pub use self::{
@@ -53,7 +55,10 @@ pub use self::{
     topics::{NewTopic, Rights},
     transaction::{TransactionFault, Verdict},
 };
-use super::receipt::{Flight, Receipt};
+use super::{
+    receipt::{Flight, Receipt},
+    statistics::Teller,
+};
 
 /// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
 pub type Code = i32;
@@ -99,6 +104,8 @@ pub struct Reports {
     pub errors: Vec<Fault>,
     /// How long brokers asked to be left alone: they are asked for more than a quota allows.
     pub throttles: Vec<Duration>,
+    /// Takes librdkafka's statistics, if somebody looks at them.
+    teller: Option<Teller>,
 }
 
 /// Records of one partition that were reported one after the other.
@@ -187,7 +194,7 @@ impl Bell {
 
 impl Client {
     /// A producer with these settings, and the right to poll it. The bell rings when there is
-    /// something to poll.
+    /// something to poll. The teller takes its statistics, if the settings have an interval for them.
     ///
     /// # Errors
     /// Names the setting that librdkafka refuses, never its value.
@@ -195,8 +202,9 @@ impl Client {
         settings: &[(Cow<'_, str>, Secret)],
         topic: &str,
         bell: &Arc<Bell>,
+        teller: Option<Teller>,
     ) -> Result<(Arc<Self>, Poller), String> {
-        Self::make(settings, topic, bell, Reports::default())
+        Self::make(settings, topic, bell, Reports { teller, ..Reports::default() })
     }
 
     /// The same for a producer whose records settle when their transaction ends.
@@ -207,8 +215,9 @@ impl Client {
         settings: &[(Cow<'_, str>, Secret)],
         topic: &str,
         bell: &Arc<Bell>,
+        teller: Option<Teller>,
     ) -> Result<(Arc<Self>, Poller), String> {
-        Self::make(settings, topic, bell, Reports { deferred: true, ..Reports::default() })
+        Self::make(settings, topic, bell, Reports { deferred: true, teller, ..Reports::default() })
     }
 
     /// The same for a producer of records that have numbers instead of receipts.
@@ -219,8 +228,9 @@ impl Client {
         settings: &[(Cow<'_, str>, Secret)],
         topic: &str,
         bell: &Arc<Bell>,
+        teller: Option<Teller>,
     ) -> Result<(Arc<Self>, Poller), String> {
-        Self::make(settings, topic, bell, Reports { numbered: true, ..Reports::default() })
+        Self::make(settings, topic, bell, Reports { numbered: true, teller, ..Reports::default() })
     }
 
     fn make(
@@ -239,6 +249,7 @@ impl Client {
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
             sys::rd_kafka_conf_set_error_cb(conf, Some(on_error));
             sys::rd_kafka_conf_set_throttle_cb(conf, Some(on_throttle));
+            sys::rd_kafka_conf_set_stats_cb(conf, Some(on_statistics));
             sys::rd_kafka_conf_set_log_cb(conf, Some(on_log));
             sys::rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, Some(on_token_wanted));
             let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;

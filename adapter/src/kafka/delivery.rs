@@ -14,6 +14,7 @@ use super::{
     letter::Letters,
     receipt::{Encoded, Flight, Ticket},
     sink::Sink,
+    statistics::Summary,
     status::{Health, State},
     transaction::Waiting,
 };
@@ -121,5 +122,10 @@ impl Delivery for Sink {
 
     fn exchange(&self) -> Arc<Exchange> {
         self.inner.status.exchange.clone()
+    }
+
+    fn statistics(&self) -> Summary {
+        let statistics = self.inner.settings.recipe.statistics.as_ref();
+        statistics.map(|statistics| statistics.summary()).unwrap_or_default()
     }
 }

@@ -340,10 +340,13 @@ impl Van {
     }
 
     /// Whether it has what is needed now, and nothing of an earlier try.
-    fn serves(&self, credentials: &Credentials, bytes_max: usize) -> bool {
+    fn serves(&mut self, credentials: &Credentials, bytes_max: usize) -> bool {
+        // librdkafka's statistics wait to be polled and count as held, too.
+        let answers_late = self.poller.poll().marks.drain(..).count() > 0;
         let client = self.poller.client();
         self.credentials == *credentials
             && self.bytes_max == bytes_max
+            && !answers_late
             && client.held() == 0
             && client.fatal().is_none()
     }

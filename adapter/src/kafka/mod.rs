@@ -47,6 +47,7 @@ mod renewal;
 mod round_trip;
 mod settings;
 mod sink;
+pub mod statistics;
 pub mod status;
 mod topic;
 mod transaction;
@@ -65,6 +66,7 @@ pub use self::{
     renewal::NotRenewed,
     settings::Settings as SinkSettings,
     sink::Sink,
+    statistics::Summary,
     status::{Health, State},
     topic::record_bytes_max,
     transaction::{Mark, OpenError, Stored, Writer},
@@ -116,6 +118,11 @@ pub trait Delivery: Send + Sync + 'static {
 
     /// What passes between the output and the brokers.
     fn exchange(&self) -> Arc<Exchange>;
+
+    /// What librdkafka counts and measures by itself; all 0 if nobody is to look at it.
+    fn statistics(&self) -> Summary {
+        Summary::default()
+    }
 
     /// Why rows wait for long although the output is ready, as far as is known. The brokers are
     /// asked anew, so that more may be known the next time.

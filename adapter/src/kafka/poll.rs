@@ -63,11 +63,18 @@ impl Inner {
             for fault in reports.errors.drain(..) {
                 self.note(fault);
             }
-            self.status.throttled(&mut reports.throttles);
+            self.throttled(&mut reports.throttles);
             rebuild |= self.take_reports(reports);
         });
         self.serve_leaving(served);
         rebuild
+    }
+
+    /// Takes what brokers said of their quotas, and tells it when it begins.
+    pub(super) fn throttled(&self, throttles: &mut Vec<Duration>) {
+        if let Some(Cause { code, text }) = self.status.throttled(throttles) {
+            tracing::warn!(output = self.settings.alias, code, "{text}");
+        }
     }
 
     /// Takes what is reported of records. True if the producers that report must be built anew.

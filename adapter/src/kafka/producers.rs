@@ -16,6 +16,7 @@ use keyvault::Secret;
 use super::{
     client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits},
     credentials::{Credentials, Login},
+    statistics::{self, Statistics, Teller},
 };
 
 /// How long librdkafka waits for a batch that is being handed over to be complete: without this
@@ -33,6 +34,8 @@ pub struct Recipe {
     pub topic: String,
     /// Brokers answer for what they are sent.
     pub answered: bool,
+    /// Takes what librdkafka counts, if somebody looks at it.
+    pub statistics: Option<Arc<Statistics>>,
 }
 
 impl Recipe {
@@ -48,7 +51,7 @@ impl Recipe {
     ) -> Result<(Arc<Client>, Poller), String> {
         let linger_ms = (linger.as_micros() as f64 / 1000.0).to_string();
         let settings = self.all(credentials, &[("linger.ms", &linger_ms)]);
-        let (client, poller) = Client::new(&settings, &self.topic, bell)?;
+        let (client, poller) = Client::new(&settings, &self.topic, bell, self.teller())?;
         if let Some(token) = credentials.token() {
             client.set_token(token)?;
         }
@@ -75,7 +78,7 @@ impl Recipe {
             ("batch.size", &bytes_max),
         ];
         let settings = self.all(credentials, &more);
-        let (client, poller) = Client::numbered(&settings, topic, bell)?;
+        let (client, poller) = Client::numbered(&settings, topic, bell, self.teller())?;
         if let Some(token) = credentials.token() {
             client.set_token(token)?;
         }
@@ -109,11 +112,15 @@ impl Recipe {
             ("retry.backoff.max.ms", "200"),
         ];
         let settings = self.all(credentials, &more);
-        let (client, poller) = Client::transactional(&settings, &self.topic, bell)?;
+        let (client, poller) = Client::transactional(&settings, &self.topic, bell, self.teller())?;
         if let Some(token) = credentials.token() {
             client.set_token(token)?;
         }
         Ok((client, poller))
+    }
+
+    fn teller(&self) -> Option<Teller> {
+        self.statistics.as_ref().map(Statistics::teller)
     }
 
     /// The recipe's settings with others, which replace those of the same name.
@@ -128,6 +135,10 @@ impl Recipe {
         let kept = self.settings.iter().filter(|(name, _)| !is_replaced(name));
         settings.extend(kept.map(|(name, value)| (Cow::Owned(name.clone()), of_text(value))));
         settings.extend(more.iter().map(|(name, value)| (Cow::Borrowed(*name), of_text(value))));
+        if self.statistics.is_some() {
+            let interval = statistics::INTERVAL.as_millis().to_string();
+            settings.push((Cow::Borrowed("statistics.interval.ms"), of_text(&interval)));
+        }
         settings
     }
 }

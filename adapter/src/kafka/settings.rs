@@ -1,7 +1,7 @@
 //! From an output of the job file to librdkafka's settings.
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{lane::Pace, producers::Recipe, progress::Names};
+use super::{lane::Pace, producers::Recipe, progress::Names, statistics::Statistics};
 use crate::job::{self, Acks, Compression, ErrorPolicy, Guarantee, HostPort, Output, Profile};
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does
@@ -70,6 +70,13 @@ impl Settings {
         let (job, topic) = (job.to_owned(), output.progress_topic.to_string());
         let progress = Some(Names { job, topic, guarantee });
         Self { transactions, progress, ..Self::of(output) }
+    }
+
+    /// The same, with what librdkafka counts and measures by itself: somebody looks at it.
+    #[must_use]
+    pub fn watched(mut self) -> Self {
+        self.recipe.statistics = Some(Statistics::of(&self.recipe.topic));
+        self
     }
 
     /// Whether dead letters go by themselves, and not in their writer's transactions.
@@ -146,6 +153,7 @@ impl Settings {
                 settings: map.into_iter().collect(),
                 topic: output.topic.to_string(),
                 answered: output.acks != Acks::Zero,
+                statistics: None,
             },
             progress: None,
             transactions: None,

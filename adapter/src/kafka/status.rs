@@ -159,14 +159,19 @@ impl Status {
         news
     }
 
-    /// Takes what brokers said of their quotas.
-    pub fn throttled(&self, throttles: &mut Vec<Duration>) {
+    /// Takes what brokers said of their quotas. Returns why rows pass more slowly, if that is news.
+    pub fn throttled(&self, throttles: &mut Vec<Duration>) -> Option<Cause> {
+        if throttles.is_empty() {
+            return None;
+        }
+        let was_told = self.throttling().is_some();
         for time in throttles.drain(..) {
             self.exchange.throttles.inc_by(u64::from(!time.is_zero()));
             self.exchange.throttled.inc_by(time.as_secs_f64());
             let until = (!time.is_zero()).then(|| Instant::now() + time + THROTTLE_REMEMBERED);
             *self.throttled_until.lock().expect("nothing panics in it") = until;
         }
+        self.throttling().filter(|_| !was_told)
     }
 
     /// Why rows pass more slowly than they could, if brokers say so.

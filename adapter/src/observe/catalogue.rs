@@ -1,17 +1,24 @@
 //! The catalogue of metrics: name, kind, unit, labels, meaning and where each is read. What a scrape
 //! prints, `docs/operation/metrics.md` and the alerts come from it.
 //!
-//! Labels are bounded: an output's alias (a job file has at most 1,000), words of this program, and
-//! what the job file calls a credential. No writer, row, partition or caller is a label.
-use std::{fmt, time::SystemTime};
+//! Labels are bounded: an output's alias (a job file has at most 1,000), words of this program, what
+//! the job file calls a credential, and brokers. No writer, row, partition or caller is a label.
+mod brokers;
+mod credentials;
 
-use super::{
-    metrics::{Kind, Metric},
-    picture::{CredentialsNow, Picture},
-};
+use std::time::SystemTime;
+
+use self::{brokers::BROKERS, credentials::CREDENTIALS};
+
+use super::metrics::{Kind, Metric};
 
 /// All metrics, in the order in which they are printed.
-pub const CATALOGUE: &[Metric] = &[
+pub fn catalogue() -> impl Iterator<Item = &'static Metric> + Clone {
+    SERVICE.iter().chain(CREDENTIALS).chain(BROKERS)
+}
+
+/// What the service itself knows.
+const SERVICE: &[Metric] = &[
     Metric {
         name: "build_info",
         kind: Kind::Gauge,
@@ -200,6 +207,27 @@ pub const CATALOGUE: &[Metric] = &[
         help: "For how long the oldest batch waits for its acknowledgement; 0 if none waits. What to look at first: it tells whether anything is stuck.",
         stream_analytics: Some("Watermark Delay"),
         read: |p, r| r.each(p, |o| o.oldest_unacknowledged_seconds.unwrap_or(0.0)),
+    },
+    Metric {
+        name: "last_acknowledgement",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &["output"],
+        help: "When a batch was last acknowledged, in Unix time; no series before the first.",
+        stream_analytics: None,
+        read: |p, r| r.known(p, |o| o.last_acknowledgement.map(unix)),
+    },
+    Metric {
+        name: "call_errors",
+        kind: Kind::Counter,
+        unit: "",
+        labels: &["code"],
+        help: "Calls and streams of writers that ended with an error, by its stable code.",
+        stream_analytics: None,
+        read: |p, r| {
+            let mut ends = p.call_errors.iter();
+            ends.try_for_each(|(code, count)| r.number(&[("code", code)], *count as f64))
+        },
     },
     Metric {
         name: "partitions",
@@ -422,64 +450,6 @@ pub const CATALOGUE: &[Metric] = &[
         read: |p, r| r.each(p, |o| o.exchange.throttled.get()),
     },
     Metric {
-        name: "credential_expires",
-        kind: Kind::Gauge,
-        unit: "seconds",
-        labels: &["output", "purpose"],
-        help: "When a certificate, password or token in use ends, in Unix time; no series where that is not known. The output is empty for what the gRPC port shows and trusts.",
-        stream_analytics: None,
-        read: |p, r| {
-            each_credentials(p, |output, credentials| {
-                let known =
-                    credentials.in_use.iter().filter_map(|one| Some((one.purpose, one.expires?)));
-                known.into_iter().try_for_each(|(purpose, expires)| {
-                    r.number(&[("output", output), ("purpose", purpose)], unix(expires))
-                })
-            })
-        },
-    },
-    Metric {
-        name: "credentials_checked",
-        kind: Kind::Gauge,
-        unit: "seconds",
-        labels: &["output"],
-        help: "When it was last looked up, with success, whether credentials are the newest, in Unix time.",
-        stream_analytics: None,
-        read: |p, r| {
-            each_credentials(p, |output, credentials| match credentials.checked {
-                Some(checked) => r.number(&[("output", output)], unix(checked)),
-                None => Ok(()),
-            })
-        },
-    },
-    Metric {
-        name: "credentials_renewals",
-        kind: Kind::Counter,
-        unit: "",
-        labels: &["output"],
-        help: "How often other credentials were put in place.",
-        stream_analytics: None,
-        read: |p, r| {
-            each_credentials(p, |output, credentials| {
-                r.number(&[("output", output)], credentials.renewals as f64)
-            })
-        },
-    },
-    Metric {
-        name: "credentials_trouble",
-        kind: Kind::Gauge,
-        unit: "",
-        labels: &["output", "code"],
-        help: "1 for the stable code of why newer credentials are not in place; no series while nothing is wrong.",
-        stream_analytics: None,
-        read: |p, r| {
-            each_credentials(p, |output, credentials| match &credentials.trouble {
-                Some(trouble) => r.number(&[("output", output), ("code", trouble.code)], 1.0),
-                None => Ok(()),
-            })
-        },
-    },
-    Metric {
         name: "process_cpu",
         kind: Kind::Counter,
         unit: "seconds",
@@ -525,15 +495,6 @@ pub const CATALOGUE: &[Metric] = &[
         read: |p, r| r.one(p.process.threads as f64),
     },
 ];
-
-/// The credentials of the port, whose output is empty, and of each output.
-fn each_credentials(
-    picture: &Picture,
-    mut take: impl FnMut(&str, &CredentialsNow) -> fmt::Result,
-) -> fmt::Result {
-    take("", &picture.certificate)?;
-    picture.outputs.iter().try_for_each(|output| take(&output.alias, &output.credentials))
-}
 
 fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))

@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use super::{
     Observer,
-    catalogue::CATALOGUE,
+    catalogue::catalogue,
     picture::{OutputNow, Picture},
 };
 
@@ -113,6 +113,18 @@ impl Reading<'_, '_> {
         outputs.try_for_each(|output| self.number(&[("output", &output.alias)], value(output)))
     }
 
+    /// A value of each output of which it is known.
+    pub(super) fn known(
+        &mut self,
+        picture: &Picture,
+        value: impl Fn(&OutputNow) -> Option<f64>,
+    ) -> fmt::Result {
+        picture.outputs.iter().try_for_each(|output| match value(output) {
+            Some(value) => self.number(&[("output", &output.alias)], value),
+            None => Ok(()),
+        })
+    }
+
     /// A histogram of each output.
     pub(super) fn times(
         &mut self,
@@ -129,7 +141,7 @@ impl Reading<'_, '_> {
 impl Collector for All {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let picture = self.0.picture();
-        for metric in CATALOGUE {
+        for metric in catalogue() {
             let kind = match metric.kind {
                 Kind::Counter => MetricType::Counter,
                 Kind::Gauge => MetricType::Gauge,
@@ -194,7 +206,7 @@ pub fn page() -> String {
         A histogram has `_bucket`, `_sum` and `_count`.\n\n\
         | metric | kind | labels | says | stands for |\n| --- | --- | --- | --- | --- |\n"
         .to_owned();
-    for metric in CATALOGUE {
+    for metric in catalogue() {
         let kind = match metric.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -238,10 +250,10 @@ mod tests {
 
     #[test]
     fn names_are_prometheus_names_and_stand_once() {
-        let names: BTreeSet<String> = CATALOGUE.iter().map(Metric::full_name).collect();
-        assert_eq!(names.len(), CATALOGUE.len());
-        for Metric { name, unit, labels, help, .. } in CATALOGUE {
-            let is_good = |c: char| c.is_ascii_lowercase() || c == '_';
+        let names: BTreeSet<String> = catalogue().map(Metric::full_name).collect();
+        assert_eq!(names.len(), catalogue().count());
+        for Metric { name, unit, labels, help, .. } in catalogue() {
+            let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             assert!(name.chars().all(is_good) && !name.ends_with("_total"), "{name}");
             assert!(["", "seconds", "bytes"].contains(unit), "{name}: {unit}");
             assert!(labels.iter().all(|label| label.chars().all(is_good)), "{name}: {labels:?}");

@@ -1,6 +1,7 @@
 //! What is seen of a running service: a picture of it, taken when somebody asks, from which the
 //! status and the metrics are made, so that both say the same.
 pub mod catalogue;
+pub mod dashboard;
 pub mod metrics;
 mod picture;
 mod process;

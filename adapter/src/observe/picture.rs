@@ -1,5 +1,6 @@
 //! How the service is at one moment.
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::{Instant, SystemTime},
 };
@@ -8,8 +9,8 @@ use serde::{Serialize, Serializer};
 
 use super::{Observer, READINESS_PATIENCE, process::Process};
 use crate::{
-    grpc::Served,
-    kafka::{Cause, Counts, Health, State},
+    grpc::{Served, ended},
+    kafka::{Cause, Counts, Health, State, Summary},
     meter::{Exchange, Passage},
     secrets::{InUse, Report},
     steering::Configuration,
@@ -49,6 +50,8 @@ pub struct Picture {
     pub sessions: usize,
     /// What it was told to do.
     pub configuration: ConfigurationNow,
+    /// Calls and streams that ended with an error, by its code, since the start.
+    pub call_errors: BTreeMap<&'static str, u64>,
     /// What the port shows and trusts.
     pub certificate: CredentialsNow,
     /// Who vouches for callers' tokens.
@@ -120,6 +123,9 @@ pub struct OutputNow {
     pub waiting_for_memory: usize,
     /// Since when the oldest batch waits for its acknowledgement.
     pub oldest_unacknowledged_seconds: Option<f64>,
+    /// When a batch was last acknowledged.
+    #[serde(serialize_with = "optional_time")]
+    pub last_acknowledgement: Option<SystemTime>,
     /// Rows of accepted batches, since the start.
     pub rows_received: u64,
     /// Bytes of these batches as they came.
@@ -136,6 +142,9 @@ pub struct OutputNow {
     pub records_refused: u64,
     /// Dead letters that Kafka has stored.
     pub dead_letters: u64,
+    /// What librdkafka counts and measures by itself.
+    #[serde(rename = "librdkafka")]
+    pub statistics: Summary,
     /// What the brokers let the service in with.
     pub credentials: CredentialsNow,
     /// Whether writers should come, as its streams see it.
@@ -195,6 +204,9 @@ pub struct BatchesNow {
 pub struct CredentialsNow {
     /// What is in place.
     pub in_use: Vec<CredentialNow>,
+    /// Since when it is.
+    #[serde(serialize_with = "optional_time")]
+    pub since: Option<SystemTime>,
     /// When it was last looked up with success.
     #[serde(serialize_with = "optional_time")]
     pub checked: Option<SystemTime>,
@@ -241,6 +253,7 @@ impl Picture {
             streams_max: shared.credits.streams_max(),
             sessions: *shared.sessions.borrow(),
             configuration: steering.history.now().into(),
+            call_errors: ended(),
             certificate: certificate.report().into(),
             token_trust: token_trust.report().into(),
             process: Process::now(),
@@ -281,6 +294,7 @@ impl OutputNow {
             bytes_in_flight: output.kafka.share().used_bytes(),
             waiting_for_memory: output.kafka.share().waiting(),
             oldest_unacknowledged_seconds: writers.oldest().map(age),
+            last_acknowledgement: output.passage.last_acknowledged(),
             rows_received: output.passage.rows.get(),
             bytes_received: output.passage.bytes_received.get(),
             backpressure_seconds: output.passage.backpressure.get(),
@@ -294,6 +308,7 @@ impl OutputNow {
             rows_not_encoded: output.rejected.load(Ordering::Relaxed),
             records_refused: rejected,
             dead_letters: letters,
+            statistics: output.kafka.statistics(),
             credentials: credentials.report().into(),
             served_ready: served.is_ready(),
             drained_by_operator: matches!(setting, Setting::Drained { by: Drainer::Operator, .. }),
@@ -341,9 +356,9 @@ impl From<Seen> for WriterNow {
 }
 
 impl From<Report> for CredentialsNow {
-    fn from(Report { in_use, checked, trouble, renewals, .. }: Report) -> Self {
+    fn from(Report { in_use, since, checked, trouble, renewals }: Report) -> Self {
         let in_use = in_use.into_iter().map(Into::into).collect();
-        Self { in_use, checked, renewals, trouble: trouble.map(Into::into) }
+        Self { in_use, since, checked, renewals, trouble: trouble.map(Into::into) }
     }
 }
 

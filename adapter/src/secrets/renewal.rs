@@ -266,11 +266,14 @@ impl Renewal {
 pub(super) fn log(whose: &str, is_first: bool, new: &[InUse]) {
     // Tokens come and go by the hour, and say nothing that anybody waits for.
     for in_use in new.iter().filter(|new| new.purpose != TOKEN) {
-        let InUse { purpose, source, version, subject, expires, notes, .. } = in_use;
+        let InUse { purpose, source, version, subject, expires, notes, ends_soon, .. } = in_use;
         let (version, subject) = (version.as_deref(), subject.as_deref());
         let days = expires.map(days_left);
         if !is_first {
             tracing::info!(of = whose, purpose, version, subject, days, "renewed from {source}");
+        }
+        if let Some((code, text)) = ends_soon {
+            tracing::warn!(of = whose, purpose, code, "{source}: {text}");
         }
         for note in notes {
             tracing::warn!(of = whose, purpose, subject, "{source}: {note}");

@@ -7,7 +7,10 @@ use std::{
 
 use keyvault::{Found, Reference, material::CertificateInfo};
 
-use crate::kafka::Cause;
+use crate::{
+    diagnose::{Finding, expires_soon},
+    kafka::Cause,
+};
 
 /// Something that was read and is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct InUse {
     pub expires: Option<SystemTime>,
     /// What somebody should know about it although it works.
     pub notes: Vec<String>,
+    /// It should be renewed now: the code and the words of the warning.
+    pub ends_soon: Option<(&'static str, String)>,
     /// Another content has another one; of use inside this process alone.
     pub(super) content: String,
 }
@@ -106,13 +111,21 @@ impl InUse {
         let source = found.place.clone();
         let (expires, content) = (found.expires, found.version.clone());
         let notes = Vec::new();
-        Self { purpose, source, version, subject: None, expires, notes, content }
+        Self { purpose, source, version, subject: None, expires, notes, ends_soon: None, content }
     }
 
     /// The same, made into a certificate.
     pub(super) fn certificate(self, certificate: &CertificateInfo, notes: &[String]) -> Self {
-        let (subject, expires) = (certificate.subject.clone(), certificate.not_after);
-        Self { subject: Some(subject), expires: Some(expires), notes: notes.to_vec(), ..self }
+        let (subject, expires) = (Some(certificate.subject.clone()), Some(certificate.not_after));
+        let (whose, code) = match self.purpose {
+            "tls.certificate" => ("the certificate", "CERTIFICATE_EXPIRES_SOON"),
+            "clientCertificate" => ("the client certificate", "CLIENT_CERTIFICATE_EXPIRES_SOON"),
+            _ => ("the authority", "AUTHORITY_EXPIRES_SOON"),
+        };
+        let ends_soon = expires_soon(certificate, whose, code);
+        let ends_soon =
+            ends_soon.map(|Finding { code, text, remedy }| (code, format!("{text}: {remedy}")));
+        Self { subject, expires, notes: notes.to_vec(), ends_soon, ..self }
     }
 }
 

@@ -275,6 +275,7 @@ fn token(
         subject: principal.clone(),
         expires: Some(expires),
         notes: Vec::new(),
+        ends_soon: None,
         content: format!("{expires:?}"),
     };
     let principal = principal.unwrap_or_else(|| "kafka-output".to_owned());

@@ -85,7 +85,9 @@ impl Prepared {
         credentials_within: Option<Duration>,
     ) -> Result<Self, OutputError> {
         let alias = || output.alias.to_string();
-        let sink = Sink::start(SinkSettings::of_job(&job.name, output), budget.share())
+        let settings = SinkSettings::of_job(&job.name, output);
+        let settings = if job.admin.is_some() { settings.watched() } else { settings };
+        let sink = Sink::start(settings, budget.share())
             .map_err(|reason| OutputError::Producer { alias: alias(), reason })?;
         let sink = Arc::new(sink);
         let credentials = Reporter::default();

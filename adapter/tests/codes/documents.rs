@@ -10,7 +10,7 @@ use super::{
 
 /// Words in pages and in the contract that look like codes.
 #[rustfmt::skip]
-const OF_OTHERS: [&str; 21] = [
+const OF_OTHERS: [&str; 23] = [
     // Codes of gRPC, and values of the contract.
     "BEST_EFFORT", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
@@ -18,7 +18,8 @@ const OF_OTHERS: [&str; 21] = [
     "CLUSTER_ACTION", "DESCRIBE_CONFIGS", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING",
     "OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID",
     // Variables of the tests, and of emulators.
-    "ENTRA_EMULATOR", "KAFKA_OUTPUT_LONG", "KAFKA_OUTPUT_SEED", "KAFKA_OUTPUT_SEEDS",
+    "ENTRA_EMULATOR", "KAFKA_OUTPUT_BIN", "KAFKA_OUTPUT_LONG", "KAFKA_OUTPUT_SEED",
+    "KAFKA_OUTPUT_SEEDS", "KAFKA_OUTPUT_UPDATE_DOCS",
     "KEYVAULT_EMULATOR",
     // Of Linux, and of Python's csv.
     "PR_SET_DUMPABLE", "QUOTE_NOTNULL", "RLIMIT_CORE",

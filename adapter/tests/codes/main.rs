@@ -73,7 +73,13 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/kafka/progress/",
             "adapter/src/diagnose/",
         ],
-        Place::Log => &["adapter/src/kafka/", "adapter/src/keeper.rs", "adapter/src/steering/"],
+        Place::Log => &[
+            "adapter/src/kafka/",
+            "adapter/src/keeper.rs",
+            "adapter/src/output.rs",
+            "adapter/src/secrets/report.rs",
+            "adapter/src/steering/",
+        ],
         Place::Library => &["serializers/src/"],
     }
 }

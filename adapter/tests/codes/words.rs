@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 74] = [
+pub const OTHERS: [&str; 76] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -35,4 +35,6 @@ pub const OTHERS: [&str; 74] = [
     "ARROW1", "EMAIL", "GENERATION", "PKCS7", "STREET", "X509",
     // Sections of manual pages.
     "NOTES",
+    // States of librdkafka's connections.
+    "INIT", "REAUTH",
 ];

@@ -17,6 +17,7 @@ mod flat;
 mod floor;
 mod latency;
 mod measure;
+mod metrics;
 mod sender;
 mod series;
 mod slow;
@@ -28,12 +29,13 @@ use std::env;
 type Series = fn(&series::Bench);
 
 /// The series, in the order in which they run.
-const SERIES: [(&str, Series); 5] = [
+const SERIES: [(&str, Series); 6] = [
     ("cost", cost::cost),
     ("exact", exact::exact),
     ("flat", flat::flat),
     ("latency", latency::latency),
     ("slow", slow::slow),
+    ("metrics", metrics::metrics),
 ];
 
 fn main() {

@@ -128,7 +128,12 @@ impl Bench {
     ) -> Service {
         let outputs: Vec<String> =
             topics.iter().map(|topic| output(topic, bootstrap, topic, more)).collect();
-        let service = Service::start(&job_within(memory, &outputs));
+        self.service_of(&job_within(memory, &outputs), topics)
+    }
+
+    /// The same of a job whose outputs are called as their topics.
+    pub fn service_of(&self, job: &str, topics: &[&str]) -> Service {
+        let service = Service::start(job);
         let engine = Engine::connect(&service);
         for topic in topics {
             engine.wait_ready(topic);

@@ -28,6 +28,17 @@ pub fn through_service(
     passes: u64,
 ) -> (Run, u64) {
     let service = bench.service(topics, memory, more);
+    through(bench, &service, topics, writers, passes)
+}
+
+/// The same through a service that runs.
+pub fn through(
+    bench: &Bench,
+    service: &Service,
+    topics: &[Topic],
+    writers: usize,
+    passes: u64,
+) -> (Run, u64) {
     let batches = bench.work.batches(BATCH_ROWS);
     let mut senders: Vec<Sender> = bench.runtime.block_on(async {
         let client = connect(&service.url()).await;
@@ -40,7 +51,7 @@ pub fn through_service(
         senders
     });
     let warm = send(bench, &mut senders, &batches, 1);
-    let run = bench.measure(&service, || {
+    let run = bench.measure(service, || {
         let rows = send(bench, &mut senders, &batches, passes);
         Run { rows, ..Run::default() }
     });

@@ -4,8 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod alerts;
+mod brokers;
 mod commands;
+mod credentials;
+mod dashboard;
 mod faults;
+mod firing;
 mod forms;
 mod shells;
 mod steering;
@@ -13,6 +17,7 @@ mod steering_faults;
 
 use std::{path::PathBuf, process::Command};
 
+use proto::v1::Open;
 use tests::{
     admin::Admin,
     engine::{
@@ -84,6 +89,9 @@ fn what_passes_is_counted_and_timed_once() {
     assert_eq!(batches("durable"), Some(3.0));
     assert_eq!(batches("unknown"), Some(0.0));
     assert_eq!(scrape.value("kafka_output_ready"), Some(1.0));
+    let acknowledged = of("last_acknowledgement_seconds").unwrap();
+    assert!(acknowledged > scrape.value("kafka_output_start_time_seconds").unwrap() - 1.0);
+    firing::Watched::begin(&service).fires(&service, &[]);
     assert!(scrape.value("kafka_output_process_cpu_seconds_total") > Some(0.0));
 
     let output = admin.output(OUTPUT);
@@ -114,6 +122,14 @@ fn batches_that_are_refused_or_repeated_are_told_apart() {
         ["durable", "refused", "unknown", "repeated"].map(|end| batches[end].as_u64().unwrap())
     };
     wait_until("one is refused and one is known", DEADLINE, || ends() == [1, 1, 0, 1]);
+    // What ends a stream is counted by its code.
+    let counted = |code: &str| {
+        admin.metrics().value(&format!("kafka_output_call_errors_total{{code=\"{code}\"}}"))
+    };
+    assert_eq!(counted("OUTPUT_NOT_FOUND"), Some(0.0), "who counts sees the first as well");
+    let open = Open { output: "none".to_owned(), writer_id: "w".to_owned(), ..Open::default() };
+    assert_eq!(engine.try_open(open).unwrap_err().reason, "OUTPUT_NOT_FOUND");
+    assert_eq!(counted("OUTPUT_NOT_FOUND"), Some(1.0));
 }
 
 /// Transactions are counted, and take as long as brokers take to commit them.
@@ -127,6 +143,11 @@ fn transactions_are_counted() {
     assert!(scrape.value(&series) >= Some(1.0), "{}", scrape.0);
     let series = format!("kafka_output_broker_seconds_count{{output=\"{OUTPUT}\"}}");
     assert!(scrape.value(&series) >= Some(1.0));
+}
+
+/// Whether a line of the log has this code.
+fn is_logged(service: &Service, code: &str) -> bool {
+    service.stderr().contains(&format!("\"code\":\"{code}\""))
 }
 
 /// An `Admin` of whom nobody but this process asks.

@@ -109,8 +109,7 @@ where
         flight.share_out(&outcome.rejected);
         let waited = flight.since.elapsed();
         let passage = self.passage();
-        passage.batches.durable.inc_by(flight.batches.len() as u64);
-        passage.acknowledge.observe(waited.as_secs_f64());
+        passage.acknowledged(flight.batches.len() as u64, waited);
         for batch in &mut flight.batches {
             batch.note(&mut self.lease.progress());
             let prompt = || self.terms.output.kafka.prompt_within();

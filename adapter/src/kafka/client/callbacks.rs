@@ -82,6 +82,24 @@ pub(super) unsafe extern "C" fn on_throttle(
     reports.throttles.push(Duration::from_millis(u64::try_from(throttle_ms).unwrap_or(0)));
 }
 
+/// Called once an interval, if there is one.
+pub(super) unsafe extern "C" fn on_statistics(
+    _handle: *mut sys::rd_kafka_t,
+    json: *mut c_char,
+    length: usize,
+    opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: called inside `Poller::poll` with the reports as opaque value; the text is as long as
+    // said and valid for the call.
+    let (reports, json) = unsafe {
+        (&*opaque.cast::<Reports>(), std::slice::from_raw_parts(json.cast::<u8>(), length))
+    };
+    if let Some(teller) = &reports.teller {
+        teller.tell(json);
+    }
+    0 // librdkafka frees the text
+}
+
 pub(super) unsafe extern "C" fn on_error(
     _handle: *mut sys::rd_kafka_t,
     code: c_int,

@@ -185,6 +185,7 @@ impl Worker {
                 let reports = producer.poller.poll();
                 reports.reported.clear();
                 reports.errors.drain(..).for_each(|fault| self.shared.inner.note(fault));
+                self.shared.inner.throttled(&mut reports.throttles);
             }
             thread::park_timeout(IDLE_LOOK);
             return Turn::On;
@@ -324,7 +325,7 @@ impl Worker {
         reports.reported.clear();
         reports.marks.clear();
         reports.errors.drain(..).for_each(|fault| self.shared.inner.note(fault));
-        self.shared.inner.status.throttled(&mut reports.throttles);
+        self.shared.inner.throttled(&mut reports.throttles);
         Ok(())
     }
 
