@@ -23,6 +23,7 @@ pub mod hardening;
 pub mod job;
 pub mod kafka;
 mod keeper;
+pub mod logs;
 pub mod meter;
 pub mod observe;
 pub mod operator;
@@ -37,4 +38,5 @@ pub mod serve;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 pub mod writers;

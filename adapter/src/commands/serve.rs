@@ -86,7 +86,10 @@ fn announce(job: &Job, service: &Service, format: OutputFormat) {
 }
 
 fn at_once() -> Exit {
-    tracing::warn!("a second signal: stopping at once, records without an answer may be written");
+    tracing::warn!(
+        code = "STOPPED",
+        "a second signal: stopping at once, records without an answer may be written"
+    );
     Exit::Unsettled
 }
 
@@ -96,7 +99,8 @@ fn farewell(stopped: Stopped, format: OutputFormat) -> Exit {
         println!("{}", json!({ "event": "stopped", "unsettled_records": unsettled }));
     }
     if unsettled > 0 {
-        tracing::error!(unsettled, "stopped; these records may or may not be written");
+        let code = "STOPPED";
+        tracing::error!(code, unsettled, "stopped; these records may or may not be written");
         return Exit::Unsettled;
     }
     tracing::info!(streams_ended, "stopped; every record is settled");

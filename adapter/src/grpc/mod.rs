@@ -22,7 +22,6 @@ mod listener;
 mod once;
 mod opening;
 mod outbox;
-mod quiet_log;
 pub mod schema; // for `fuzz` alone
 mod server;
 mod service;

@@ -124,8 +124,7 @@ impl Admitted {
 
     /// Notes that the caller may not do something, and says why in the log.
     fn deny(&self, what: &dyn fmt::Display) -> CallError {
-        self.callers.deny(&self.peer, &self.caller, what);
-        CallError::CallerNotAllowed
+        self.callers.deny(&self.peer, &self.caller, CallError::CallerNotAllowed, what)
     }
 
     /// Whether the caller may write into an output.

@@ -4,14 +4,16 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{Observer, READINESS_PATIENCE, process::Process};
 use crate::{
     grpc::Served,
     kafka::{Cause, Counts, Health, State},
+    logs::{self, Told},
     meter::{Exchange, Passage},
     secrets::{InUse, Report},
+    timestamp::{optional_time, time},
     writers::Seen,
 };
 
@@ -51,6 +53,8 @@ pub struct Picture {
     pub token_trust: CredentialsNow,
     /// The process.
     pub process: Process,
+    /// The warnings and errors that the log told last, the newest first.
+    pub recent_errors: Vec<Told>,
     /// The outputs, as the job file has them.
     pub outputs: Vec<OutputNow>,
 }
@@ -205,6 +209,7 @@ impl Picture {
             certificate: certificate.report().into(),
             token_trust: token_trust.report().into(),
             process: Process::now(),
+            recent_errors: logs::last_errors(),
             outputs,
         }
     }
@@ -298,19 +303,4 @@ impl From<InUse> for CredentialNow {
 
 fn age(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
-}
-
-/// RFC 3339.
-fn time<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-    match jiff::Timestamp::try_from(*time) {
-        Ok(time) => to.collect_str(&time),
-        Err(_) => to.serialize_none(),
-    }
-}
-
-fn optional_time<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(known) => self::time(known, to),
-        None => to.serialize_none(),
-    }
 }

@@ -251,7 +251,8 @@ pub(super) fn log(whose: &str, is_first: bool, new: &[InUse]) {
             tracing::info!(of = whose, purpose, version, subject, days, "renewed from {source}");
         }
         for note in notes {
-            tracing::warn!(of = whose, purpose, subject, "{source}: {note}");
+            let code = "MATERIAL_NOTE";
+            tracing::warn!(of = whose, code, purpose, subject, "{source}: {note}");
         }
     }
 }

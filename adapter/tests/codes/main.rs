@@ -4,6 +4,7 @@
 
 mod documents;
 mod explain;
+mod log;
 mod source;
 mod words;
 
@@ -67,7 +68,13 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/kafka/progress/",
             "adapter/src/diagnose/",
         ],
-        Place::Log => &["adapter/src/kafka/", "adapter/src/keeper.rs"],
+        Place::Log => &[
+            "adapter/src/kafka/",
+            "adapter/src/keeper.rs",
+            "adapter/src/grpc/",
+            "adapter/src/secrets/",
+            "adapter/src/commands/serve.rs",
+        ],
         Place::Library => &["serializers/src/"],
     }
 }

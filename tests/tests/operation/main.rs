@@ -6,6 +6,7 @@
 mod alerts;
 mod faults;
 mod forms;
+mod logs;
 
 use std::{path::PathBuf, process::Command};
 
