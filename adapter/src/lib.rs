@@ -39,4 +39,5 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+pub mod traces;
 pub mod writers;

@@ -20,6 +20,7 @@ use crate::{
     output::Output,
     partition::{Rotor, Turn},
     secrets::{self, Renewal, Reporter},
+    traces::{self, Exporting, Tracer},
     writers::Writers,
 };
 
@@ -41,6 +42,7 @@ pub struct Service {
     keepers: Vec<Keeping>,
     /// The admin port, until the end.
     admin: Option<admin::Serving>,
+    exporting: Option<Exporting>,
 }
 
 /// Why a service does not start.
@@ -76,6 +78,9 @@ pub enum StartError {
         /// Why.
         source: keyvault::Error,
     },
+    /// The exporter of traces cannot be made.
+    #[error("`telemetry.traces`: {0}")]
+    Traces(String),
     /// A producer cannot be made.
     #[error("output `{alias}`: {reason}")]
     Producer {
@@ -137,12 +142,22 @@ impl Service {
         }
         let message_bytes_max = u64::from(job.batch_bytes_max);
         let streams_max = job.grpc.max_writers as usize;
+        let (tracer, exporting) = match &job.traces {
+            None => (Tracer::default(), None),
+            Some(traces) => {
+                let started = traces::start(&job.name, traces);
+                let (tracer, exporting) =
+                    started.map_err(|error| StartError::Traces(error.to_string()))?;
+                (tracer, Some(exporting))
+            }
+        };
         let shared = Arc::new(Shared {
             outputs,
             credits: Pool::new(job.memory_bytes / 2, streams_max, message_bytes_max),
             message_bytes_max,
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
+            tracer,
         });
         let (address, told) = (bound.address, Told::default());
         // Before what may have to wait for a vault: probes tell of that, too.
@@ -157,7 +172,7 @@ impl Service {
         let kept = entrance(job, &store, &told).await.map_err(StartError::Entrance)?;
         renewals.extend(kept.running);
         let server = bound.serve(shared, kept.entrance).map_err(listen)?;
-        Ok(Self { address, admin_address, server, sinks, renewals, keepers, admin })
+        Ok(Self { address, admin_address, server, sinks, renewals, keepers, admin, exporting })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -187,6 +202,10 @@ impl Service {
             let closed = tokio::time::timeout_at(end, sink).await;
             let records: u64 = closed.map_or(1, |records| records.unwrap_or(1));
             unsettled = unsettled.saturating_add(records);
+        }
+        // All spans are over: what they say is exported in the time that is left.
+        if let Some(exporting) = self.exporting {
+            exporting.end(end).await;
         }
         drop(self.admin);
         Stopped { unsettled, streams_ended }

@@ -54,4 +54,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "See that clients use one connection for many streams; `maxWriters` sets how many there \
          may be.",
     ),
+    log(
+        "TRACES_NOT_EXPORTED",
+        RowsWritten::NotApplicable,
+        "The collector of traces does not answer, refuses them, or takes fewer than there are; \
+         what it does not take is dropped.",
+        "Check `telemetry.traces.endpoint` and the collector; if there are too many spans, lower \
+         `sampleRatio`.",
+    ),
 ];

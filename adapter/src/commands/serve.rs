@@ -37,6 +37,7 @@ pub async fn run(path: &Path, format: OutputFormat) -> Exit {
                 }
                 StartError::Listen { .. }
                 | StartError::ListenAdmin { .. }
+                | StartError::Traces(_)
                 | StartError::Producer { .. } => Exit::Failure,
             };
         }

@@ -10,7 +10,7 @@ use super::{
 
 /// Words in pages and in the contract that look like codes.
 #[rustfmt::skip]
-const OF_OTHERS: [&str; 21] = [
+const OF_OTHERS: [&str; 22] = [
     // Codes of gRPC, and values of the contract.
     "BEST_EFFORT", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
@@ -20,6 +20,8 @@ const OF_OTHERS: [&str; 21] = [
     // Variables of the tests, and of emulators.
     "ENTRA_EMULATOR", "KAFKA_OUTPUT_LONG", "KAFKA_OUTPUT_SEED", "KAFKA_OUTPUT_SEEDS",
     "KEYVAULT_EMULATOR",
+    // Of OpenTelemetry.
+    "OTEL_EXPORTER_OTLP_HEADERS",
     // Of Linux, and of Python's csv.
     "PR_SET_DUMPABLE", "QUOTE_NOTNULL", "RLIMIT_CORE",
 ];

@@ -74,6 +74,7 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/grpc/",
             "adapter/src/secrets/",
             "adapter/src/commands/serve.rs",
+            "adapter/src/traces/",
         ],
         Place::Library => &["serializers/src/"],
     }

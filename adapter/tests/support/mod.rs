@@ -21,6 +21,7 @@ use kafka_output::{
     output::Output,
     partition::{Rotor, Turn},
     secrets::Reporter,
+    traces::Tracer,
     writers::Writers,
 };
 use tokio::{
@@ -145,6 +146,7 @@ impl Bench {
             message_bytes_max,
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
+            tracer: Tracer::default(),
         });
         let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = bound.address;

@@ -15,15 +15,9 @@ use tests::{
     wait::{DEADLINE, wait_until},
 };
 
-use super::well;
+use super::{warnings, well};
 
 const WRITERS: u64 = 12;
-
-/// Warnings and errors of a log in JSON.
-fn warnings(log: &str) -> Vec<Value> {
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["level"] == "WARN" || line["level"] == "ERROR").collect()
-}
 
 /// How often each code was told of the output.
 fn counts(warnings: &[Value]) -> BTreeMap<String, u64> {
@@ -42,7 +36,7 @@ fn many_writers_that_wait_for_one_cause_are_one_line_and_a_count() {
     let broker = Broker::start_behind(&way, &BrokerOptions::default());
     broker.admin().create_topic("away", 1, 1, &[]);
     let servers = way.address().to_string();
-    let more = "guarantee: exactlyOnce, socketTimeout: 2s";
+    let more = "guarantee: exactlyOnce, socketTimeout: 2s, transactions: { timeout: 3s }";
     let service = Service::start(&with_admin(&job(&servers, "away", more)));
     let engine = Engine::connect(&service);
     engine.wait_ready(OUTPUT);
