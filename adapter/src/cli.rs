@@ -1,12 +1,7 @@
 //! The command line: what can be said, and where it goes.
-use std::{io::IsTerminal as _, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
-use tracing::Level;
-use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
-    util::SubscriberInitExt as _,
-};
 
 use crate::{
     commands::{
@@ -23,7 +18,7 @@ use crate::{
         transactions::TransactionsArgs,
     },
     exit::Exit,
-    kafka,
+    logs,
     operator::ServiceArgs,
     output_format::{OutputFormat, ResultArgs},
     send::{self, SendArgs},
@@ -47,8 +42,9 @@ file of rows); 4 the service cannot be reached, or (`check`, `transactions`) wha
 half-way: rows without an answer may or may not be written, or (`transactions`) one hangs; 6 refused:
 those rows are not written.
 
-Logs go to stderr, as text on a terminal and as JSON otherwise. KAFKA_OUTPUT_LOG sets the level:
-KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for librdkafka's own lines.";
+Logs go to stderr, as text on a terminal and as JSON otherwise, or as KAFKA_OUTPUT_LOG_FORMAT says
+(text, json). KAFKA_OUTPUT_LOG sets the level: KAFKA_OUTPUT_LOG=debug, or info,librdkafka=debug for
+librdkafka's own lines.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -162,7 +158,13 @@ enum Command {
 impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Exit {
-        init_logs(matches!(self.command, Command::Serve { .. }));
+        logs::init(matches!(self.command, Command::Serve { .. }));
+        let exit = self.execute();
+        logs::end();
+        exit
+    }
+
+    fn execute(self) -> Exit {
         let format = |result: ResultArgs| result.or(self.result);
         match self.command {
             Command::Serve { job, no_watch, result } => {
@@ -227,58 +229,6 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
         Err(error) => {
             eprintln!("cannot start threads: {error}");
             Exit::Failure
-        }
-    }
-}
-
-/// Whose lines may be as detailed as asked for. Those of HTTP, TLS and Azure crates hold headers
-/// and bodies, that is: tokens and secrets; and at `info` Azure's tell each request. Of all others
-/// warnings are logged.
-const DETAILED: [&str; 2] = ["kafka_output", "keyvault"];
-
-/// Logs at the level of KAFKA_OUTPUT_LOG. Without it the service logs what an operator needs, and
-/// commands whose own words are the point log warnings; what `keyvault` warns of stands in those
-/// words. What librdkafka says that matters is logged by the output that it concerns, with its
-/// remedy, so its own lines stay off.
-fn init_logs(serving: bool) {
-    let level = if serving { "info" } else { "warn,keyvault=error" };
-    let [first, second] = kafka::LOG_TARGETS;
-    let default = format!("{level},{first}=off,{second}=off");
-    let filter = std::env::var("KAFKA_OUTPUT_LOG").unwrap_or_else(|_| default.clone());
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|error| {
-        eprintln!("KAFKA_OUTPUT_LOG: {error}; logging `{default}`");
-        EnvFilter::new(&default)
-    });
-    let harmless = filter_fn(|line| *line.level() <= level_max(line.target()));
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = if std::io::stderr().is_terminal() {
-        lines.with_target(false).boxed()
-    } else {
-        lines.json().flatten_event(true).boxed()
-    };
-    // A second call, as in tests, keeps the first.
-    let _ =
-        tracing_subscriber::registry().with(lines.with_filter(harmless)).with(filter).try_init();
-}
-
-/// The most detailed level of lines from there that is logged, whatever is asked for.
-fn level_max(target: &str) -> Level {
-    let name = target.split("::").next().unwrap_or_default();
-    let is_detailed = DETAILED.iter().chain(&kafka::LOG_TARGETS).any(|of| *of == name);
-    if is_detailed { Level::TRACE } else { Level::WARN }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_log_is_bounded_whatever_is_asked_for() {
-        for target in ["kafka_output::serve", "keyvault", "librdkafka"] {
-            assert_eq!(level_max(target), Level::TRACE, "{target}");
-        }
-        for target in ["typespec_client_core::http::policies::logging", "h2", "keyvaultx::a"] {
-            assert_eq!(level_max(target), Level::WARN, "{target}");
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod hardening;
 pub mod job;
 pub mod kafka;
 mod keeper;
+pub mod logs;
 pub mod meter;
 pub mod observe;
 pub mod operator;
@@ -38,5 +39,7 @@ pub mod steering;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod timestamp;
+pub mod traces;
 pub mod valve;
 pub mod writers;

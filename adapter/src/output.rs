@@ -133,6 +133,8 @@ pub struct Accepted {
     pub aside: Vec<BadRows>,
     /// The number of the first row of each batch.
     pub offsets: Vec<u32>,
+    /// How many records they are.
+    pub records: u32,
 }
 
 impl Accepted {
@@ -316,10 +318,11 @@ impl Output {
         room.resize(size + letters.room_bytes());
         rooms.for_each(drop);
         let mark = marks.swap_remove(aside.len() - 1);
+        let records = encoded.ends.len() as u32;
         let ticket = self.submit(encoded, room, mark, letters).await;
         let rejected = aside.iter().map(|bad| bad.total).sum();
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
-        Ok(Accepted { ticket, aside, offsets })
+        Ok(Accepted { ticket, aside, offsets, records })
     }
 
     /// Counts batches that were encoded together.

@@ -19,6 +19,7 @@ use crate::{
     observe::Observer,
     secrets,
     steering::{CLOSE_SHARE, OutputError, Prepared, Steering},
+    traces::{self, Exporting, Tracer},
 };
 
 /// A service that runs.
@@ -34,6 +35,7 @@ pub struct Service {
     renewals: Vec<secrets::Running>,
     /// The admin port, until the end.
     admin: Option<admin::Serving>,
+    exporting: Option<Exporting>,
 }
 
 /// Why a service does not start.
@@ -64,6 +66,9 @@ pub enum StartError {
     /// An output does not start.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The exporter of traces cannot be made.
+    #[error("`telemetry.traces`: {0}")]
+    Traces(String),
 }
 
 /// How a service stopped.
@@ -114,9 +119,18 @@ impl Service {
             prepared.into_iter().map(|output| Arc::new(output.run(job, None))).collect();
         let message_bytes_max = u64::from(job.batch_bytes_max);
         let streams_max = job.grpc.max_writers as usize;
+        let (tracer, exporting) = match &job.traces {
+            None => (Tracer::default(), None),
+            Some(traces) => {
+                let started = traces::start(&job.name, traces);
+                let (tracer, exporting) =
+                    started.map_err(|error| StartError::Traces(error.to_string()))?;
+                (tracer, Some(exporting))
+            }
+        };
         let table = running.iter().map(|one| one.served.clone()).collect();
         let credits = Pool::new(job.memory_bytes / 2, streams_max, message_bytes_max);
-        let shared = Arc::new(Shared::new(table, credits, message_bytes_max));
+        let shared = Arc::new(Shared::new(table, credits, message_bytes_max, tracer));
         let steering = Steering::new(shared.clone(), store.clone(), budget, job.clone(), running);
         if let Some((file, version)) = file {
             steering.came_from(file, version);
@@ -134,7 +148,7 @@ impl Service {
         let kept = entrance(job, &store, &told).await.map_err(StartError::Entrance)?;
         let renewals = kept.running;
         let server = bound.serve(shared, kept.entrance).map_err(listen)?;
-        Ok(Self { address, admin_address, steering, server, renewals, admin })
+        Ok(Self { address, admin_address, steering, server, renewals, admin, exporting })
     }
 
     /// Stops within `timeout`, whatever clients and brokers do.
@@ -146,6 +160,10 @@ impl Service {
         //    and close, all at once.
         drop(self.renewals);
         let unsettled = self.steering.end(end - timeout / CLOSE_SHARE / 2, end).await;
+        // All spans are over: what they say is exported in the time that is left.
+        if let Some(exporting) = self.exporting {
+            exporting.end(end).await;
+        }
         drop(self.admin);
         Stopped { unsettled, streams_ended }
     }

@@ -28,7 +28,7 @@ use proto::v1::{
 use tokio::{runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
-    Code, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
+    Code, Request, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
 };
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -248,11 +248,30 @@ impl Engine {
     /// # Panics
     /// When it says nothing, or something else first.
     pub fn try_open(&self, open: Open) -> Result<Stream, Failure> {
+        self.open_as_part_of(open, None)
+    }
+
+    /// Opens a writer's stream, with this `traceparent` in its metadata.
+    ///
+    /// # Panics
+    /// As [`Engine::open`].
+    pub fn open_traced(&self, output: &str, writer_id: &str, traceparent: &str) -> Stream {
+        let (output, writer_id) = (output.to_owned(), writer_id.to_owned());
+        let open = Open { output, writer_id, ..Open::default() };
+        self.open_as_part_of(open, Some(traceparent)).expect("the service opens the stream")
+    }
+
+    fn open_as_part_of(&self, open: Open, traceparent: Option<&str>) -> Result<Stream, Failure> {
         let (requests, receiver) = mpsc::unbounded_channel();
         let first = WriteRequest { message: Some(In::Open(open)) };
         requests.send(first).expect("the receiver is still here");
         let mut client = self.client.clone();
-        let mut answers = call(client.write(UnboundedReceiverStream::new(receiver)))?;
+        let mut request = Request::new(UnboundedReceiverStream::new(receiver));
+        if let Some(traceparent) = traceparent {
+            let value = traceparent.parse().expect("it is ASCII");
+            request.metadata_mut().insert("traceparent", value);
+        }
+        let mut answers = call(client.write(request))?;
         let opened = async {
             loop {
                 match answers.message().await?.and_then(|answer| answer.message) {
@@ -309,6 +328,15 @@ impl Stream {
         self.send_batch(Batch {
             rows: Some(Rows::JsonLines(json_lines.into())),
             position: Some(position.into()),
+            ..Batch::default()
+        })
+    }
+
+    /// Sends rows as a batch that is part of this trace.
+    pub fn send_traced(&mut self, json_lines: impl Into<Bytes>, traceparent: &str) -> u64 {
+        self.send_batch(Batch {
+            rows: Some(Rows::JsonLines(json_lines.into())),
+            traceparent: Some(traceparent.to_owned()),
             ..Batch::default()
         })
     }

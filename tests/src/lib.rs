@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`certs`] | authorities and certificates, good and faulty, in every format |
 //! | [`azure`] | vaults, identities, Entra ID, an OIDC issuer: a strict stand-in |
+//! | [`collector`] | takes spans by OTLP |
 //! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
 //! | [`flights`] | a table of 336,776 real rows |
 //! | [`haproxy`] | HAProxy with faults of its own in front of a vault |
@@ -35,6 +36,7 @@ pub mod azure;
 pub mod cache;
 pub mod certs;
 pub mod check;
+pub mod collector;
 pub mod engine;
 pub mod flights;
 pub mod haproxy;

@@ -223,6 +223,7 @@ impl Window {
             rows: Some(draft.rows.carrier.clone()),
             position: draft.position.clone(),
             timeout: draft.timeout,
+            ..Batch::default()
         };
         let entry = Entry::new(batch, draft.rows.count.unwrap_or(0));
         if entry.bytes > message_bytes_max {

@@ -42,8 +42,11 @@ pub(super) const ENTRIES: &[Entry] = &[
          it.",
         "Use a certificate of one of these, or leave `clientCertificate` out.",
     ),
-    warning(
+    Entry::new(
         "MATERIAL_NOTE",
+        &[Place::Check, Place::Log],
+        RowsWritten::NotApplicable,
+        Retry::AfterChange,
         "Something about key material is no fault, and may surprise.",
         "Read the note; it says what others may make of it.",
     ),

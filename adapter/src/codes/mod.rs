@@ -11,6 +11,7 @@ mod columns;
 mod connection;
 mod identity;
 mod job;
+mod log;
 mod page;
 mod rows;
 mod secrets;
@@ -269,7 +270,7 @@ pub struct Area {
 }
 
 /// The catalogue, area by area.
-pub const AREAS: [Area; 10] = [
+pub const AREAS: [Area; 11] = [
     Area { title: "Rows or a writer wait", entries: waits::ENTRIES },
     Area { title: "Brokers do not let the output in", entries: connection::ENTRIES },
     Area { title: "Answers to calls, streams and batches", entries: calls::ENTRIES },
@@ -280,6 +281,7 @@ pub const AREAS: [Area; 10] = [
     Area { title: "Secrets, certificates and vaults", entries: secrets::ENTRIES },
     Area { title: "Warnings of `check`", entries: check::ENTRIES },
     Area { title: "Answers of `transactions`", entries: transactions::ENTRIES },
+    Area { title: "The log alone", entries: log::ENTRIES },
 ];
 
 /// The catalogue by code, each with all that it may mean.
@@ -289,4 +291,23 @@ pub fn all() -> BTreeMap<&'static str, Vec<&'static Entry>> {
         all.entry(entry.code).or_default().push(entry);
     }
     all
+}
+
+/// What to do about a code, in a sentence, as it is meant in the first of these places that tell it.
+pub fn remedy(code: &str, places: [Place; 3]) -> Option<&'static str> {
+    let entries = AREAS.iter().flat_map(|area| area.entries).filter(|entry| entry.code == code);
+    let rank = |entry: &&Entry| {
+        places.iter().position(|place| entry.places.contains(place)).unwrap_or(places.len())
+    };
+    entries.min_by_key(rank).map(|entry| first_sentence(entry.remedy))
+}
+
+/// All of it if the first says only that nothing need be done.
+fn first_sentence(text: &'static str) -> &'static str {
+    if text.starts_with("Nothing") {
+        return text;
+    }
+    let is_start = |at: usize| text[at + 2..].starts_with(|first: char| !first.is_lowercase());
+    let end = text.match_indices(". ").map(|(at, _)| at).find(|at| is_start(*at));
+    end.map_or(text, |end| &text[..=end])
 }

@@ -39,6 +39,7 @@ pub async fn run(path: &Path, watch: bool, format: OutputFormat) -> Exit {
                 | StartError::Identity(_) => Exit::BadInput,
                 StartError::Listen { .. }
                 | StartError::ListenAdmin { .. }
+                | StartError::Traces(_)
                 | StartError::Output(OutputError::Producer { .. }) => Exit::Failure,
             };
         }
@@ -99,7 +100,10 @@ fn announce(job: &Job, service: &Service, format: OutputFormat) {
 }
 
 fn at_once() -> Exit {
-    tracing::warn!("a second signal: stopping at once, records without an answer may be written");
+    tracing::warn!(
+        code = "STOPPED",
+        "a second signal: stopping at once, records without an answer may be written"
+    );
     Exit::Unsettled
 }
 
@@ -109,7 +113,8 @@ fn farewell(stopped: Stopped, format: OutputFormat) -> Exit {
         println!("{}", json!({ "event": "stopped", "unsettled_records": unsettled }));
     }
     if unsettled > 0 {
-        tracing::error!(unsettled, "stopped; these records may or may not be written");
+        let code = "STOPPED";
+        tracing::error!(code, unsettled, "stopped; these records may or may not be written");
         return Exit::Unsettled;
     }
     tracing::info!(streams_ended, "stopped; every record is settled");

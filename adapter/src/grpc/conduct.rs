@@ -14,9 +14,7 @@ use tokio::{
 use tokio_stream::StreamExt as _;
 use tonic::service::Routes;
 
-use super::{
-    callers::Peer, gate::Gate, listener::Connection, quiet_log::QuietLog, standing::Standing,
-};
+use super::{callers::Peer, gate::Gate, listener::Connection, standing::Standing};
 
 /// How long there may be nobody who was let in on a connection.
 const NOBODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,8 +32,6 @@ pub struct Conduct {
     pub stop: watch::Receiver<bool>,
     /// Ends all connections at once.
     pub closing: watch::Receiver<bool>,
-    /// What peers cause.
-    pub log: Arc<QuietLog>,
 }
 
 impl Conduct {
@@ -92,8 +88,11 @@ impl Conduct {
             // Probes are let through, and are nobody all the same.
             if !standing.has_probed() {
                 let (peer, seconds) = (peer.address, NOBODY_TIMEOUT.as_secs());
-                let what = format!("nobody was let in on a connection for {seconds} s: it ends");
-                self.log.warn(|suppressed| tracing::warn!(%peer, suppressed, "{what}"));
+                tracing::warn!(
+                    code = "NOBODY_ADMITTED",
+                    %peer,
+                    "nobody was let in on a connection for {seconds} s: it ends"
+                );
             }
         };
         let mut stop = self.stop.clone();

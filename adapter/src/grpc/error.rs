@@ -199,6 +199,11 @@ impl CallError {
         Answer { code, reason, retry, may_be_written }
     }
 
+    /// The stable code.
+    pub fn reason(&self) -> &'static str {
+        self.answer().reason
+    }
+
     fn message(&self) -> String {
         match self {
             Self::OpenExpected => "the first message of a stream is `open`".into(),

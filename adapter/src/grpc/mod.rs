@@ -23,7 +23,6 @@ mod listener;
 mod once;
 mod opening;
 mod outbox;
-mod quiet_log;
 pub mod schema; // for `fuzz` alone
 mod served;
 mod server;

@@ -21,6 +21,7 @@ use crate::{
     kafka::{Mark, Outcome, Ticket},
     output::{Accepted, BadRows, Output, Plan, Refusal},
     rows::Carrier,
+    traces::{self, About, Going},
     writers::{Lease, Place},
 };
 
@@ -42,6 +43,16 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
     Instant::now().checked_add(timeout.mul_f32(0.95))
 }
 
+/// What is asked of a call.
+pub struct Asked {
+    /// The message.
+    pub request: v1::WriteOnceRequest,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// What the call is part of.
+    pub trace: traces::Context,
+}
+
 /// `WriteOnce`, with the memory that was set aside for its rows. They keep it until they are
 /// settled, like those of a stream.
 ///
@@ -49,9 +60,8 @@ pub fn deadline(metadata: &tonic::metadata::MetadataMap) -> Option<Instant> {
 /// Why nothing, or not surely all, of the batch is written.
 pub async fn write_once(
     admitted: &Admitted,
-    request: v1::WriteOnceRequest,
+    Asked { request, deadline, trace }: Asked,
     _credit: Credit,
-    deadline: Option<Instant>,
     gone: oneshot::Receiver<()>,
 ) -> Result<v1::WriteOnceResponse, CallError> {
     let shared = &*admitted.shared;
@@ -79,7 +89,16 @@ pub async fn write_once(
     let mut stop = Stop { deadline, gone, ending: served.ending(shared) };
     let output = served.output.clone();
     let since = Instant::now();
-    let mut call = Call { output, plan: &plan, carrier, rows: &rows, since, deadline };
+    let own = batch.traceparent.as_deref();
+    let own = own.map(|own| traces::Context::parse(Some(own), batch.tracestate.as_deref()));
+    let trace = shared.tracer.batch(own.as_ref().unwrap_or(&trace), || About {
+        output: output.alias.clone(),
+        writer: request.writer_id.clone(),
+        sequence: request.writer_id.is_some().then_some(batch.sequence),
+    });
+    let going = None;
+    let mut call =
+        Call { output, plan: &plan, carrier, rows: &rows, since, deadline, trace, going };
     let Some(id) = request.writer_id else {
         if served.transactional.is_some() {
             return Err(invalid("writer_id", "is needed: the output's guarantee is exactly once"));
@@ -116,7 +135,7 @@ pub async fn write_once(
             Err(_) => {}
         }
     }
-    write_numbered(&call, batch, lease, stop).await
+    write_numbered(&mut call, batch, lease, stop).await
 }
 
 /// What ends a call before anything of it was handed to Kafka.
@@ -145,40 +164,68 @@ struct Call<'a> {
     rows: &'a Bytes,
     since: Instant,
     deadline: Instant,
+    /// The span of the call's batch, if it is sampled, until it is answered.
+    trace: Option<Box<traces::Batch>>,
+    /// And what is done with its rows.
+    going: Option<Box<Going>>,
 }
 
 impl Call<'_> {
     /// Brings the rows on their way.
-    async fn accept(&self, mark: Mark, mut stop: Stop) -> Result<Accepted, CallError> {
+    async fn accept(&mut self, mark: Mark, mut stop: Stop) -> Result<Accepted, CallError> {
+        self.going = Going::start(self.trace.as_deref().into_iter(), &self.output.topic);
         let accept = self.output.accept(self.plan, self.carrier, self.rows, mark);
         let accepted = tokio::select! {
             biased;
             accepted = accept => accepted,
             error = stop.wait() => Err(error)?,
         };
-        accepted.map_err(|refusal| {
-            self.output.passage.batches.refused.inc();
-            refused(refusal)
-        })
+        match accepted {
+            Ok(accepted) => {
+                if let Some(going) = &mut self.going {
+                    going.handed_over(accepted.records);
+                }
+                Ok(accepted)
+            }
+            Err(refusal) => {
+                self.output.passage.batches.refused.inc();
+                if let (Some(going), Some(trace)) = (self.going.take(), self.trace.take()) {
+                    going.refused(refusal.code);
+                    trace.failed(refusal.code);
+                }
+                Err(refused(refusal))
+            }
+        }
     }
 
     /// Waits until the rows are settled.
-    async fn outcome(&self, ticket: &mut Ticket, sequence: u64) -> Result<Outcome, CallError> {
+    async fn outcome(&mut self, ticket: &mut Ticket, sequence: u64) -> Result<Outcome, CallError> {
         let outcome = timeout_at(self.deadline, ticket.outcome()).await;
-        outcome.map_err(|_| {
+        let outcome = outcome.map_err(|_| {
             self.output.passage.batches.unknown.inc();
             CallError::BatchTimeout { sequence }
-        })
+        });
+        let failed = match &outcome {
+            Ok(outcome) => outcome.unknown.as_ref().map(|cause| cause.code),
+            Err(late) => Some(late.reason()),
+        };
+        if let Some(going) = self.going.take() {
+            going.answered(failed);
+        }
+        if let (Some(code), Some(trace)) = (failed, self.trace.take_if(|_| failed.is_some())) {
+            trace.failed(code);
+        }
+        outcome
     }
 
     /// The answer to a call whose rows are settled.
     fn answer(
-        &self,
+        &mut self,
         outcome: Outcome,
         mut aside: BadRows,
         sequence: u64,
     ) -> Result<v1::WriteOnceResponse, CallError> {
-        let passage = &self.output.passage;
+        let passage = self.output.passage.clone();
         if let Some(cause) = outcome.unknown {
             passage.batches.unknown.inc();
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
@@ -187,6 +234,7 @@ impl Call<'_> {
         for refused in &outcome.rejected {
             aside.add_refused(&refused.rows, 0, &refused.cause);
         }
+        self.trace.take().into_iter().for_each(|trace| trace.durable(aside.total));
         Ok(v1::WriteOnceResponse {
             durable_through: (sequence > 0).then_some(sequence),
             already_durable: false,
@@ -210,7 +258,7 @@ fn refused(refusal: Refusal) -> CallError {
 
 /// A single batch of a writer, under the rules of a stream.
 async fn write_numbered(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     batch: v1::Batch,
     lease: Lease,
     stop: Stop,
@@ -228,6 +276,7 @@ async fn write_numbered(
         Place::Gap => return Err(refused(Refusal::gap(sequence, durable_through + 1))),
         Place::Reused => return Err(CallError::SequenceReused { sequence }),
         Place::Known => {
+            call.trace.take().into_iter().for_each(|trace| trace.repeated());
             return Ok(v1::WriteOnceResponse {
                 durable_through: Some(durable_through),
                 already_durable: true,

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     kafka::{Delivery, OpenError, ProgressEntry, Stored, Writer},
     output::Output,
+    traces,
     writers::{Lease, POSITION_BYTES_MAX, WRITER_ID_BYTES_MAX},
 };
 
@@ -44,6 +45,7 @@ pub async fn serve_stream(
     admitted: &Admitted,
     mut incoming: Streaming<WriteRequest>,
     mut outbox: Outbox,
+    trace: traces::Context,
 ) {
     let shared = &*admitted.shared;
     let opened = async {
@@ -91,7 +93,7 @@ pub async fn serve_stream(
         return outbox.end(Err(too_many(shared))).await;
     };
     let message_bytes_max = terms.message_bytes_max.min(credit.set_aside_bytes());
-    let terms = Terms { message_bytes_max, output, ..terms };
+    let terms = Terms { message_bytes_max, output, trace, ..terms };
     let Waiting { incoming, schemas, ending, .. } = waiting;
     let incoming = tokio_stream::iter(schemas.into_iter().map(Ok)).chain(incoming);
     Session::new(terms, lease, credit, outbox, incoming, ending).run(open.acknowledged).await;
@@ -268,6 +270,7 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
         heartbeat: asked.unwrap_or(HEARTBEAT_DEFAULT),
         client_beats: asked.is_some(),
         message_bytes_max: shared.message_bytes_max,
+        trace: traces::Context::default(),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::{
     kafka::{Health, ProgressLog, Sink, State},
     output::Output,
     secrets::Reporter,
+    traces::Tracer,
     valve::{Drainer, Setting},
     writers::Writers,
 };
@@ -59,6 +60,8 @@ pub struct Shared {
     pub drain: watch::Sender<Option<Instant>>,
     /// Counts live sessions: the service waits for them when it closes.
     pub sessions: watch::Sender<usize>,
+    /// Makes spans of batches.
+    pub tracer: Tracer,
 }
 
 /// Tells when the streams of an output end: with it, or with the service.
@@ -69,13 +72,19 @@ pub struct Ending {
 
 impl Shared {
     /// What calls of these outputs share.
-    pub fn new(outputs: Table, credits: Pool, message_bytes_max: u64) -> Self {
+    pub fn new(
+        outputs: Table,
+        credits: Pool,
+        message_bytes_max: u64,
+        tracer: Tracer,
+    ) -> Self {
         Self {
             outputs: ArcSwap::from_pointee(outputs),
             credits,
             message_bytes_max,
             drain: watch::Sender::new(None),
             sessions: watch::Sender::new(0),
+            tracer,
         }
     }
 

@@ -17,7 +17,6 @@ use super::{
     gate::Gate,
     health::{health_service, report_health},
     listener::{Limits, Listener},
-    quiet_log::QuietLog,
     served::Shared,
     service::Service,
     tls::ServerTls,
@@ -134,11 +133,11 @@ impl Bound {
         let (stop, stopping) = watch::channel(false);
         let (closing, closed) = watch::channel(false);
         let (greeted, connections) = mpsc::channel(GREETED);
-        let (writers_max, log) = (shared.credits.streams_max(), Arc::new(QuietLog::new()));
-        let listener = Listener::new(tls, Limits::of(writers_max), greeted, log.clone());
+        let writers_max = shared.credits.streams_max();
+        let listener = Listener::new(tls, Limits::of(writers_max), greeted);
         tokio::spawn(listener.run(socket));
         let http2 = http2(writers_max);
-        let conduct = Conduct { http2, gate, stop: stopping, closing: closed, log };
+        let conduct = Conduct { http2, gate, stop: stopping, closing: closed };
         let serving = tokio::spawn(conduct.serve_all(connections));
         Ok(Server { shared, serving, health, stop, closing })
     }

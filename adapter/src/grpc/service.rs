@@ -6,14 +6,14 @@ use proto::v1::{
 };
 use tokio::time::sleep;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
 use super::{
     callers::{Caller, Callers, Peer},
     convert,
     error::{CallError, denied},
     gate::Reserved,
-    once::{deadline, write_once},
+    once::{Asked, deadline, write_once},
     opening::{serve_stream, too_many},
     outbox::Outbox,
     served::{Served, Shared},
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     kafka::{Cause, ProgressEntry, Stored},
+    traces,
     writers::Denied,
 };
 
@@ -48,6 +49,17 @@ pub struct Admitted {
 /// A session that is counted until dropped.
 struct Counted(Arc<Shared>);
 
+impl Service {
+    /// What a call or a stream says it is part of.
+    fn trace(&self, metadata: &MetadataMap) -> traces::Context {
+        if !self.shared.tracer.is_on() {
+            return traces::Context::default();
+        }
+        let of = |name| metadata.get(name).and_then(|value| value.to_str().ok());
+        traces::Context::parse(of(traces::TRACEPARENT), of(traces::TRACESTATE))
+    }
+}
+
 impl Admitted {
     /// A caller that is let in, on its connection.
     pub fn new(shared: Arc<Shared>, callers: Arc<Callers>, peer: Peer, caller: Caller) -> Self {
@@ -72,8 +84,7 @@ impl Admitted {
 
     /// Notes that the caller may not do something, and says why in the log.
     fn deny(&self, what: &dyn fmt::Display) -> CallError {
-        self.callers.deny(&self.peer, &self.caller, what);
-        CallError::CallerNotAllowed
+        self.callers.deny(&self.peer, &self.caller, CallError::CallerNotAllowed, what)
     }
 
     /// Whether the caller may write into an output.
@@ -166,11 +177,12 @@ impl KafkaOutputService for Service {
     ) -> Result<Response<Self::WriteStream>, Status> {
         let admitted = admitted(&request)?;
         let counted = Counted::new(&self.shared)?;
+        let trace = self.trace(request.metadata());
         let (outbox, answers) = Outbox::new();
         // A task of its own: the records on their way outlive a client that hangs up.
         tokio::spawn(async move {
             let _counted = counted;
-            serve_stream(&admitted, request.into_inner(), outbox).await;
+            serve_stream(&admitted, request.into_inner(), outbox, trace).await;
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -182,6 +194,7 @@ impl KafkaOutputService for Service {
         let admitted = admitted(&request)?;
         let counted = Counted::new(&self.shared)?;
         let deadline = deadline(request.metadata());
+        let trace = self.trace(request.metadata());
         // The gate has set it aside; it takes it back if the message was too slow.
         let reserved = request.extensions().get::<Reserved>().and_then(Reserved::take);
         let credit = reserved.ok_or(CallError::CallTimeout)?;
@@ -190,7 +203,8 @@ impl KafkaOutputService for Service {
         // As above: a caller that hangs up leaves its records to settle and its writer to move on.
         let call = tokio::spawn(async move {
             let _counted = counted;
-            write_once(&admitted, request.into_inner(), credit, deadline, gone).await
+            let asked = Asked { request: request.into_inner(), deadline, trace };
+            write_once(&admitted, asked, credit, gone).await
         });
         let answer = call.await.map_err(|error| Status::internal(error.to_string()))?;
         Ok(Response::new(answer?))

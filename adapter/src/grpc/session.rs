@@ -6,6 +6,7 @@
 mod flight;
 mod pack;
 mod time;
+mod trace;
 mod work;
 
 use std::{
@@ -41,6 +42,7 @@ use crate::{
     meter::Passage,
     output::{BATCH_ROWS_MAX, Output, Plan, Refusal},
     rows::Carrier,
+    traces::{self, Tracer},
     writers::{Lease, POSITION_BYTES_MAX, Resume},
 };
 
@@ -59,6 +61,8 @@ pub struct Terms {
     pub client_beats: bool,
     /// The largest message.
     pub message_bytes_max: u64,
+    /// What the stream is part of.
+    pub trace: traces::Context,
 }
 
 /// A stream that is open.
@@ -90,6 +94,7 @@ pub struct Session<I> {
     /// When an engine that promised heartbeats is given up.
     silent: time::Silence,
     alarm: time::Alarm,
+    tracer: Tracer,
 }
 
 /// A schema's plan, or why no batch of it is taken.
@@ -111,6 +116,8 @@ struct Pending {
     late: bool,
     /// It was sent with others and did not go: now it waits for none.
     again: bool,
+    /// Its span, until it is answered.
+    trace: Option<Box<traces::Batch>>,
 }
 
 /// Everything that can happen to a session.
@@ -165,6 +172,7 @@ where
             looked: Instant::now(),
             silent,
             alarm: time::Alarm::new(),
+            tracer: shared.tracer.clone(),
         }
     }
 
@@ -338,8 +346,9 @@ where
         let rows = batch.rows.take().map(carrier);
         let waited = self.work.is_some() || !self.pending.is_empty();
         let (late, again) = (false, false);
+        let trace = self.trace(&batch);
         let pending =
-            Pending { batch, plan, rows, wire_bytes, since, deadline, waited, late, again };
+            Pending { batch, plan, rows, wire_bytes, since, deadline, waited, late, again, trace };
         self.pending.push_back(pending);
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::{
     raw_values::{RawBytes, RawDuration},
     security::{self, Callers, Use, Vaults},
     serialization::Packing,
+    telemetry,
     text::{self, InvalidText, show_bytes, show_duration},
     topics,
     tree::{Mark, Node, join},
@@ -214,6 +215,7 @@ pub(super) fn job(
     let grpc = listen::grpc(&mut section, grpc_raw, &vaults);
     let admin_raw = raw.listen.as_ref().and_then(|listen| listen.admin.as_ref());
     let admin = listen::admin(&mut section, admin_raw, grpc.as_ref());
+    let traces = telemetry::traces(&mut section, raw.telemetry.as_ref());
     // Misspelled, it is not what it seems.
     let memory = memory_bytes.filter(|_| !section.is_wrong("memory"));
     let job = Surroundings { folder, memory, vaults, callers };
@@ -235,6 +237,7 @@ pub(super) fn job(
         name: name?,
         grpc: grpc?,
         admin: admin?,
+        traces: traces?,
         identity: identity?,
         secret_refresh: secret_refresh?,
         memory_bytes: memory_bytes?,

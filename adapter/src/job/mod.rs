@@ -28,6 +28,7 @@ mod serialization;
 mod settings;
 mod source;
 mod syntax;
+mod telemetry;
 mod text;
 mod topics;
 mod tree;
@@ -49,6 +50,7 @@ pub use self::{
     schema::json_schema,
     security::*,
     serialization::{Packing, Serialization},
+    telemetry::Traces,
     text::InvalidText,
     words::near_names,
 };

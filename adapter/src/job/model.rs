@@ -10,6 +10,7 @@ use super::{
     secrecy,
     security::{ListenTls, Profile, Security, Tokens, WriterRule, identity_json},
     serialization::{Packing, Serialization},
+    telemetry::Traces,
     text::{show_bytes, show_duration},
 };
 
@@ -28,6 +29,8 @@ pub struct Job {
     pub admin: Option<AdminListen>,
     /// Who the service is for Entra ID.
     pub identity: Option<Identity>,
+    /// Where spans of batches go, if anywhere.
+    pub traces: Option<Traces>,
     /// How often secrets are looked up again.
     pub secret_refresh: Duration,
     /// The memory for rows between gRPC and Kafka, all outputs together.
@@ -256,6 +259,9 @@ impl Job {
         if let Some(AdminListen { address, remote_status }) = &self.admin {
             job["listen"]["admin"] =
                 json!({ "address": address.to_string(), "remoteStatus": remote_status });
+        }
+        if let Some(traces) = &self.traces {
+            job["telemetry"] = json!({ "traces": traces.to_json() });
         }
         if let Some(identity) = &self.identity {
             job["identity"] = identity_json(identity);

@@ -21,6 +21,7 @@ use super::{
     },
     serialization::RawSerialization,
     settings,
+    telemetry::RawTelemetry,
 };
 
 /// What holds where the file says nothing, written as the file would write it.
@@ -74,6 +75,8 @@ pub(super) struct RawJob {
     pub(super) secret_refresh: Option<RawDuration>,
     /// Where the service listens.
     pub(super) listen: Option<RawListen>,
+    /// What the service tells of itself beside its log and its metrics.
+    pub(super) telemetry: Option<RawTelemetry>,
     /// The memory for rows between gRPC and Kafka, all outputs together; at least 16 MiB. A full
     /// budget slows writers down, it never fails them.
     #[schemars(extend("default" = default::MEMORY))]

@@ -103,6 +103,7 @@ impl Inner {
             let why = if is_broken { "the producer failed" } else { "the brokers refuse them" };
             tracing::warn!(
                 output = self.settings.alias,
+                code = "CREDENTIALS_WITHDRAWN",
                 held,
                 "producers with earlier credentials are given up, since {why}: records that they \
                  have no answer for go again, or end as unknown if they may be written"

@@ -135,7 +135,8 @@ impl Inner {
                     return self.show_newest_login();
                 }
                 Err(reason) => {
-                    tracing::error!(output = self.settings.alias, reason, "no new producer yet");
+                    let (output, code) = (&self.settings.alias, "PRODUCER_FAILED");
+                    tracing::error!(output, code, reason, "no new producer yet");
                     pause = (pause * 2).min(REBUILD_PAUSE.1);
                 }
             }

@@ -276,7 +276,8 @@ impl Inner {
         if let (Some(producers), Some(login)) = (self.producers(), login)
             && let Err(reason) = producers.set_login(login)
         {
-            tracing::warn!(output = self.settings.alias, reason, "the login is not in place");
+            let (output, code) = (&self.settings.alias, "CREDENTIALS_UNUSABLE");
+            tracing::warn!(output, code, reason, "the login is not in place");
         }
     }
 

@@ -5,15 +5,17 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{Observer, READINESS_PATIENCE, process::Process};
 use crate::{
     grpc::{Served, ended},
     kafka::{Cause, Counts, Health, State, Summary},
+    logs::{self, Told},
     meter::{Exchange, Passage},
     secrets::{InUse, Report},
     steering::Configuration,
+    timestamp::{optional_time, time},
     valve::{Drainer, Setting},
     writers::Seen,
 };
@@ -58,6 +60,8 @@ pub struct Picture {
     pub token_trust: CredentialsNow,
     /// The process.
     pub process: Process,
+    /// The warnings and errors that the log told last, the newest first.
+    pub recent_errors: Vec<Told>,
     /// The outputs, as the job file has them.
     pub outputs: Vec<OutputNow>,
 }
@@ -257,6 +261,7 @@ impl Picture {
             certificate: certificate.report().into(),
             token_trust: token_trust.report().into(),
             process: Process::now(),
+            recent_errors: logs::last_errors(),
             outputs,
         }
     }
@@ -370,19 +375,4 @@ impl From<InUse> for CredentialNow {
 
 fn age(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
-}
-
-/// RFC 3339.
-fn time<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-    match jiff::Timestamp::try_from(*time) {
-        Ok(time) => to.collect_str(&time),
-        Err(_) => to.serialize_none(),
-    }
-}
-
-fn optional_time<S: Serializer>(time: &Option<SystemTime>, to: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(known) => self::time(known, to),
-        None => to.serialize_none(),
-    }
 }

@@ -276,7 +276,8 @@ pub(super) fn log(whose: &str, is_first: bool, new: &[InUse]) {
             tracing::warn!(of = whose, purpose, code, "{source}: {text}");
         }
         for note in notes {
-            tracing::warn!(of = whose, purpose, subject, "{source}: {note}");
+            let code = "MATERIAL_NOTE";
+            tracing::warn!(of = whose, code, purpose, subject, "{source}: {note}");
         }
     }
 }

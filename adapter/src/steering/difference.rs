@@ -46,6 +46,7 @@ pub fn fixed(now: &Job, new: &Job) -> Vec<String> {
         memory_bytes,
         shutdown_timeout: _,
         batch_bytes_max,
+        traces,
         outputs: _,
     } = new;
     let differ = [
@@ -55,6 +56,7 @@ pub fn fixed(now: &Job, new: &Job) -> Vec<String> {
         ("identity", *identity != now.identity),
         ("secretRefresh", *secret_refresh != now.secret_refresh),
         ("memory", *memory_bytes != now.memory_bytes),
+        ("telemetry", *traces != now.traces),
         ("maxBatchSize", *batch_bytes_max != now.batch_bytes_max),
     ];
     differ.into_iter().filter_map(|(key, differs)| differs.then(|| format!("`{key}`"))).collect()

@@ -4,6 +4,7 @@
 
 mod documents;
 mod explain;
+mod log;
 mod source;
 mod words;
 
@@ -77,8 +78,11 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/kafka/",
             "adapter/src/keeper.rs",
             "adapter/src/output.rs",
-            "adapter/src/secrets/report.rs",
+            "adapter/src/grpc/",
+            "adapter/src/secrets/",
+            "adapter/src/commands/serve.rs",
             "adapter/src/steering/",
+            "adapter/src/traces/",
         ],
         Place::Library => &["serializers/src/"],
     }

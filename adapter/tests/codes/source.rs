@@ -18,6 +18,50 @@ enum Token {
 
 /// The string literals of the sources below a folder, each with its file.
 pub fn literals(root: &Path, folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, tokens) in product(root, folder) {
+        found.extend(tokens.into_iter().filter_map(|token| match token {
+            Token::Text(text) => Some((name.clone(), text)),
+            Token::Word(_) | Token::Sign(_) => None,
+        }));
+    }
+    found
+}
+
+/// The names in the calls of these macros below a folder, each call with its file.
+pub fn calls(root: &Path, folder: &str, macros: &[&str]) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for (file, tokens) in product(root, folder) {
+        for at in 0..tokens.len().saturating_sub(2) {
+            let is_called = word(&tokens[at]).is_some_and(|name| macros.contains(&name));
+            if is_called && is(&tokens[at + 1], "!") {
+                let arguments = &tokens[at + 2..at + 2 + arguments(&tokens[at + 2..])];
+                let words = arguments.iter().filter_map(word).map(ToOwned::to_owned);
+                found.push((file.clone(), words.collect()));
+            }
+        }
+    }
+    found
+}
+
+/// How many tokens the arguments of a call have, with their parentheses.
+fn arguments(tokens: &[Token]) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Sign('{' | '(' | '[') => depth += 1,
+            Token::Sign('}' | ')' | ']') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    tokens.len()
+}
+
+/// The code of the product below a folder, by file.
+fn product(root: &Path, folder: &str) -> Vec<(String, Vec<Token>)> {
     let (mut files, mut tests) = (Vec::new(), BTreeSet::new());
     for path in rust_files(&root.join(folder)) {
         let mut tokens = tokens(&fs::read_to_string(&path).unwrap());
@@ -34,15 +78,9 @@ pub fn literals(root: &Path, folder: &str) -> Vec<(String, String)> {
         let own = path.with_extension("");
         own.ancestors().any(|above| tests.contains(above))
     };
-    let mut found = Vec::new();
-    for (path, tokens) in files.into_iter().filter(|(path, _)| !is_test(path)) {
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-        found.extend(tokens.into_iter().filter_map(|token| match token {
-            Token::Text(text) => Some((name.clone(), text)),
-            Token::Word(_) | Token::Sign(_) => None,
-        }));
-    }
-    found
+    let product = files.into_iter().filter(|(path, _)| !is_test(path));
+    let name = |path: &Path| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+    product.map(|(path, tokens)| (name(&path), tokens)).collect()
 }
 
 /// Every file of Rust below a folder.

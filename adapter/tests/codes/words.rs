@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 76] = [
+pub const OTHERS: [&str; 77] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -23,7 +23,8 @@ pub const OTHERS: [&str; 76] = [
     "OFFSET", "OUTPUT", "ROWS", "ROWS_PER_S", "SECONDS", "TIME",
     // Environment variables.
     "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID", "CARGO_PKG_VERSION",
-    "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_ADMIN", "KAFKA_OUTPUT_LOG", "NO_COLOR", "SSL_CERT_FILE",
+    "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_ADMIN", "KAFKA_OUTPUT_LOG", "KAFKA_OUTPUT_LOG_FORMAT",
+    "NO_COLOR", "SSL_CERT_FILE",
     // Kafka's own.
     "OAUTHBEARER", "PLAIN", "SASL_PLAINTEXT", "SASL_SSL",
     // Frames of HTTP/2.

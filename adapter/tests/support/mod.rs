@@ -21,6 +21,7 @@ use kafka_output::{
     output::Output,
     partition::{Rotor, Turn},
     secrets::Reporter,
+    traces::Tracer,
     valve::Valve,
     writers::Writers,
 };
@@ -151,7 +152,9 @@ impl Bench {
         });
         let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;
         let credits = Pool::new(credit_bytes, streams_max, message_bytes_max);
-        let shared = Arc::new(Shared::new(outputs.collect(), credits, message_bytes_max));
+        let tracer = Tracer::default();
+        let shared = Shared::new(outputs.collect(), credits, message_bytes_max, tracer);
+        let shared = Arc::new(shared);
         let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = bound.address;
         let server = bound.serve(shared.clone(), setup.entrance).unwrap();

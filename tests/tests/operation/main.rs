@@ -11,13 +11,16 @@ mod dashboard;
 mod faults;
 mod firing;
 mod forms;
+mod logs;
 mod shells;
 mod steering;
 mod steering_faults;
+mod traces;
 
 use std::{path::PathBuf, process::Command};
 
 use proto::v1::Open;
+use serde_json::Value;
 use tests::{
     admin::Admin,
     engine::{
@@ -48,6 +51,12 @@ fn well(name: &str, more: &str) -> (String, Service, Engine) {
     let engine = Engine::connect(&service);
     engine.wait_ready(OUTPUT);
     (topic, service, engine)
+}
+
+/// Warnings and errors of a log in JSON.
+fn warnings(log: &str) -> Vec<Value> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["level"] == "WARN" || line["level"] == "ERROR").collect()
 }
 
 /// Sends so many batches and waits until they are durable.

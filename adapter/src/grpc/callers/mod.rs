@@ -31,17 +31,12 @@ pub use self::{
     rules::Rules,
     token::{Claims, TokenCheck, TokenFault},
 };
-use super::{
-    ClientCertificates, ServerTls, error::CallError, quiet_log::QuietLog, standing::Denied,
-};
+use super::{ClientCertificates, ServerTls, error::CallError, standing::Denied};
 
 /// Who is let in.
 pub struct Callers {
     tls: Option<Arc<ServerTls>>,
     tokens: Option<TokenCheck>,
-    log: QuietLog,
-    /// Of its own, since the lines before it are many.
-    barred: QuietLog,
 }
 
 /// Who calls.
@@ -59,7 +54,7 @@ impl Callers {
     /// Lets in whoever has what is asked for: a token with each call if `tokens` is there, or in
     /// its place a client certificate where that is optional. With neither, whoever can connect.
     pub fn new(tls: Option<Arc<ServerTls>>, tokens: Option<TokenCheck>) -> Self {
-        Self { tls, tokens, log: QuietLog::new(), barred: QuietLog::new() }
+        Self { tls, tokens }
     }
 
     /// Finds out who calls, by the connection and the values of `authorization`.
@@ -82,8 +77,8 @@ impl Callers {
         let is_known = is_optional && caller.certificate.is_some();
         match &self.tokens {
             None if is_optional && !is_known => {
-                self.deny(peer, &caller, &"no client certificate");
-                Err(CallError::CertificateMissing)
+                let denied = CallError::CertificateMissing;
+                Err(self.deny(peer, &caller, denied, &"no client certificate"))
             }
             None => Ok(caller),
             Some(_) if is_known && authorization.is_empty() => Ok(caller),
@@ -93,17 +88,20 @@ impl Callers {
                     Ok(caller)
                 }
                 Err(fault) if is_known => {
-                    self.tell(&caller, &format_args!("its token, not the call: {fault}"));
+                    let what = format!("its token, not the call: {fault}");
+                    tell(&caller, &fault.into(), &what);
                     Ok(caller)
                 }
                 Err(fault @ Fault::Token(TokenFault::NoKeys { .. })) => {
                     // It is not the caller's fault, and has cost nothing.
-                    self.tell(&caller, &fault);
-                    Err(fault.into())
+                    let what = fault.to_string();
+                    let denied = fault.into();
+                    tell(&caller, &denied, &what);
+                    Err(denied)
                 }
                 Err(fault) => {
-                    self.deny(peer, &caller, &fault);
-                    Err(fault.into())
+                    let what = fault.to_string();
+                    Err(self.deny(peer, &caller, fault.into(), &what))
                 }
             },
         }
@@ -124,20 +122,21 @@ impl Callers {
         self.admit(peer, authorization).await.ok()
     }
 
-    /// Notes a caller that is not let in, and says in the log what it lacks.
-    pub fn deny(&self, peer: &Peer, caller: &Caller, what: &dyn fmt::Display) {
-        self.tell(caller, what);
+    /// Notes a caller that is not let in, and says in the log what it lacks. Hands back what the
+    /// caller is told.
+    pub fn deny(
+        &self,
+        peer: &Peer,
+        caller: &Caller,
+        denied: CallError,
+        what: &dyn fmt::Display,
+    ) -> CallError {
+        tell(caller, &denied, what);
         if peer.standing.deny() == Denied::Barred {
-            self.barred.warn(|suppressed| {
-                tracing::warn!(%caller, suppressed, "too many denied calls: the connection ends");
-            });
+            let code = CallError::TooManyDenied.reason();
+            tracing::warn!(code, %caller, "too many denied calls: the connection ends");
         }
-    }
-
-    fn tell(&self, caller: &Caller, what: &dyn fmt::Display) {
-        self.log.warn(|suppressed| {
-            tracing::warn!(%caller, missing = %what, suppressed, "a caller is denied");
-        });
+        denied
     }
 
     fn asked(&self) -> ClientCertificates {
@@ -150,14 +149,19 @@ impl Callers {
         caller.certificate = Some(shown.certificate().clone());
         let Err(fault) = shown.check(tls) else { return Ok(()) };
         peer.standing.leave();
-        self.deny(peer, caller, &fault);
+        let denied = self.deny(peer, caller, CallError::CertificateInvalid, &fault);
         caller.certificate = None;
         match self.asked() {
-            ClientCertificates::Required => Err(CallError::CertificateInvalid),
+            ClientCertificates::Required => Err(denied),
             // As good as none.
             ClientCertificates::Optional | ClientCertificates::No => Ok(()),
         }
     }
+}
+
+fn tell(caller: &Caller, denied: &CallError, what: &dyn fmt::Display) {
+    let code = denied.reason();
+    tracing::warn!(code, %caller, missing = %what, "a caller is denied");
 }
 
 /// Why nothing is known of a caller.

@@ -8,7 +8,6 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -20,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::{frames::Meter, greeting::Guest, slots::Slot};
-use crate::grpc::{callers::Peer, quiet_log::QuietLog, standing::Standing};
+use crate::grpc::{callers::Peer, standing::Standing};
 
 /// Content of calls that is read before it is decided about them, unless somebody was let in; and
 /// how much of it is read at once.
@@ -51,7 +50,6 @@ pub struct Connection {
     /// Wakes the task of the connection when it is to end, if nothing else does.
     ended: Waiting,
     peer: Peer,
-    log: Arc<QuietLog>,
     _slot: Slot,
 }
 
@@ -60,7 +58,7 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     /// A connection behind its greeting.
-    pub fn new(guest: Guest, log: Arc<QuietLog>) -> Self {
+    pub fn new(guest: Guest) -> Self {
         let Guest { transport, peer, slot } = guest;
         let standing = peer.standing.clone();
         let ended = Box::pin(async move { standing.until(Standing::has_ended).await });
@@ -72,7 +70,6 @@ impl Connection {
             decision: None,
             ended,
             peer,
-            log,
             _slot: slot,
         }
     }
@@ -193,10 +190,8 @@ impl AsyncRead for Connection {
         let read = self.poll_transport(context, buffer);
         if let Err(flood) = self.meter.take(&buffer.filled()[before..]) {
             let peer = self.peer.address;
-            self.log.warn(|suppressed| {
-                let frame = flood.frame;
-                tracing::warn!(%peer, frame, suppressed, "a peer floods its connection: closed");
-            });
+            let (code, frame) = ("CONNECTION_FLOODED", flood.frame);
+            tracing::warn!(code, %peer, frame, "a peer floods its connection: closed");
             return Poll::Ready(Err(io::Error::other("too many frames without rows")));
         }
         self.or_closed(context, read)

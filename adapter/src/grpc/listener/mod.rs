@@ -32,7 +32,7 @@ use self::{
     greeting::{GREETING_TIMEOUT, Unwelcome, greet},
     slots::Slots,
 };
-use super::{quiet_log::QuietLog, tls::ServerTls};
+use super::tls::ServerTls;
 
 /// A stranger is left alone for this long, however many there are.
 const STRANGER_GRACE: Duration = Duration::from_secs(1);
@@ -52,7 +52,6 @@ pub struct Listener {
     slots: Slots,
     /// Those who have greeted, on their way to the server.
     greeted: mpsc::Sender<Connection>,
-    log: Arc<QuietLog>,
     tasks: JoinSet<()>,
     strangers: VecDeque<Stranger>,
     strangers_max: usize,
@@ -71,13 +70,11 @@ impl Listener {
         tls: Option<Arc<ServerTls>>,
         limits: Limits,
         greeted: mpsc::Sender<Connection>,
-        log: Arc<QuietLog>,
     ) -> Self {
         Self {
             tls,
-            slots: Slots::new(limits, log.clone()),
+            slots: Slots::new(limits),
             greeted,
-            log,
             tasks: JoinSet::new(),
             strangers: VecDeque::new(),
             strangers_max: limits.strangers,
@@ -109,9 +106,8 @@ impl Listener {
                 // The peer is gone already: the next one is not to blame.
                 Err(error) if is_of_peer(&error) => {}
                 Err(error) => {
-                    self.log.warn(|suppressed| {
-                        tracing::warn!(%error, suppressed, "no connection can be accepted now");
-                    });
+                    let code = "ACCEPT_FAILED";
+                    tracing::warn!(code, %error, "no connection can be accepted now");
                     sleep(pause).await;
                     pause = (pause * 2).min(REFUSED_PAUSE.1);
                 }
@@ -141,9 +137,8 @@ impl Listener {
         if let Some(stranger) = self.strangers.remove(oldest) {
             stranger.greeting.abort();
             let host = stranger.host;
-            self.log.warn(|suppressed| {
-                tracing::warn!(%host, suppressed, "too many connections that do not speak");
-            });
+            let code = "TOO_MANY_CONNECTIONS";
+            tracing::warn!(code, %host, "too many connections that do not speak");
         }
         true
     }
@@ -157,7 +152,6 @@ impl Listener {
             tls: self.tls.clone(),
             slots: self.slots.clone(),
             greeted: self.greeted.clone(),
-            log: self.log.clone(),
         };
         let (host, since) = (slots::host(address.ip()), Instant::now());
         let greeting = self.tasks.spawn(welcome.run(tcp, address));
@@ -170,7 +164,6 @@ struct Welcome {
     tls: Option<Arc<ServerTls>>,
     slots: Slots,
     greeted: mpsc::Sender<Connection>,
-    log: Arc<QuietLog>,
 }
 
 impl Welcome {
@@ -179,7 +172,7 @@ impl Welcome {
         let tls = self.tls.as_ref().map(|tls| tls.current());
         let error = match timeout_at(deadline, greet(tcp, address, tls, &self.slots)).await {
             Ok(Ok(guest)) => {
-                let connection = Connection::new(guest, self.log);
+                let connection = Connection::new(guest);
                 // If nobody takes it, the service closes.
                 let _ = self.greeted.send(connection).await;
                 return;
@@ -188,9 +181,8 @@ impl Welcome {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it does not greet within {} s", GREETING_TIMEOUT.as_secs()),
         };
-        self.log.warn(|suppressed| {
-            tracing::warn!(peer = %address, error, suppressed, "a connection is not served");
-        });
+        let code = "CONNECTION_NOT_SERVED";
+        tracing::warn!(code, peer = %address, error, "a connection is not served");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::grpc::{quiet_log::QuietLog, standing::Standing};
+use crate::grpc::standing::Standing;
 
 /// Connections of one host beside one for each writer: calls, health, reconnections that overlap.
 const SPARE_OF_HOST: usize = 256;
@@ -57,7 +57,6 @@ impl Limits {
 pub struct Slots {
     limits: Limits,
     taken: Arc<Mutex<Taken>>,
-    log: Arc<QuietLog>,
 }
 
 /// The places that are taken.
@@ -94,8 +93,8 @@ pub enum Full {
 
 impl Slots {
     /// All free.
-    pub fn new(limits: Limits, log: Arc<QuietLog>) -> Self {
-        Self { limits, taken: Arc::default(), log }
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, taken: Arc::default() }
     }
 
     /// A place for a connection from this address. If there is none, it is that of another one on
@@ -108,11 +107,11 @@ impl Slots {
         let mut taken = self.taken();
         if taken.of_hosts.get(&host).copied().unwrap_or_default() >= self.limits.per_host {
             let gone = taken.make_room(Some(host));
-            self.tell(gone.ok_or(Full::Host)?);
+            tell(gone.ok_or(Full::Host)?);
         }
         if taken.places.len() >= self.limits.total {
             let gone = taken.make_room(None);
-            self.tell(gone.ok_or(Full::Total)?);
+            tell(gone.ok_or(Full::Total)?);
         }
         taken.last += 1;
         let number = taken.last;
@@ -123,15 +122,14 @@ impl Slots {
         Ok(Slot { slots: self.clone(), number })
     }
 
-    fn tell(&self, host: IpAddr) {
-        self.log.warn(|suppressed| {
-            tracing::warn!(%host, suppressed, "too many connections: one without a caller goes");
-        });
-    }
-
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn tell(host: IpAddr) {
+    let code = "TOO_MANY_CONNECTIONS";
+    tracing::warn!(code, %host, "too many connections: one without a caller goes");
 }
 
 impl Taken {
@@ -188,7 +186,7 @@ mod tests {
     use super::*;
 
     fn slots(total: usize, per_host: usize) -> Slots {
-        Slots::new(Limits { total, per_host, strangers: 0 }, Arc::new(QuietLog::new()))
+        Slots::new(Limits { total, per_host, strangers: 0 })
     }
 
     fn hosts<const N: usize>() -> [IpAddr; N] {

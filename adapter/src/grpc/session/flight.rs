@@ -12,6 +12,7 @@ use crate::{
     kafka::{Outcome, RejectedRows, Ticket},
     meter::Passage,
     output::{Accepted, BadRows},
+    traces::{self, Going},
     writers::{Lease, Progress},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct InFlight {
     pub(super) since: Instant,
     /// At least one.
     pub(super) batches: Vec<Sent>,
+    /// The spans that they share.
+    trace: Option<Box<Going>>,
 }
 
 /// A batch that Kafka has.
@@ -33,11 +36,17 @@ pub(super) struct Sent {
     offset: u32,
     aside: BadRows,
     pub(super) deadline: Option<Instant>,
+    trace: Option<Box<traces::Batch>>,
 }
 
 impl InFlight {
     /// The batches that were accepted together.
-    pub(super) fn new(accepted: Accepted, batches: Vec<Taken>, since: Instant) -> Self {
+    pub(super) fn new(
+        accepted: Accepted,
+        batches: Vec<Taken>,
+        since: Instant,
+        trace: Option<Box<Going>>,
+    ) -> Self {
         let of_each = accepted.offsets.into_iter().zip(accepted.aside);
         let batches = batches.into_iter().zip(of_each);
         let batches = batches.map(|(Taken { pending, .. }, (offset, aside))| Sent {
@@ -47,8 +56,23 @@ impl InFlight {
             offset,
             aside,
             deadline: pending.deadline,
+            trace: pending.trace,
         });
-        Self { ticket: accepted.ticket, since, batches: batches.collect() }
+        Self { ticket: accepted.ticket, since, batches: batches.collect(), trace }
+    }
+
+    /// Its spans are over, if the brokers have answered with this code.
+    fn end_traces(&mut self, failed: Option<&'static str>) {
+        if let Some(trace) = self.trace.take() {
+            trace.answered(failed);
+        }
+        for batch in &mut self.batches {
+            match (batch.trace.take(), failed) {
+                (None, _) => {}
+                (Some(trace), None) => trace.durable(batch.aside.total),
+                (Some(trace), Some(code)) => trace.failed(code),
+            }
+        }
     }
 
     /// The number of its first batch.
@@ -97,6 +121,7 @@ where
             self.release(batch.wire_bytes);
         }
         if let Some(cause) = outcome.unknown {
+            flight.end_traces(Some(cause.code));
             self.unknown = true;
             self.lease.progress().maybe_written(flight.last());
             let sequence = flight.first();
@@ -107,6 +132,7 @@ where
             return Err(CallError::DeliveryUnknown { sequence, cause: cause.to_string() });
         }
         flight.share_out(&outcome.rejected);
+        flight.end_traces(None);
         let waited = flight.since.elapsed();
         let passage = self.passage();
         passage.acknowledged(flight.batches.len() as u64, waited);
@@ -136,6 +162,7 @@ pub(super) async fn settle(
             Some(_) => passage.batches.unknown.inc_by(batches),
             None => passage.batches.durable.inc_by(batches),
         };
+        flight.end_traces(outcome.unknown.as_ref().map(|cause| cause.code));
         // Batches behind an unknown one may be durable, but the engine goes on behind that one.
         unknown |= outcome.unknown.is_some();
         let mut progress = lease.progress();

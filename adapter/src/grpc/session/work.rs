@@ -11,6 +11,7 @@ use super::{CallError, End, Pending, Session, flight::InFlight, rejected, time::
 use crate::{
     kafka::Mark,
     output::{Accepted, Plan, Read, Refusal},
+    traces::Going,
     writers::Place,
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Work {
     /// The one is read; else all are sent.
     pub(super) reads: bool,
     pub(super) step: Pin<Box<dyn Future<Output = Result<Step, Refusal>> + Send>>,
+    /// The spans of those that are sent.
+    pub(super) trace: Option<Box<Going>>,
 }
 
 /// What was done to them.
@@ -78,11 +81,11 @@ where
     }
 
     /// Looks at a batch: is it the next, and can it be read? If not, it is answered.
-    fn take(&mut self, pending: Pending) -> Result<Option<Taken>, CallError> {
+    fn take(&mut self, mut pending: Pending) -> Result<Option<Taken>, CallError> {
         let sequence = pending.batch.sequence;
         let Some((_, rows)) = &pending.rows else {
             let reason = "the batch has no rows field; an empty batch has an empty one";
-            self.answer(&pending, &Refusal::new("NO_ROWS_CARRIER", reason));
+            self.answer(&mut pending, &Refusal::new("NO_ROWS_CARRIER", reason));
             return Ok(None);
         };
         let digest = xxhash_rust::xxh3::xxh3_64(rows);
@@ -97,7 +100,7 @@ where
         match place {
             // If it was sent before, what was in work under its number is refused.
             Place::Next if late => {
-                self.answer(&pending, &Refusal::late());
+                self.answer(&mut pending, &Refusal::late());
                 return Ok(None);
             }
             Place::Next | Place::Gap => {}
@@ -105,6 +108,7 @@ where
             Place::Known => {
                 self.release(pending.wire_bytes);
                 self.passage().batches.repeated.inc();
+                pending.trace.take().into_iter().for_each(|trace| trace.repeated());
                 // If it is durable the engine may wait to hear so; else its `Ack` will come.
                 if sequence <= durable_through {
                     self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
@@ -115,7 +119,7 @@ where
         match self.check(&pending, place) {
             Ok(plan) => Ok(Some(Taken { pending, digest, plan })),
             Err(refusal) => {
-                self.answer(&pending, &refusal);
+                self.answer(&mut pending, &refusal);
                 Ok(None)
             }
         }
@@ -159,7 +163,8 @@ where
                 async move { output.accept(&plan, carrier, &rows, mark).await.map(Step::Sent) },
             )
         };
-        self.work = Some(Work { batches: vec![batch], since, reads, step });
+        let trace = if reads { None } else { self.going([&batch].into_iter()) };
+        self.work = Some(Work { batches: vec![batch], since, reads, step, trace });
     }
 
     /// How far the writer has come with a batch.
@@ -175,12 +180,14 @@ where
         let (output, plan) = (self.terms.output.clone(), batches[0].plan.clone());
         let marks = batches.iter().map(|batch| self.mark(&batch.pending)).collect();
         let step = Box::pin(async move { output.send(&plan, reads, marks).await.map(Step::Sent) });
-        self.work = Some(Work { batches, since: Instant::now(), reads: false, step });
+        let trace = self.going(batches.iter());
+        self.work = Some(Work { batches, since: Instant::now(), reads: false, step, trace });
     }
 
     /// The work is done.
     pub(super) fn worked(&mut self, result: Result<Step, Refusal>) {
-        let Work { mut batches, since, reads, .. } = self.work.take().expect("it was in work");
+        let Work { mut batches, since, reads, mut trace, .. } =
+            self.work.take().expect("it was in work");
         match result {
             Ok(Step::Read(read)) => {
                 let batch = batches.pop().expect("one is read at a time");
@@ -197,7 +204,10 @@ where
                     progress.accepted(sequence, batch.digest, since.into_std());
                 }
                 drop(progress);
-                self.in_flight.push_back(InFlight::new(accepted, batches, since));
+                if let Some(trace) = &mut trace {
+                    trace.handed_over(accepted.records);
+                }
+                self.in_flight.push_back(InFlight::new(accepted, batches, since, trace));
                 if !rest.is_empty() {
                     self.send_again(rest);
                 }
@@ -207,7 +217,10 @@ where
                 if !reads {
                     self.send_again(rest);
                 }
-                self.answer(&batches[0].pending, &refusal);
+                if let Some(trace) = trace {
+                    trace.refused(refusal.code);
+                }
+                self.answer(&mut batches[0].pending, &refusal);
                 if self.in_flight.is_empty() {
                     self.held = None;
                 }
@@ -273,8 +286,7 @@ where
             let sequence = pending.batch.sequence;
             if over(pending.deadline, now) {
                 if sequence >= next {
-                    self.release(pending.wire_bytes);
-                    self.refuse_expecting(next, sequence, &Refusal::late());
+                    self.answer_expecting(next, &mut pending, &Refusal::late());
                     continue;
                 }
                 // It was sent before: its turn answers it, as what became of that says.
@@ -287,12 +299,19 @@ where
     }
 
     /// Refuses a batch, whose bytes go.
-    fn answer(&mut self, pending: &Pending, refusal: &Refusal) {
-        self.release(pending.wire_bytes);
-        self.refuse_expecting(self.expected(), pending.batch.sequence, refusal);
+    fn answer(&mut self, pending: &mut Pending, refusal: &Refusal) {
+        self.answer_expecting(self.expected(), pending, refusal);
     }
 
-    fn refuse_expecting(&mut self, expected_sequence: u64, sequence: u64, refusal: &Refusal) {
+    fn answer_expecting(
+        &mut self,
+        expected_sequence: u64,
+        pending: &mut Pending,
+        refusal: &Refusal,
+    ) {
+        self.release(pending.wire_bytes);
+        pending.trace.take().into_iter().for_each(|trace| trace.failed(refusal.code));
+        let sequence = pending.batch.sequence;
         self.passage().batches.refused.inc();
         self.outbox.push(Out::Refused(v1::Refused {
             sequence,

@@ -111,7 +111,8 @@ fn the_schema_tells_the_defaults_that_hold() {
     let (mut told, mut all) = (BTreeSet::new(), BTreeSet::new());
     let listen = "listen: { admin: {}, grpc: { \
         tls: { certificate: { file: s }, clientCa: { file: c } }, \
-        tokens: { tenant: 11111111-2222-3333-4444-555555555555, audiences: a, roles: [r] } } }\n";
+        tokens: { tenant: 11111111-2222-3333-4444-555555555555, audiences: a, roles: [r] } } }\n\
+        telemetry: { traces: { endpoint: 'http://c' } }\n";
     for keys in [
         "compression: { type: None }",
         "serialization: { type: Csv }\npacking: {}",
@@ -126,7 +127,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 50);
+    assert_eq!(told.len(), 52);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format

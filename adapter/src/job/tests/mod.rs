@@ -12,6 +12,7 @@ mod security_callers;
 mod security_event_hubs;
 mod security_identity;
 mod security_refused;
+mod telemetry;
 
 use super::{Job, parse};
 

@@ -295,7 +295,8 @@ impl Shared {
         if let (Some(client), Some(login)) = (state.client.upgrade(), &login)
             && let Err(reason) = set_login(&client, login)
         {
-            tracing::warn!(output = self.plan.alias, reason, "the login is not in place");
+            let (output, code) = (&self.plan.alias, "CREDENTIALS_UNUSABLE");
+            tracing::warn!(output, code, reason, "the login is not in place");
         }
     }
 

@@ -184,6 +184,7 @@ impl Batch {
             rows: self.rows.wire(),
             position: self.position.clone(),
             timeout: self.impatient.then(prost_types::Duration::default),
+            ..v1::Batch::default()
         }
     }
 }
