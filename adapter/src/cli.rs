@@ -10,7 +10,7 @@ use tracing_subscriber::{
 
 use crate::{
     commands::{
-        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs,
+        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs, tap::TapArgs,
         transactions::TransactionsArgs,
     },
     exit::Exit,
@@ -94,6 +94,13 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    /// Show a sample of the records that a running service writes to an output
+    Tap {
+        #[command(flatten)]
+        args: TapArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// Say what a code means, whether rows may be written, and what to do
     Explain {
         #[command(flatten)]
@@ -137,6 +144,7 @@ impl Cli {
                 block_on(commands::transactions::run(*args, format))
             }
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Tap { args, result } => block_on(commands::tap::run(args, format(result))),
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }

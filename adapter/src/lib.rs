@@ -35,6 +35,7 @@ pub mod secrets;
 pub mod send;
 pub mod serve;
 mod sync;
+pub mod tap;
 #[cfg(test)]
 mod tests;
 pub mod writers;

@@ -105,10 +105,10 @@ impl Service {
         let listen = |source| StartError::Listen { address, source };
         let bound = Bound::new(address).map_err(listen)?;
         let bound_admin = match &job.admin {
-            Some(AdminListen { address, remote_status }) => {
-                let address = *address;
+            Some(admin) => {
+                let AdminListen { address, .. } = *admin;
                 let listen = |source| StartError::ListenAdmin { address, source };
-                Some((admin::Bound::new(address).await.map_err(listen)?, *remote_status))
+                Some((admin::Bound::new(address).await.map_err(listen)?, admin))
             }
             None => None,
         };
@@ -147,10 +147,10 @@ impl Service {
         let (address, told) = (bound.address, Told::default());
         // Before what may have to wait for a vault: probes tell of that, too.
         let (admin, admin_address) = match bound_admin {
-            Some((bound, remote_status)) => {
+            Some((bound, admin)) => {
                 let observer = observer(job, address, &shared, &told);
                 let at = bound.address;
-                (Some(bound.serve(Arc::new(observer), remote_status)), Some(at))
+                (Some(bound.serve(Arc::new(observer), admin)), Some(at))
             }
             None => (None, None),
         };
@@ -240,5 +240,6 @@ pub fn output_of(job: &Job, output: &crate::job::Output, kafka: Arc<dyn Delivery
         guarantee: output.guarantee,
         rejected: Arc::default(),
         passage: Arc::default(),
+        taps: Arc::default(),
     }
 }

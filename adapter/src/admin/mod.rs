@@ -1,10 +1,12 @@
 //! The admin port: probes, metrics and status over HTTP/1.1, apart from the port of writers.
 //!
 //! Probes and metrics are for whoever reaches the port. The status names topics, brokers and writers,
-//! and is for this machine alone unless the job file says otherwise. A browser on this machine that
+//! and is for this machine alone unless the job file says otherwise; taps show rows, and always are.
+//! A browser on this machine that
 //! was led here by a name of somebody else's (DNS rebinding) gets nothing: such a request names that
 //! host.
 mod routes;
+mod tap;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,7 +22,7 @@ use tokio::{
 };
 
 use self::routes::Peer;
-use crate::observe::Observer;
+use crate::{job::AdminListen, observe::Observer};
 
 /// Connections at once: probes, scrapes and some people.
 const CONNECTIONS_MAX: usize = 64;
@@ -52,9 +54,11 @@ impl Bound {
         Ok(Self { listener, address })
     }
 
-    /// Serves what is observed. With `remote_status` other machines see the status, too.
-    pub fn serve(self, observer: Arc<Observer>, remote_status: bool) -> Serving {
-        Serving(tokio::spawn(accept(self.listener, routes::router(observer, remote_status))))
+    /// Serves what is observed, to those whom the job lets see it.
+    pub fn serve(self, observer: Arc<Observer>, job: &AdminListen) -> Serving {
+        let router = routes::router(observer.clone(), job.remote_status);
+        let router = router.merge(tap::router(observer, job.tap));
+        Serving(tokio::spawn(accept(self.listener, router)))
     }
 }
 

@@ -130,7 +130,7 @@ impl Admin {
 }
 
 /// Whether a host, with or without a port, is an address or this machine's own name for itself.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_address = host.parse::<SocketAddr>().is_ok()
         || host.parse::<IpAddr>().is_ok()
@@ -139,7 +139,7 @@ fn is_local(host: &str) -> bool {
     is_address || name == "localhost"
 }
 
-fn text(code: StatusCode, media_type: &'static str, body: String) -> Response {
+pub(super) fn text(code: StatusCode, media_type: &'static str, body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, "no-store"),

@@ -5,4 +5,6 @@ pub mod explain;
 pub mod preview;
 pub mod schema;
 pub mod serve;
+pub mod tap;
 pub mod transactions;
+mod values;

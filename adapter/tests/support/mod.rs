@@ -129,6 +129,7 @@ impl Bench {
                 guarantee: output.guarantee,
                 rejected: Arc::default(),
                 passage: Arc::default(),
+                taps: Arc::default(),
             };
             let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
             let rules = rules.map(|(_, rules)| Rules::new(rules));

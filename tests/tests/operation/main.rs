@@ -6,6 +6,8 @@
 mod alerts;
 mod faults;
 mod forms;
+mod page;
+mod tap;
 
 use std::{path::PathBuf, process::Command};
 

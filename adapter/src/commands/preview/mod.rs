@@ -150,7 +150,9 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
     let output = output(job, chosen, topic.clone());
     let plan = plan(&files, &output)?;
     let mut show = Show::new(args.raw, shown_records(args), files.clone());
-    show.cuts = !args.all;
+    if args.all {
+        show.cut_nothing();
+    }
     show.start(&output, &plan, args.partitions)?;
     let mut batches = Batches::new(&output, &plan, &topic, &mut show);
     batches.message_bytes_max = u64::from(job.batch_bytes_max);
