@@ -10,8 +10,8 @@ use tracing_subscriber::{
 
 use crate::{
     commands::{
-        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs, tap::TapArgs,
-        transactions::TransactionsArgs,
+        self, bench::BenchArgs, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs,
+        tap::TapArgs, transactions::TransactionsArgs,
     },
     exit::Exit,
     kafka,
@@ -94,6 +94,13 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    /// Measure what an output can carry from here, beside a bare producer, on its own cluster
+    Bench {
+        #[command(flatten)]
+        args: Box<BenchArgs>,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// Show a sample of the records that a running service writes to an output
     Tap {
         #[command(flatten)]
@@ -144,6 +151,9 @@ impl Cli {
                 block_on(commands::transactions::run(*args, format))
             }
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Bench { args, result } => {
+                block_on(commands::bench::run(*args, format(result)))
+            }
             Command::Tap { args, result } => block_on(commands::tap::run(args, format(result))),
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),

@@ -107,6 +107,11 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
+    /// Runs a script in each page that is opened from now on, before its own.
+    pub fn run_first(&mut self, script: &str) {
+        self.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
+    }
+
     /// Opens a page.
     pub fn open(&mut self, url: &str) {
         let opened = self.call("Page.navigate", &json!({ "url": url }));

@@ -1,4 +1,5 @@
 //! The commands, one a file; `send` has a folder of its own.
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod explain;

@@ -3,7 +3,7 @@
 pub mod catalogue;
 pub mod metrics;
 mod picture;
-mod process;
+pub mod process;
 
 use std::{
     net::SocketAddr,

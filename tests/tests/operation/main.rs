@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod alerts;
+mod bench;
 mod faults;
 mod forms;
 mod page;

@@ -98,3 +98,74 @@ fn the_page_tells_of_a_dead_output_and_of_its_return_by_itself() {
     browser.wait("it says that it is old", "!document.getElementById('lost').hidden");
     browser.screenshot("lost");
 }
+
+/// What else `/status` may say: a job file that was refused, certificates that end, what was logged.
+const MORE: &str = r#"
+    const asked = window.fetch;
+    const at = (days) => new Date(Date.now() + days * 86400000 - 1000).toISOString();
+    const more = (status) => {
+        const inUse = (subject, days) => ({ purpose: "clientCertificate", source: "vault", version: "7",
+            subject, expires: at(days) });
+        const wide = "x".repeat(300);
+        status.outputs[0].setting = "Paused";
+        status.outputs[1].credentials = { inUse: [inUse("CN=writer", 12)], checked: at(0) };
+        status.certificate = { inUse: [inUse("CN=port", -1), inUse("CN=next", 400)], checked: at(0) };
+        status.configuration = { generation: 3, loaded: at(-1), version: "8f3a", applied: 2, refused: 1,
+            trouble: { code: "UNKNOWN_KEY", text: "outputs[0]: `tpic`; " + wide }, troubleSince: at(0) };
+        status.recentErrors = [
+            { level: "warning", code: null, output: null, message: "late", count: 1, first: at(0),
+                last: at(0), remedy: null },
+            { level: "error", code: "TOPIC_NOT_FOUND", output: "out", count: 2345, first: at(-2),
+                last: at(-1), remedy: "Create the topic.", message: "<img src=//evil.test/x> " + wide },
+        ];
+        return status;
+    };
+    window.fetch = async (...what) => {
+        const answer = await asked(...what);
+        return { ok: answer.ok, text: () => answer.text(), json: async () => more(await answer.json()) };
+    };
+"#;
+
+/// Two outputs, of which nothing is known but that their brokers are away.
+#[test]
+fn the_page_tells_what_was_logged_refused_and_what_ends() {
+    let away = ["first", "second"].map(|alias| output(alias, "127.0.0.1:9", "t", ""));
+    let service = Service::start(&with_admin(&job_of(&away)));
+    let mut browser = Browser::start();
+    let origin = format!("http://{}/", service.admin().address());
+    browser.run_first(MORE);
+    browser.resize(NARROW, 844);
+    browser.open(&origin);
+    browser.wait("errors are shown", "document.getElementById('errors')?.hidden === false");
+    let errors = browser.value("document.getElementById('errors').innerText");
+    let errors = errors.as_str().unwrap();
+    let (code, late) = (errors.find("TOPIC_NOT_FOUND out"), errors.find("warning"));
+    assert!(code.is_some() && code < late, "errors come before warnings: {errors}");
+    assert!(errors.contains("2,345 times since 2 days ago, last 24.0 h ago"), "{errors}");
+    assert!(errors.contains("What to do: Create the topic."), "{errors}");
+    assert!(errors.contains("<img src=//evil.test/x>"), "it is text: {errors}");
+    let service_said = browser.value("document.getElementById('service').innerText");
+    let said = service_said.as_str().unwrap();
+    assert!(said.contains("generation 3, loaded 24.0 h ago"), "{said}");
+    assert!(
+        said.contains("a newer job file was refused") && said.contains("UNKNOWN_KEY"),
+        "{said}"
+    );
+    assert!(said.contains("CN=port") && said.contains("over"), "{said}");
+    assert!(said.contains("in 400 days"), "{said}");
+    let cards = browser.value("document.getElementById('outputs').innerText");
+    let cards = cards.as_str().unwrap();
+    assert!(cards.contains("Paused") && cards.contains("in 12 days"), "{cards}");
+    let marked = "[...document.querySelectorAll('td.wait')].map((one) => one.innerText).join()";
+    assert_eq!(browser.value(marked), "in 12 days");
+    browser.wait("it fits a telephone", FITS);
+    browser.screenshot("more-narrow");
+    browser.resize(1_000, 800);
+    assert_eq!(browser.value(FITS), true);
+    browser.screenshot("more");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    let requests = browser.requests();
+    let own = |url: &String| url.starts_with(&origin) || url.starts_with("data:");
+    assert!(requests.iter().all(own), "{requests:?}");
+}

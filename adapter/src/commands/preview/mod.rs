@@ -13,7 +13,8 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use self::{batches::Batches, show::Show, topic::Topic};
+pub(super) use self::topic::Topic;
+use self::{batches::Batches, show::Show};
 use super::check;
 use crate::{
     client::encode_schema,
