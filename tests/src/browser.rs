@@ -1,8 +1,8 @@
 //! A real browser without a window: Debian's Chromium, driven by its own DevTools protocol.
 //!
 //! Messages go through a pair of pipes (`--remote-debugging-pipe`), each ended by a NUL, so that
-//! neither a port nor a driver is needed. Names of hosts are not looked up: only this machine can be
-//! reached.
+//! neither a port nor a driver is needed. Names of hosts are not looked up: only this machine can
+//! be reached.
 
 use std::{
     env,

@@ -117,8 +117,8 @@ impl Bare {
             brokers: Mutex::default(),
         }));
         let mut text = [0 as c_char; 512];
-        // SAFETY: every pointer is valid for its call; `conf` is ours until `rd_kafka_new` succeeds,
-        // and the state is freed after the producer is destroyed.
+        // SAFETY: every pointer is valid for its call; `conf` is ours until `rd_kafka_new`
+        // succeeds, and the state is freed after the producer is destroyed.
         let bare = unsafe {
             sys::rd_kafka_conf_set_opaque(conf, state.cast());
             sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_report));
@@ -149,8 +149,8 @@ impl Bare {
         unsafe { &*self.state }
     }
 
-    /// Sends for so long, at most so many bytes, to each partition in turn; waits until all of it is
-    /// acknowledged. Ends early when `stop` is set.
+    /// Sends for so long, at most so many bytes, to each partition in turn; waits until all of it
+    /// is acknowledged. Ends early when `stop` is set.
     ///
     /// # Errors
     /// Why a record was not stored, or that the brokers have ceased to answer.
@@ -246,7 +246,7 @@ impl Bare {
             }
         };
         let mut messages: Vec<_> = range.map(message).collect();
-        // SAFETY: the messages are valid for the call, and the loads until the producer is destroyed.
+        // SAFETY: the messages are valid for the call, the loads until the producer is destroyed.
         let taken = unsafe {
             let count = messages.len() as c_int;
             sys::rd_kafka_produce_batch(self.topic, partition, 0, messages.as_mut_ptr(), count)
@@ -339,7 +339,8 @@ unsafe extern "C" fn on_statistics(
     _length: usize,
     opaque: *mut c_void,
 ) -> c_int {
-    // SAFETY: called inside `rd_kafka_poll` with the state as opaque value; the text ends with a NUL.
+    // SAFETY: called inside `rd_kafka_poll` with the state as opaque value; the text has a NUL at
+    // its end.
     let (state, text) = unsafe { (&*opaque.cast::<State>(), text_of(json)) };
     if let Ok(statistics) = serde_json::from_str::<Value>(&text) {
         let brokers = statistics["brokers"].as_object().into_iter().flat_map(|all| all.values());

@@ -52,7 +52,9 @@ pub fn partitions(output: &Output, credentials: &Credentials) -> Result<Vec<Part
     loop {
         let found = client.partitions(ANSWER_MAX);
         match found {
-            Ok(found) if found.iter().all(|partition| partition.has_leader) => return Ok(found),
+            Ok(found) if !found.is_empty() && found.iter().all(|one| one.has_leader) => {
+                return Ok(found);
+            }
             found if begin.elapsed() > LEADERS_MAX => {
                 let some = found.map_err(|fault| Cause::of_fault(&fault, topic))?;
                 let led = some.iter().any(|partition| partition.has_leader);

@@ -1,8 +1,8 @@
 //! Taps: samples of the records that are on their way to an output, for a person who looks.
 //!
-//! As long as nobody looks a batch pays one relaxed load. A tap is bounded in what it takes: so many
-//! records a second, copies of so many bytes, a queue of so many lines. What its reader is too slow
-//! for is left out and counted; rows never wait for it.
+//! As long as nobody looks a batch pays one relaxed load. A tap is bounded in what it takes: so
+//! many records a second, copies of so many bytes, a queue of so many lines. What its reader is too
+//! slow for is left out and counted; rows never wait for it.
 mod sample;
 
 use std::{

@@ -1,5 +1,5 @@
-//! The status page in a real browser: what it says of faults, that it says so by itself, and that it
-//! needs nothing from elsewhere and fits a telephone.
+//! The status page in a real browser: what it says of faults, that it says so by itself, and that
+//! it needs nothing from elsewhere and fits a telephone.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use tests::{
 };
 
 /// As long as an alias may be, without a place to break it.
-const AWAY: &str = "an-output-with-a-name-of-exactly-128-characters-which-no-telephone-has-room-for-\
-    in-a-single-line-and-which-is-as-long-as-may-be-";
+const AWAY: &str = "an-output-with-a-name-of-exactly-128-characters-which-no-telephone-has-\
+    room-for-in-a-single-line-and-which-is-as-long-as-may-be_";
 
 /// The width of a telephone.
 const NARROW: u32 = 390;
@@ -95,34 +95,41 @@ fn the_page_tells_of_a_dead_output_and_of_its_return_by_itself() {
     drop(load.stop());
 
     drop(service);
+    // As if that were a while ago.
+    browser.value("last -= 10000");
     browser.wait("it says that it is old", "!document.getElementById('lost').hidden");
     browser.screenshot("lost");
 }
 
-/// What else `/status` may say: a job file that was refused, certificates that end, what was logged.
+/// What else `/status` may say: a job file that was refused, certificates that end, what was
+/// logged.
 const MORE: &str = r#"
     const asked = window.fetch;
     const at = (days) => new Date(Date.now() + days * 86400000 - 1000).toISOString();
     const more = (status) => {
-        const inUse = (subject, days) => ({ purpose: "clientCertificate", source: "vault", version: "7",
-            subject, expires: at(days) });
+        const inUse = (subject, days) => ({ purpose: "clientCertificate", source: "vault",
+            version: "7", subject, expires: at(days) });
         const wide = "x".repeat(300);
         status.outputs[0].setting = "Paused";
         status.outputs[1].credentials = { inUse: [inUse("CN=writer", 12)], checked: at(0) };
-        status.certificate = { inUse: [inUse("CN=port", -1), inUse("CN=next", 400)], checked: at(0) };
-        status.configuration = { generation: 3, loaded: at(-1), version: "8f3a", applied: 2, refused: 1,
-            trouble: { code: "UNKNOWN_KEY", text: "outputs[0]: `tpic`; " + wide }, troubleSince: at(0) };
+        status.certificate = { inUse: [inUse("CN=port", -1), inUse("CN=next", 400)],
+            checked: at(0) };
+        status.configuration = { generation: 3, loaded: at(-1), version: "8f3a", applied: 2,
+            refused: 1, trouble: { code: "UNKNOWN_KEY", text: "outputs[0]: `tpic`; " + wide },
+            troubleSince: at(0) };
         status.recentErrors = [
             { level: "warning", code: null, output: null, message: "late", count: 1, first: at(0),
                 last: at(0), remedy: null },
             { level: "error", code: "TOPIC_NOT_FOUND", output: "out", count: 2345, first: at(-2),
-                last: at(-1), remedy: "Create the topic.", message: "<img src=//evil.test/x> " + wide },
+                last: at(-1), remedy: "Create the topic.",
+                message: "<img src=//evil.test/x> " + wide },
         ];
         return status;
     };
     window.fetch = async (...what) => {
         const answer = await asked(...what);
-        return { ok: answer.ok, text: () => answer.text(), json: async () => more(await answer.json()) };
+        const json = async () => more(await answer.json());
+        return { ok: answer.ok, text: () => answer.text(), json };
     };
 "#;
 
@@ -158,6 +165,11 @@ fn the_page_tells_what_was_logged_refused_and_what_ends() {
     assert!(cards.contains("Paused") && cards.contains("in 12 days"), "{cards}");
     let marked = "[...document.querySelectorAll('td.wait')].map((one) => one.innerText).join()";
     assert_eq!(browser.value(marked), "in 12 days");
+    // With all outputs well the end of credentials is what the page says first.
+    let verdict = "show({ ...before, ready: true, outputs: [] }), \
+        document.getElementById('verdict').textContent";
+    assert_eq!(browser.value(verdict), "ready, 1 credentials end soon");
+    browser.wait("it shows all again", "document.querySelectorAll('article').length === 2");
     browser.wait("it fits a telephone", FITS);
     browser.screenshot("more-narrow");
     browser.resize(1_000, 800);

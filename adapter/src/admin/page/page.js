@@ -215,8 +215,11 @@ function show(now) {
   document.getElementById("job").textContent = now.job;
   const verdict = document.getElementById("verdict");
   const waiting = now.outputs.filter(waits).length;
-  verdict.textContent = now.draining ? "ends" : !now.ready ? "not ready" : waiting ? `ready, ${waiting} of ${now.outputs.length} outputs wait` : "ready";
-  verdict.className = "pill " + (now.ready ? (waiting ? "wait" : "good") : "bad");
+  const all = [now.certificate, now.tokenTrust, ...now.outputs.map((one) => one.credentials)];
+  const ends = all.flatMap((of) => of.inUse).filter(endsSoon).length;
+  const well = ends ? `ready, ${ends} credentials end soon` : "ready";
+  verdict.textContent = now.draining ? "ends" : !now.ready ? "not ready" : waiting ? `ready, ${waiting} of ${now.outputs.length} outputs wait` : well;
+  verdict.className = "pill " + (now.ready ? (waiting || ends ? "wait" : "good") : "bad");
   document.getElementById("about").textContent = `kafka-output ${now.version}, writers connect to ${now.address}`;
   const seconds = before ? now.uptimeSeconds - before.uptimeSeconds : 0;
   const then = (alias) => before && before.outputs.find((one) => one.alias === alias);

@@ -1,4 +1,5 @@
-//! `bench`: what an output can carry from here, beside what a bare producer can, on its own cluster.
+//! `bench`: what an output can carry from here, beside what a bare producer can, on its own
+//! cluster.
 //!
 //! Both take turns in short rounds, so that what happens to the machine or the brokers meanwhile
 //! happens to both. What is written goes into a topic of its own, which is deleted at the end.
@@ -83,7 +84,8 @@ pub struct BenchArgs {
     seconds: u64,
 
     /// Most megabytes of records that each of both writes
-    #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 4_000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     megabytes: u64,
 
     /// Streams that send at once
@@ -119,6 +121,7 @@ impl Stop {
         Self { said: said.into(), exit: Exit::BadInput }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
     fn failed(said: impl ToString) -> Self {
         Self { said: said.to_string(), exit: Exit::Failure }
     }
