@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use crate::{
     commands::{
         self,
+        bench::BenchArgs,
         config::ConfigArgs,
         demo::DemoArgs,
         explain::ExplainArgs,
@@ -14,6 +15,7 @@ use crate::{
         shell::{CompletionsArgs, ManArgs},
         steer::{Order, OutputArgs},
         support::SupportArgs,
+        tap::TapArgs,
         top::TopArgs,
         transactions::TransactionsArgs,
     },
@@ -136,6 +138,20 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    /// Measure what an output can carry from here, beside a bare producer, on its own cluster
+    Bench {
+        #[command(flatten)]
+        args: Box<BenchArgs>,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Show a sample of the records that a running service writes to an output
+    Tap {
+        #[command(flatten)]
+        args: TapArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
     /// Say what a code means, whether rows may be written, and what to do
     Explain {
         #[command(flatten)]
@@ -207,6 +223,10 @@ impl Cli {
             Command::Health { args, result } => {
                 block_on(commands::health::run(&args, format(result)))
             }
+            Command::Bench { args, result } => {
+                block_on(commands::bench::run(*args, format(result)))
+            }
+            Command::Tap { args, result } => block_on(commands::tap::run(args, format(result))),
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
             Command::SupportBundle(args) => block_on(commands::support::run(args, self.result)),
             Command::Completions(args) => commands::shell::completions(&args, Self::command()),

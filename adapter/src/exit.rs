@@ -14,7 +14,8 @@ pub enum Exit {
     /// reached or refuses, such as a broker or a vault.
     Unreachable = 4,
     /// Stopped half-way: rows without an answer may or may not be written; of `transactions`: a
-    /// transaction hangs, and its rows are neither committed nor taken back.
+    /// transaction hangs, and its rows are neither committed nor taken back; of `bench`: a signal
+    /// ended it.
     Unsettled = 5,
     /// The service refused the call or its rows; what is refused is not written. Of `transactions`:
     /// what was asked for was not done.

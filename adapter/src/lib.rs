@@ -37,6 +37,7 @@ pub mod send;
 pub mod serve;
 pub mod steering;
 mod sync;
+pub mod tap;
 #[cfg(test)]
 mod tests;
 mod timestamp;

@@ -3,10 +3,12 @@
 //! decode → reserve → encode → route → submit, as one future that may be dropped at any await:
 //! up to the last step nothing has left the service, and the last step does not wait.
 mod fill;
+mod large;
 mod letters;
 mod numbers;
 mod refusal;
 mod split;
+mod tapped;
 
 use std::{
     mem, slice,
@@ -17,7 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serializers::{EncodeError, Encoder, Format, PlanError, Records};
@@ -27,6 +28,7 @@ pub use self::{
     refusal::{BadRows, NAMED_ROWS_MAX, Refusal},
 };
 use self::{
+    large::{aside, is_large, memory_bytes},
     letters::Origin,
     numbers::{encoded, named, offsets, totals},
 };
@@ -36,14 +38,12 @@ use crate::{
     meter::{Passage, Stopwatch},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
+    tap::{Drawn, Taps},
     valve::Valve,
 };
 
 /// Rows of a batch, at most.
 pub const BATCH_ROWS_MAX: u32 = 1_000_000;
-
-/// Batches from this size on are worked on aside, so that they do not hold up other streams.
-const LARGE_BATCH_BYTES: u64 = 256 * 1024;
 
 /// An output as its streams see it. Copies of it share what it counts.
 #[derive(Clone)]
@@ -72,6 +72,8 @@ pub struct Output {
     pub passage: Arc<Passage>,
     /// Whether they pass.
     pub valve: Valve,
+    /// Those who look at records.
+    pub taps: Arc<Taps>,
 }
 
 /// A schema, planned: how its batches are read and written.
@@ -311,6 +313,7 @@ impl Output {
             }
             false => Letters::default(),
         };
+        let drawn = tapped::draw(&self.taps, plan, &encoded, &batches, &marks, &offsets);
         let mut rooms = batches.into_iter().map(|batch| batch.room);
         let mut room = rooms.next().expect("there is a batch");
         let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
@@ -319,7 +322,7 @@ impl Output {
         rooms.for_each(drop);
         let mark = marks.swap_remove(aside.len() - 1);
         let records = encoded.ends.len() as u32;
-        let ticket = self.submit(encoded, room, mark, letters).await;
+        let ticket = self.submit(encoded, room, mark, letters, drawn).await;
         let rejected = aside.iter().map(|bad| bad.total).sum();
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         Ok(Accepted { ticket, aside, offsets, records })
@@ -383,14 +386,18 @@ impl Output {
     }
 
     /// Waits until some partition has a leader, then routes and submits without waiting.
-    async fn submit(&self, encoded: Encoded, room: Permit, mark: Mark, letters: Letters) -> Ticket {
+    async fn submit(
+        &self,
+        encoded: Encoded,
+        room: Permit,
+        mark: Mark,
+        letters: Letters,
+        drawn: Drawn,
+    ) -> Ticket {
         let count = encoded.ends.len() as u32;
         let mut partitions = self.kafka.partitions();
         loop {
-            let watch = Stopwatch::start();
-            if self.valve.passes().await {
-                watch.waited(&self.passage.backpressure);
-            }
+            self.passage.held_up(self.valve.passes(), || {}).await;
             // From here to the hand-over nothing waits, so that nothing passes a valve that is shut.
             if count == 0 {
                 return self.kafka.submit(encoded, Routes::default(), room, mark, letters);
@@ -402,6 +409,7 @@ impl Output {
                 false => self.rotor.assign_packed(&known, encoded.rows.counts(), now),
             });
             if let Some(Ok(routes)) = routes {
+                drawn.show(&encoded, &routes);
                 return self.kafka.submit(encoded, routes, room, mark, letters);
             }
             // Why there is no leader is told by whoever looks for one.
@@ -416,27 +424,4 @@ impl Output {
 /// stream says so.
 async fn gone() {
     std::future::pending::<()>().await;
-}
-
-/// Runs work that takes long where it holds up nobody, if this runtime can do so.
-fn aside<T>(large: bool, work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    if large && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
-    }
-}
-
-/// Memory that the values of a batch take.
-fn memory_bytes(batch: &RecordBatch) -> u64 {
-    let columns = batch.columns().iter();
-    // What cannot be counted has lengths that no memory has.
-    let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64);
-    bytes.sum()
-}
-
-/// A large batch is worked on aside.
-fn is_large(wire_bytes: u64) -> bool {
-    wire_bytes >= LARGE_BATCH_BYTES
 }

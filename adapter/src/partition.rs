@@ -42,6 +42,23 @@ pub struct Routes {
     pub groups: Vec<(i32, u32)>,
 }
 
+impl Routes {
+    /// The partition of each record.
+    pub fn partitions(&self) -> Vec<i32> {
+        let records = self.groups.last().map_or(0, |(_, end)| *end);
+        let mut partitions = vec![0; records as usize];
+        let mut start = 0;
+        for (partition, end) in &self.groups {
+            for place in start..*end {
+                let record = self.order.get(place as usize).copied().unwrap_or(place);
+                partitions[record as usize] = *partition;
+            }
+            start = *end;
+        }
+        partitions
+    }
+}
+
 /// Deals records out to the partitions of one output. Shared by all its writers.
 pub struct Rotor {
     turn: Turn,

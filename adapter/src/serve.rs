@@ -101,10 +101,10 @@ impl Service {
         let listen = |source| StartError::Listen { address, source };
         let bound = Bound::new(address).map_err(listen)?;
         let bound_admin = match &job.admin {
-            Some(AdminListen { address, remote_status }) => {
-                let address = *address;
+            Some(admin) => {
+                let AdminListen { address, .. } = *admin;
                 let listen = |source| StartError::ListenAdmin { address, source };
-                Some((admin::Bound::new(address).await.map_err(listen)?, *remote_status))
+                Some((admin::Bound::new(address).await.map_err(listen)?, admin))
             }
             None => None,
         };
@@ -138,10 +138,10 @@ impl Service {
         let (address, told) = (bound.address, Told::default());
         // Before what may have to wait for a vault: probes tell of that, too.
         let (admin, admin_address) = match bound_admin {
-            Some((bound, remote_status)) => {
+            Some((bound, admin)) => {
                 let observer = observer(job, address, &shared, &told, &steering);
                 let (at, steering) = (bound.address, steering.clone());
-                (Some(bound.serve(Arc::new(observer), steering, remote_status)), Some(at))
+                (Some(bound.serve(Arc::new(observer), steering, admin)), Some(at))
             }
             None => (None, None),
         };

@@ -123,14 +123,12 @@ impl Valve {
         self.0.subscribe()
     }
 
-    /// Waits until rows pass. False if there was nothing to wait for.
-    pub async fn passes(&self) -> bool {
-        if !self.0.borrow().holds() {
-            return false;
+    /// Waits until rows pass.
+    pub async fn passes(&self) {
+        if self.0.borrow().holds() {
+            // The sender is here.
+            let _ = self.0.subscribe().wait_for(|now| !now.holds()).await;
         }
-        // The sender is here.
-        let _ = self.0.subscribe().wait_for(|now| !now.holds()).await;
-        true
     }
 }
 

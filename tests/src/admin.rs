@@ -1,7 +1,7 @@
 //! The admin port as a probe, a scrape or a browser asks it, by hand over HTTP/1.1.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     time::Duration,
 };
@@ -77,6 +77,21 @@ impl Admin {
         Answer { code, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
     }
 
+    /// Asks for a path whose answer goes on, which must not be refused.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub fn follow(&self, path: &str) -> Follow {
+        let mut stream = TcpStream::connect(&self.0).expect("the admin port listens");
+        stream.set_read_timeout(Some(ANSWER_MAX)).expect("a time-out can be set");
+        // To HTTP/1.0 an answer comes as it is, without the lengths of its pieces.
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.0);
+        stream.write_all(request.as_bytes()).expect("the admin port reads");
+        let mut follow = Follow(BufReader::new(stream));
+        while follow.line().is_some_and(|line| !line.trim_end().is_empty()) {}
+        follow
+    }
+
     /// `/status`.
     ///
     /// # Panics
@@ -100,6 +115,22 @@ impl Admin {
     /// A scrape.
     pub fn metrics(&self) -> Scrape {
         Scrape(self.get("/metrics").body)
+    }
+}
+
+/// An answer that is read as it comes; dropping it hangs up.
+#[derive(Debug)]
+pub struct Follow(BufReader<TcpStream>);
+
+impl Follow {
+    /// The next line; `None` at the end.
+    ///
+    /// # Panics
+    /// When none comes, or the connection breaks.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let bytes = self.0.read_line(&mut line).expect("the admin port answers in text");
+        (bytes > 0).then_some(line)
     }
 }
 

@@ -33,6 +33,7 @@
 
 pub mod admin;
 pub mod azure;
+pub mod browser;
 pub mod cache;
 pub mod certs;
 pub mod check;

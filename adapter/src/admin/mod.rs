@@ -2,11 +2,13 @@
 //! writers.
 //!
 //! Probes and metrics are for whoever reaches the port. The status names topics, brokers and writers,
-//! and is for this machine alone unless the job file says otherwise. A browser on this machine that
+//! and is for this machine alone unless the job file says otherwise; taps show rows, and always are.
+//! A browser on this machine that
 //! was led here by a name of somebody else's (DNS rebinding) gets nothing: such a request names that
 //! host.
 mod changes;
 mod routes;
+mod tap;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,7 +24,7 @@ use tokio::{
 };
 
 use self::routes::Peer;
-use crate::{observe::Observer, steering::Steering};
+use crate::{job::AdminListen, observe::Observer, steering::Steering};
 
 /// Connections at once: probes, scrapes and some people.
 const CONNECTIONS_MAX: usize = 64;
@@ -54,15 +56,15 @@ impl Bound {
         Ok(Self { listener, address })
     }
 
-    /// Serves what is observed, and changes that. With `remote_status` other machines see the
-    /// status, too.
+    /// Serves what is observed, and changes that, to those whom the job lets see it.
     pub fn serve(
         self,
         observer: Arc<Observer>,
         steering: Arc<Steering>,
-        remote_status: bool,
+        job: &AdminListen,
     ) -> Serving {
-        let router = routes::router(observer, remote_status).merge(changes::router(steering));
+        let router = routes::router(observer.clone(), job.remote_status);
+        let router = router.merge(changes::router(steering)).merge(tap::router(observer, job.tap));
         Serving(tokio::spawn(accept(self.listener, router)))
     }
 }

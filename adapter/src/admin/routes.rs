@@ -154,7 +154,7 @@ pub(super) fn refusal(said: &str) -> Response {
 }
 
 /// Whether a host, with or without a port, is an address or this machine's own name for itself.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_address = host.parse::<SocketAddr>().is_ok()
         || host.parse::<IpAddr>().is_ok()

@@ -1,4 +1,5 @@
 //! The commands, one a file; `send` has a folder of its own.
+pub mod bench;
 pub mod check;
 pub mod config;
 pub mod demo;
@@ -10,5 +11,7 @@ pub mod serve;
 pub mod shell;
 pub mod steer;
 pub mod support;
+pub mod tap;
 pub mod top;
 pub mod transactions;
+mod values;

@@ -50,7 +50,11 @@ pub(super) fn admin(
         let message = format!("{address} is also `listen.grpc.address`");
         section.fault("CONFLICT", path, message, "choose another port");
     }
-    Some(Some(AdminListen { address, remote_status: raw.remote_status.unwrap_or(false) }))
+    Some(Some(AdminListen {
+        address,
+        remote_status: raw.remote_status.unwrap_or(false),
+        tap: raw.tap.unwrap_or(true),
+    }))
 }
 
 /// Reports what other machines could read on the network, unless it is asked for.

@@ -67,6 +67,8 @@ pub struct AdminListen {
     pub address: SocketAddr,
     /// Whether other machines see the status.
     pub remote_status: bool,
+    /// Whether rows that are on their way may be looked at.
+    pub tap: bool,
 }
 
 /// One topic with its format, partitioning and security.
@@ -256,9 +258,10 @@ impl Job {
             "maxBatchSize": show_bytes(self.batch_bytes_max.into()),
             "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
         });
-        if let Some(AdminListen { address, remote_status }) = &self.admin {
+        if let Some(AdminListen { address, remote_status, tap }) = &self.admin {
+            let address = address.to_string();
             job["listen"]["admin"] =
-                json!({ "address": address.to_string(), "remoteStatus": remote_status });
+                json!({ "address": address, "remoteStatus": remote_status, "tap": tap });
         }
         if let Some(traces) = &self.traces {
             job["telemetry"] = json!({ "traces": traces.to_json() });

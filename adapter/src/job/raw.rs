@@ -131,6 +131,9 @@ pub(super) struct RawAdmin {
     /// paused and the job file be loaded again.
     #[schemars(extend("default" = false))]
     pub(super) remote_status: Option<bool>,
+    /// Whether `kafka-output tap` may show rows that are on their way, on this machine alone.
+    #[schemars(extend("default" = true))]
+    pub(super) tap: Option<bool>,
 }
 
 /// The gRPC server that writers connect to.

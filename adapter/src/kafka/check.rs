@@ -88,7 +88,10 @@ pub fn look(output: &Output, credentials: &Credentials) -> Result<Topic, Cause> 
 }
 
 /// A client as the service has it for what is not a writer's.
-fn client(settings: &Settings, credentials: &Credentials) -> Result<(Arc<Client>, Poller), Cause> {
+pub(super) fn client(
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Result<(Arc<Client>, Poller), Cause> {
     let made = settings.recipe.client(credentials, Duration::ZERO, &Arc::<Bell>::default());
     made.map_err(|reason| unusable(&reason))
 }

@@ -25,6 +25,7 @@ use crate::{
 };
 
 pub mod admin;
+pub mod bare;
 pub mod budget;
 pub mod cause;
 pub mod check;
@@ -45,6 +46,7 @@ pub mod reader;
 pub mod receipt;
 mod renewal;
 mod round_trip;
+pub mod scratch;
 mod settings;
 mod sink;
 pub mod statistics;

@@ -124,7 +124,7 @@ impl Recipe {
     }
 
     /// The recipe's settings with others, which replace those of the same name.
-    fn all(
+    pub(super) fn all(
         &self,
         credentials: &Credentials,
         more: &[(&'static str, &str)],

@@ -4,7 +4,7 @@ pub mod catalogue;
 pub mod dashboard;
 pub mod metrics;
 mod picture;
-mod process;
+pub mod process;
 
 use std::{
     net::SocketAddr,

@@ -1,5 +1,5 @@
 //! What the process takes of its machine, as Linux tells (proc(5)).
-use std::fs;
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ impl Process {
         };
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         Self {
-            cpu_seconds: cpu_seconds().unwrap_or(0.0),
+            cpu_seconds: cpu_seconds("/proc/self/stat").unwrap_or(0.0),
             resident_bytes: number("VmRSS:") << 10,
             // The one that reads the folder is among them.
             open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64 - 1),
@@ -40,10 +40,11 @@ impl Process {
     }
 }
 
-/// Fields 14 and 15 of `/proc/self/stat`, in ticks of which there are 100 a second on all of Linux.
-fn cpu_seconds() -> Option<f64> {
+/// Fields 14 and 15 of a `stat`, of a process or a thread, in ticks of which there are 100 a second
+/// on all of Linux.
+pub fn cpu_seconds(stat: impl AsRef<Path>) -> Option<f64> {
     const TICKS_PER_S: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let stat = fs::read_to_string(stat).ok()?;
     // The name before them is in brackets, and may have blanks and brackets in it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();

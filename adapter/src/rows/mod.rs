@@ -35,7 +35,11 @@ use bytes::Bytes;
 use crate::quiet;
 
 pub use self::fault::code;
-pub use self::{ipc_schema::schema_from_ipc, plan::NAME_BYTES_MAX, text::RowText};
+pub use self::{
+    ipc_schema::schema_from_ipc,
+    plan::NAME_BYTES_MAX,
+    text::{RowText, row_text},
+};
 
 /// Most bad rows of a batch that are named; all of them are counted.
 pub const REJECTED_NAMED_MAX: usize = 100;

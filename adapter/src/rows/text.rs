@@ -9,6 +9,7 @@ mod typed;
 
 use std::io::{self, Write as _};
 
+use arrow_array::RecordBatch;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -58,6 +59,13 @@ impl Decoder {
         texts.list.resize_with(rows.len(), || RowText { json: "{}".to_owned(), is_cut: false });
         texts.list
     }
+}
+
+/// The text of a row that was decoded, not longer than `bytes_max`.
+pub fn row_text(batch: &RecordBatch, row: usize, bytes_max: usize) -> RowText {
+    let mut texts = Texts { list: Vec::new(), bytes_max, sum_bytes_max: bytes_max };
+    texts.add(|out| arrow::write_row(out, batch, row));
+    texts.list.pop().expect("it was added")
 }
 
 /// Texts under way.

@@ -113,7 +113,8 @@ impl TypedValueParser for Address {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time as it is typed.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     parsed
         .and_then(|duration| Duration::try_from(duration).ok())

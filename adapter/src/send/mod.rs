@@ -22,6 +22,7 @@ use std::{io, pin::Pin, time::Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub(crate) use self::args::duration;
 pub use self::{args::SendArgs, file_args::FileArgs};
 use self::{
     files::{FileError, Files},

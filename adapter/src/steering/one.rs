@@ -191,5 +191,6 @@ pub fn output_of(job: &Job, output: &job::Output, kafka: Arc<dyn Delivery>) -> O
         rejected: Arc::default(),
         passage: Arc::default(),
         valve: Valve::default(),
+        taps: Arc::default(),
     }
 }

@@ -132,6 +132,7 @@ impl Bench {
                 rejected: Arc::default(),
                 passage: Arc::default(),
                 valve: Valve::default(),
+                taps: Arc::default(),
             };
             let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
             let rules = rules.map(|(_, rules)| Rules::new(rules));

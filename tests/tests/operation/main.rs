@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod alerts;
+mod bench;
 mod brokers;
 mod commands;
 mod credentials;
@@ -12,9 +13,11 @@ mod faults;
 mod firing;
 mod forms;
 mod logs;
+mod page;
 mod shells;
 mod steering;
 mod steering_faults;
+mod tap;
 mod traces;
 
 use std::{path::PathBuf, process::Command};

@@ -73,14 +73,23 @@ function table(head, rows) {
   return scroll;
 }
 
+function daysLeft(one) {
+  return one.expires ? (new Date(one.expires) - Date.now()) / 1000 / DAY_S : null;
+}
+
+// Tokens end within hours, and are renewed by themselves.
+function endsSoon(one) {
+  const days = daysLeft(one);
+  return days !== null && (days < 0 || (days < SOON_DAYS && Boolean(one.subject)));
+}
+
 function credentials(of) {
   const parts = [];
   if (of.trouble) parts.push(trouble("newer credentials are not in place: ", of.trouble));
   const rows = of.inUse.map((one) => {
-    const left = one.expires ? (new Date(one.expires) - Date.now()) / 1000 : null;
-    const soon = left !== null && left < SOON_DAYS * DAY_S && one.subject;
-    const text = left === null ? "not known" : left < 0 ? "over" : "in " + time(left);
-    const end = [text, left !== null && left < 0 ? "bad" : soon ? "wait" : ""];
+    const left = daysLeft(one);
+    const text = left === null ? "not known" : left < 0 ? "over" : "in " + time(left * DAY_S);
+    const end = [text, left !== null && left < 0 ? "bad" : endsSoon(one) ? "wait" : ""];
     return [[one.purpose], [one.subject || one.source], [one.version || "–"], end];
   });
   if (rows.length) {
@@ -94,13 +103,29 @@ function rate(now, then, seconds) {
   return then === undefined || !seconds ? null : Math.max(0, now - then) / seconds;
 }
 
+function isStuck(one) {
+  return one.oldestUnacknowledgedSeconds > STUCK_S;
+}
+
+function waits(one) {
+  return one.state !== "Ready" || Boolean(one.trouble) || isStuck(one);
+}
+
+// The worst first: no rows pass; some wait for long; some wait; they will when a certificate ends.
+function badness(one) {
+  if (one.state !== "Ready") return 4;
+  if (isStuck(one)) return 3;
+  if (one.trouble) return 2;
+  return one.credentials.trouble || one.credentials.inUse.some(endsSoon) ? 1 : 0;
+}
+
 function output(now, then, seconds) {
   const card = make("article");
   const head = make("div");
-  const stuck = now.oldestUnacknowledgedSeconds > STUCK_S;
-  const good = now.state === "Ready" && !now.trouble && !stuck;
-  const mood = good ? "good" : now.state === "Ready" ? "wait" : "bad";
+  const stuck = isStuck(now);
+  const mood = !waits(now) ? "good" : now.state === "Ready" ? "wait" : "bad";
   head.append(make("h2", now.alias), make("p", now.state, "pill " + mood));
+  if (now.setting && now.setting !== "Open") head.append(make("p", now.setting, "pill wait"));
   head.append(make("span", `topic ${now.topic} · ${now.guarantee} · since ${ago(now.since)}`));
   card.append(head);
   if (now.trouble) card.append(trouble("", now.trouble, now.state === "Ready" ? "wait" : ""));
@@ -108,7 +133,7 @@ function output(now, then, seconds) {
   const received = rate(now.rowsReceived, then && then.rowsReceived, seconds);
   const stored = rate(now.recordsDelivered, then && then.recordsDelivered, seconds);
   const age = now.oldestUnacknowledgedSeconds;
-  fact(facts, "oldest without an answer", age === null ? "none waits" : time(age), stuck ? "bad" : "");
+  fact(facts, "oldest waits", age === null ? "none waits" : time(age), stuck ? "bad" : "");
   fact(facts, "rows in", received === null ? "–" : number(received) + " /s");
   fact(facts, "records stored", stored === null ? "–" : number(stored) + " /s");
   fact(facts, "in flight", number(now.recordsInFlight) + ", " + bytes(now.bytesInFlight));
@@ -138,6 +163,32 @@ function output(now, then, seconds) {
   return card;
 }
 
+// Which job file is in use, and why a newer one is not.
+function configuration(facts, now) {
+  if (!now) return [];
+  fact(facts, "configuration", `generation ${number(now.generation)}, loaded ${ago(now.loaded)}`);
+  if (!now.trouble) return [];
+  return [trouble(`a newer job file was refused ${ago(now.troubleSince)}: `, now.trouble, "wait")];
+}
+
+// What was logged as an error or a warning, said once with its count.
+function errors(told) {
+  const section = document.getElementById("errors");
+  section.hidden = !told || told.length === 0;
+  if (section.hidden) return section.replaceChildren();
+  const level = (one) => (one.level === "error" ? 1 : 0);
+  const sorted = [...told].sort((a, b) => level(b) - level(a) || new Date(b.last) - new Date(a.last));
+  section.replaceChildren(make("h2", "Recent errors"), ...sorted.map((one) => {
+    const said = make("div", undefined, "told " + (one.level === "error" ? "bad" : "wait"));
+    const often = one.count > 1 ? `${number(one.count)} times since ${ago(one.first)}, last ` : "";
+    const head = make("p");
+    head.append(make("strong", one.code || one.level), one.output ? ` ${one.output}` : "", ` · ${often}${ago(one.last)}`);
+    said.append(head, make("p", one.message));
+    if (one.remedy) said.append(make("p", "What to do: " + one.remedy));
+    return said;
+  }));
+}
+
 function service(now) {
   const section = document.getElementById("service");
   const facts = make("dl");
@@ -155,22 +206,27 @@ function service(now) {
   fact(facts, "descriptors", `${number(now.process.openFiles)} of ${number(now.process.filesMax)}`);
   fact(facts, "threads", number(now.process.threads));
   fact(facts, "runs for", time(now.uptimeSeconds));
-  section.replaceChildren(make("h2", "Service"), facts, ...credentials(now.certificate), ...credentials(now.tokenTrust));
+  const refused = configuration(facts, now.configuration);
+  section.replaceChildren(make("h2", "Service"), ...refused, facts, ...credentials(now.certificate), ...credentials(now.tokenTrust));
 }
 
 function show(now) {
   document.title = (now.ready ? "" : "! ") + now.job;
   document.getElementById("job").textContent = now.job;
   const verdict = document.getElementById("verdict");
-  const waiting = now.outputs.filter((one) => one.state !== "Ready" || one.trouble).length;
-  verdict.textContent = now.draining ? "ends" : !now.ready ? "not ready" : waiting ? `ready, ${waiting} of ${now.outputs.length} outputs wait` : "ready";
-  verdict.className = "pill " + (now.ready ? (waiting ? "wait" : "good") : "bad");
+  const waiting = now.outputs.filter(waits).length;
+  const all = [now.certificate, now.tokenTrust, ...now.outputs.map((one) => one.credentials)];
+  const ends = all.flatMap((of) => of.inUse).filter(endsSoon).length;
+  const well = ends ? `ready, ${ends} credentials end soon` : "ready";
+  verdict.textContent = now.draining ? "ends" : !now.ready ? "not ready" : waiting ? `ready, ${waiting} of ${now.outputs.length} outputs wait` : well;
+  verdict.className = "pill " + (now.ready ? (waiting || ends ? "wait" : "good") : "bad");
   document.getElementById("about").textContent = `kafka-output ${now.version}, writers connect to ${now.address}`;
   const seconds = before ? now.uptimeSeconds - before.uptimeSeconds : 0;
   const then = (alias) => before && before.outputs.find((one) => one.alias === alias);
-  const bad = (one) => (one.state !== "Ready" ? 2 : one.trouble ? 1 : 0);
-  const sorted = [...now.outputs].sort((a, b) => bad(b) - bad(a));
+  const age = (one) => one.oldestUnacknowledgedSeconds || 0;
+  const sorted = [...now.outputs].sort((a, b) => badness(b) - badness(a) || age(b) - age(a));
   document.getElementById("outputs").replaceChildren(...sorted.map((one) => output(one, then(one.alias), seconds)));
+  errors(now.recentErrors);
   service(now);
   before = now;
 }

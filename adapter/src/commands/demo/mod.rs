@@ -1,6 +1,6 @@
 //! `demo`: the whole way of real rows, with an embedded broker, and proof that they arrived.
 mod compare;
-mod flights;
+pub(super) mod flights;
 
 use std::{
     sync::{

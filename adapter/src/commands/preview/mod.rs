@@ -13,7 +13,8 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use self::{batches::Batches, show::Show, topic::Topic};
+pub(super) use self::topic::Topic;
+use self::{batches::Batches, show::Show};
 use super::check;
 use crate::{
     client::encode_schema,
@@ -150,7 +151,9 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
     let output = output(job, chosen, topic.clone());
     let plan = plan(&files, &output)?;
     let mut show = Show::new(args.raw, shown_records(args), files.clone());
-    show.cuts = !args.all;
+    if args.all {
+        show.cut_nothing();
+    }
     show.start(&output, &plan, args.partitions)?;
     let mut batches = Batches::new(&output, &plan, &topic, &mut show);
     batches.message_bytes_max = u64::from(job.batch_bytes_max);

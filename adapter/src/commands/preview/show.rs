@@ -10,6 +10,7 @@ use serializers::{AvroFraming, Format};
 
 use super::{Stop, topic::Submitted};
 use crate::{
+    commands::values::Values,
     exit::Exit,
     job::ErrorPolicy,
     kafka::Rows,
@@ -21,26 +22,13 @@ use crate::{
 /// Bad rows that are named.
 const NAMED_ROWS_MAX: usize = 100;
 
-/// Bytes of a line of a dump.
-const LINE_BYTES: usize = 16;
-
-/// Bytes that a record has in common with the first one, from which on they are not repeated.
-const REPEATED_BYTES_MIN: usize = 8 * LINE_BYTES;
-
-/// Bytes of a record that are shown where long ones are cut: a schema of many columns, some rows.
-const SHOWN_BYTES_MAX: usize = 256 * LINE_BYTES;
-
 /// Prints records, and counts them.
 pub struct Show {
-    /// Whether long records are cut.
-    pub cuts: bool,
     raw: bool,
     records_max: u64,
     files: Arc<Files>,
     out: BufWriter<StdoutLock<'static>>,
-    /// Values that are no text are dumped. The first one, since later ones begin alike.
-    first: Option<Vec<u8>>,
-    is_text: bool,
+    values: Values,
     records: u64,
     rows: u64,
     named: Vec<RowFault>,
@@ -52,13 +40,11 @@ impl Show {
     /// Shows the first `records_max` records.
     pub fn new(raw: bool, records_max: u64, files: Arc<Files>) -> Self {
         Self {
-            cuts: true,
             raw,
             records_max,
             files,
             out: BufWriter::new(io::stdout().lock()),
-            first: None,
-            is_text: true,
+            values: Values::new(true),
             records: 0,
             rows: 0,
             named: Vec::new(),
@@ -69,7 +55,7 @@ impl Show {
 
     /// Says where the records would go, and which schema they have.
     pub fn start(&mut self, output: &Output, plan: &Plan, partitions: u32) -> io::Result<()> {
-        self.is_text = !matches!(output.format, Format::Avro(_));
+        self.values.is_text = !matches!(output.format, Format::Avro(_));
         if self.raw {
             return Ok(());
         }
@@ -131,39 +117,20 @@ impl Show {
                 self.out,
                 "\nrecord {number}: partition {partition}, no key, {bytes} bytes, {rows}"
             )?;
-            self.value(value)?;
+            let rest = self.values.show(&mut self.out, value)?;
+            self.rest(rest)?;
         }
         Ok(())
     }
 
-    fn value(&mut self, value: &[u8]) -> io::Result<()> {
-        if self.is_text {
-            let end = if self.cuts { text_end(value) } else { value.len() };
-            let (shown, rest) = value.split_at(end);
-            self.out.write_all(shown)?;
-            if !shown.ends_with(b"\n") {
-                writeln!(self.out)?;
-            }
-            return self.rest(rest.len(), "shows");
-        }
-        let first = self.first.get_or_insert_with(|| value.to_vec());
-        let alike = first.iter().zip(value).take_while(|(one, other)| one == other).count();
-        let skip = match alike / LINE_BYTES * LINE_BYTES {
-            skip if self.records > 1 && skip >= REPEATED_BYTES_MIN => skip,
-            _ => 0,
-        };
-        if skip > 0 {
-            let skip = HumanCount(skip as u64);
-            writeln!(self.out, "          the first {skip} bytes are those of record 1")?;
-        }
-        let bytes_max = if self.cuts { SHOWN_BYTES_MAX } else { usize::MAX };
-        let end = value.len().min(skip.saturating_add(bytes_max));
-        dump(&mut self.out, &value[..end], skip)?;
-        self.rest(value.len() - end, "dumps")
+    /// Shows long records whole.
+    pub fn cut_nothing(&mut self) {
+        self.values.cuts = false;
     }
 
     /// Says how many bytes of a record are left out.
-    fn rest(&mut self, bytes: usize, shows: &str) -> io::Result<()> {
+    fn rest(&mut self, bytes: usize) -> io::Result<()> {
+        let shows = if self.values.is_text { "shows" } else { "dumps" };
         match HumanCount(bytes as u64) {
             HumanCount(0) => Ok(()),
             bytes => writeln!(self.out, "          {bytes} more bytes (--all {shows} them)"),
@@ -297,52 +264,7 @@ fn fault(files: &Files, origin: &Origin, bad: &BadRow) -> RowFault {
     }
 }
 
-/// Where a record that is text is cut, if it is long: behind a line, or else behind a character.
-fn text_end(value: &[u8]) -> usize {
-    if value.len() <= SHOWN_BYTES_MAX {
-        return value.len();
-    }
-    let shown = &value[..SHOWN_BYTES_MAX];
-    let line = shown.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-    line.unwrap_or_else(|| {
-        // A character's further bytes begin with the bits 10.
-        let starts = |at: &usize| value[*at] & 0xc0 != 0x80;
-        (1..=SHOWN_BYTES_MAX).rev().find(starts).unwrap_or(SHOWN_BYTES_MAX)
-    })
-}
-
-/// Prints bytes from `from` on as `hexdump -C` does: where, in hexadecimal, as text.
-fn dump(out: &mut impl io::Write, bytes: &[u8], from: usize) -> io::Result<()> {
-    for (line, chunk) in (from..).step_by(LINE_BYTES).zip(bytes[from..].chunks(LINE_BYTES)) {
-        let mut hex = String::with_capacity(3 * LINE_BYTES + 1);
-        for (at, byte) in chunk.iter().enumerate() {
-            let gap = if at == LINE_BYTES / 2 { "  " } else { " " };
-            write!(hex, "{gap}{byte:02x}").expect("a string takes everything");
-        }
-        let text: String = chunk
-            .iter()
-            .map(|byte| if (b' '..=b'~').contains(byte) { *byte as char } else { '.' })
-            .collect();
-        writeln!(out, "{line:08x} {hex:<49}  |{text}|")?;
-    }
-    Ok(())
-}
-
 /// Prints to standard error. Whoever closes it does not want to know.
 pub fn say(text: &str) {
     io::stderr().write_all(text.as_bytes()).ok();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dump_tells_where_what_and_as_text() {
-        let mut dumped = Vec::new();
-        dump(&mut dumped, b"before this, it\0\x7fis skipped\xc3\n", 16).unwrap();
-        let expected = "\
-00000010  7f 69 73 20 73 6b 69 70  70 65 64 c3 0a           |.is skipped..|\n";
-        assert_eq!(String::from_utf8(dumped).unwrap(), expected);
-    }
 }

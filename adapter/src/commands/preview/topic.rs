@@ -60,16 +60,7 @@ impl Submitted {
 
     /// The partition of each record.
     pub fn partitions(&self) -> Vec<i32> {
-        let mut partitions = vec![0; self.flight.encoded.ends.len()];
-        let mut start = 0;
-        for (partition, end) in &self.routes.groups {
-            for place in start..*end {
-                let record = self.routes.order.get(place as usize).copied().unwrap_or(place);
-                partitions[record as usize] = *partition;
-            }
-            start = *end;
-        }
-        partitions
+        self.routes.partitions()
     }
 }
 

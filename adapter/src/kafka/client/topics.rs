@@ -100,6 +100,28 @@ impl Client {
         self.ask_for_topic(topic, true, timeout)
     }
 
+    /// Deletes a topic. That it is not there is no error.
+    ///
+    /// # Errors
+    /// Why it may be there still.
+    pub fn delete_topic(&self, topic: &str, timeout: Duration) -> Result<(), Fault> {
+        // SAFETY: as above.
+        unsafe {
+            let mut old = sys::rd_kafka_DeleteTopic_new(c_string(topic).as_ptr());
+            let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETETOPICS;
+            let options = self.options(operation, timeout);
+            let queue = sys::rd_kafka_queue_new(self.handle);
+            sys::rd_kafka_DeleteTopics(self.handle, &raw mut old, 1, options, queue);
+            let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
+            let deleted = if event.is_null() { Err(timed_out()) } else { deleted(event) };
+            sys::rd_kafka_event_destroy(event); // of none does nothing
+            sys::rd_kafka_queue_destroy(queue);
+            sys::rd_kafka_AdminOptions_destroy(options);
+            sys::rd_kafka_DeleteTopic_destroy(old);
+            deleted
+        }
+    }
+
     fn ask_for_topic(
         &self,
         topic: &NewTopic<'_>,
@@ -273,6 +295,30 @@ unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
         let code = sys::rd_kafka_topic_result_error(*topics) as Code;
         let exists = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS as Code;
         if code == NO_ERROR || code == exists {
+            return Ok(());
+        }
+        Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
+    }
+}
+
+/// # Safety
+/// The event must be valid.
+unsafe fn deleted(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
+    let mut count = 0;
+    // SAFETY: as above; codes are read as the integers that they are.
+    unsafe {
+        let code = sys::rd_kafka_event_error(event) as Code;
+        let result = sys::rd_kafka_event_DeleteTopics_result(event);
+        if result.is_null() || code != NO_ERROR {
+            return Err(Fault::of(code));
+        }
+        let topics = sys::rd_kafka_DeleteTopics_result_topics(result, &raw mut count);
+        if topics.is_null() || count != 1 {
+            return Err(Fault::of(code));
+        }
+        let code = sys::rd_kafka_topic_result_error(*topics) as Code;
+        let missing = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code;
+        if code == NO_ERROR || code == missing {
             return Ok(());
         }
         Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
