@@ -58,7 +58,7 @@ async fn tap(
         Ok(wanted) => wanted,
         Err(said) => return answer(StatusCode::BAD_REQUEST, &said),
     };
-    let outputs = &taps.observer.shared.outputs;
+    let outputs = taps.observer.shared.outputs.load();
     let Some(served) = outputs.iter().find(|served| served.output.alias == alias) else {
         let aliases = outputs.iter().map(|served| served.output.alias.as_str());
         return answer(StatusCode::NOT_FOUND, &unknown(&alias, aliases));

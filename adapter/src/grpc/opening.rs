@@ -271,6 +271,7 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
         client_beats: asked.is_some(),
         message_bytes_max: shared.message_bytes_max,
         trace: traces::Context::default(),
+        tracer: shared.tracer.clone(),
     })
 }
 

@@ -72,12 +72,7 @@ pub struct Ending {
 
 impl Shared {
     /// What calls of these outputs share.
-    pub fn new(
-        outputs: Table,
-        credits: Pool,
-        message_bytes_max: u64,
-        tracer: Tracer,
-    ) -> Self {
+    pub fn new(outputs: Table, credits: Pool, message_bytes_max: u64, tracer: Tracer) -> Self {
         Self {
             outputs: ArcSwap::from_pointee(outputs),
             credits,

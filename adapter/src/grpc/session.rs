@@ -63,6 +63,8 @@ pub struct Terms {
     pub message_bytes_max: u64,
     /// What the stream is part of.
     pub trace: traces::Context,
+    /// Makes the spans of its batches.
+    pub tracer: Tracer,
 }
 
 /// A stream that is open.
@@ -94,7 +96,6 @@ pub struct Session<I> {
     /// When an engine that promised heartbeats is given up.
     silent: time::Silence,
     alarm: time::Alarm,
-    tracer: Tracer,
 }
 
 /// A schema's plan, or why no batch of it is taken.
@@ -172,7 +173,6 @@ where
             looked: Instant::now(),
             silent,
             alarm: time::Alarm::new(),
-            tracer: shared.tracer.clone(),
         }
     }
 

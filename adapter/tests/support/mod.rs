@@ -149,6 +149,7 @@ impl Bench {
                 rules,
                 credentials,
                 inside,
+                replaces_ready: false,
             })
         });
         let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;

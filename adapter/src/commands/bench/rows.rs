@@ -13,7 +13,7 @@ use crate::{
     output::{Output, Plan},
     rows::{Carrier, schema_from_ipc},
     send::{BROKEN_FILE, FileArgs, Origin, Part, files::ChunkSize, read_all},
-    serve,
+    steering,
 };
 
 /// Rows of a batch, as `send` has them.
@@ -51,7 +51,7 @@ impl Work {
         let partitions = 1;
         let topic = Topic::new(partitions, record_bytes_max(MESSAGE_BYTES_MAX) as usize);
         let topic = Arc::new(topic);
-        let output = serve::output_of(job, output, topic.clone());
+        let output = steering::output_of(job, output, topic.clone());
         let plan = plan(&schema, &output)?;
         let mut loads = Vec::with_capacity(batches.len());
         for rows in &batches {

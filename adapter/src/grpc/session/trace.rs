@@ -12,12 +12,12 @@ where
 {
     /// The span of a batch that has come, if it is sampled.
     pub(super) fn trace(&self, batch: &Batch) -> Option<Box<traces::Batch>> {
-        if !self.tracer.is_on() {
+        if !self.terms.tracer.is_on() {
             return None;
         }
         let own = batch.traceparent.as_deref();
         let own = own.map(|own| traces::Context::parse(Some(own), batch.tracestate.as_deref()));
-        self.tracer.batch(own.as_ref().unwrap_or(&self.terms.trace), || About {
+        self.terms.tracer.batch(own.as_ref().unwrap_or(&self.terms.trace), || About {
             output: self.terms.output.alias.clone(),
             writer: Some(self.lease.writer().to_string()),
             sequence: Some(batch.sequence),
