@@ -66,8 +66,11 @@ def rendered(name):
 
 def one(objects, kind, ending=""):
     """The single object of a kind whose name ends so."""
-    found = [each for each in objects if each["kind"] == kind
-             and each["metadata"]["name"].endswith(ending)]
+    found = [
+        each
+        for each in objects
+        if each["kind"] == kind and each["metadata"]["name"].endswith(ending)
+    ]
     assert len(found) == 1, f"{len(found)} {kind} …{ending}"
     return found[0]
 

@@ -11,15 +11,29 @@ from pathlib import Path
 import jsonschema
 import kubernetes_validate
 import yaml
-from chart import NAMESPACE, PROGRAM, SETS, Case, helm, matches, one, pod_templates
-from chart import rendered, text, values_of
+from chart import (
+    NAMESPACE,
+    PROGRAM,
+    SETS,
+    Case,
+    helm,
+    matches,
+    one,
+    pod_templates,
+    rendered,
+    text,
+    values_of,
+)
 
 # The oldest version that Chart.yaml allows, and the newest known.
 VERSIONS = ["1.30", "1.37"]
 # The definitions of what operators bring: MODULES is a folder with one of each, see scripts/tool.
 CUSTOM = {
-    "PodMonitor": "prometheus-operator", "ServiceMonitor": "prometheus-operator",
-    "PrometheusRule": "prometheus-operator", "ScaledObject": "keda", "ExternalSecret": "external-secrets",
+    "PodMonitor": "prometheus-operator",
+    "ServiceMonitor": "prometheus-operator",
+    "PrometheusRule": "prometheus-operator",
+    "ScaledObject": "keda",
+    "ExternalSecret": "external-secrets",
 }
 
 ALLOWED = [
@@ -27,7 +41,11 @@ ALLOWED = [
     ("CKV_K8S_9", ["Pod"], "the same"),
     ("CKV_K8S_11", ["Deployment", "Pod"], "a limit of processor time halts all threads at once"),
     ("CKV_K8S_15", ["Deployment", "Pod"], "a pod must start while the registry is away"),
-    ("CKV_K8S_35", ["Deployment", "Pod"], "`secrets.env` is one way of several; the README says so"),
+    (
+        "CKV_K8S_35",
+        ["Deployment", "Pod"],
+        "`secrets.env` is one way of several; the README says so",
+    ),
     ("CKV_K8S_43", ["Deployment", "Pod"], "`image.digest` pins; the digest is the user's to know"),
 ]
 
@@ -94,7 +112,9 @@ class Manifests(Case):
 
     def test_selectors_find_the_services_pods_and_not_the_tests(self):
         for objects in self.each_set():
-            pods = {spec["containers"][0]["name"]: labels for labels, spec in pod_templates(objects)}
+            pods = {
+                spec["containers"][0]["name"]: labels for labels, spec in pod_templates(objects)
+            }
             deployment = one(objects, "Deployment")
             selectors = [deployment["spec"]["selector"]["matchLabels"]]
             pod = deployment["spec"]["template"]["spec"]
@@ -113,8 +133,11 @@ class Manifests(Case):
         objects = rendered("everything")
         monitor = one(objects, "ServiceMonitor")
         selector = monitor["spec"]["selector"]["matchLabels"]
-        found = [each for each in objects
-                 if each["kind"] == "Service" and matches(selector, each["metadata"]["labels"])]
+        found = [
+            each
+            for each in objects
+            if each["kind"] == "Service" and matches(selector, each["metadata"]["labels"])
+        ]
         self.assertEqual([each["metadata"]["name"] for each in found], ["flights-output-metrics"])
         ports = [port["name"] for port in found[0]["spec"]["ports"]]
         self.assertEqual(ports, [monitor["spec"]["endpoints"][0]["port"]])
@@ -172,12 +195,25 @@ class Manifests(Case):
         with tempfile.TemporaryDirectory() as folder:
             for name in SETS:
                 (Path(folder) / f"{name}.yaml").write_text(text(values_of(name)))
-            command = [sys.executable, str(checkov), "--directory", folder, "--framework", "kubernetes",
-                       "--skip-download", "--output", "json", "--quiet", "--compact"]
+            command = [
+                sys.executable,
+                str(checkov),
+                "--directory",
+                folder,
+                "--framework",
+                "kubernetes",
+                "--skip-download",
+                "--output",
+                "json",
+                "--quiet",
+                "--compact",
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         report = json.loads(done.stdout)
-        failed = {(each["check_id"], each["resource"].split(".")[0], each["check_name"])
-                  for each in report["results"]["failed_checks"]}
+        failed = {
+            (each["check_id"], each["resource"].split(".")[0], each["check_name"])
+            for each in report["results"]["failed_checks"]
+        }
         allowed = {(check, kind) for check, kinds, _ in ALLOWED for kind in kinds}
         unexpected = [each for each in failed if each[:2] not in allowed]
         self.assertEqual(unexpected, [])

@@ -1,6 +1,16 @@
 """Who reaches whom: nothing but what the values name, and no public address."""
 
-from chart import Case, kinds, matches, merged, one, pod_templates, render, rendered, values_of
+from chart import (
+    Case,
+    kinds,
+    matches,
+    merged,
+    one,
+    pod_templates,
+    render,
+    rendered,
+    values_of,
+)
 
 
 def policy(name, change=None):
@@ -38,22 +48,34 @@ class Network(Case):
         self.assertEqual([ports(rule) for rule in rules], [[("TCP", 7070)], [("TCP", 7071)]])
         namespace = {"matchLabels": {"kubernetes.io/metadata.name": "engine"}}
         pods = {"matchLabels": {"app": "query"}}
-        self.assertEqual(rules[0]["from"], [{"namespaceSelector": namespace, "podSelector": pods},
-                                            {"ipBlock": {"cidr": "fd00:1::/64"}}])
+        self.assertEqual(
+            rules[0]["from"],
+            [
+                {"namespaceSelector": namespace, "podSelector": pods},
+                {"ipBlock": {"cidr": "fd00:1::/64"}},
+            ],
+        )
         monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
         self.assertEqual(rules[1]["from"], [{"namespaceSelector": monitoring}])
         self.assertEqual(len(policy("minimal")["ingress"]), 1)
 
     def test_pods_reach_names_brokers_and_what_is_private(self):
         out = policy("everything")["egress"]
-        self.assertEqual([ports(rule) for rule in out], [
-            [("UDP", 53), ("TCP", 53)],
-            [("TCP", 9092), ("TCP", 9093)], [("TCP", 9093), ("TCP", 9094)],
-            [("TCP", 443)], [("TCP", 8443)],
-            [("TCP", 443)],
-        ])
-        self.assertEqual(out[1]["to"], [{"namespaceSelector": {
-            "matchLabels": {"kubernetes.io/metadata.name": "kafka"}}}])
+        self.assertEqual(
+            [ports(rule) for rule in out],
+            [
+                [("UDP", 53), ("TCP", 53)],
+                [("TCP", 9092), ("TCP", 9093)],
+                [("TCP", 9093), ("TCP", 9094)],
+                [("TCP", 443)],
+                [("TCP", 8443)],
+                [("TCP", 443)],
+            ],
+        )
+        self.assertEqual(
+            out[1]["to"],
+            [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kafka"}}}],
+        )
         self.assertEqual(out[2]["to"], [{"ipBlock": {"cidr": "10.3.0.0/24"}}])
         self.assertEqual(out[5]["to"], [{"ipBlock": {"cidr": "10.5.0.4/32"}}])
         (broker,) = [rule for rule in policy("mtls")["egress"] if ports(rule) == [("TCP", 9093)]]
@@ -62,8 +84,12 @@ class Network(Case):
 
     def test_entra_id_is_reached_if_the_job_needs_it(self):
         def reached(name, change=None):
-            return [peer["ipBlock"]["cidr"] for rule in policy(name, change)["egress"]
-                    for peer in rule["to"] if peer.get("ipBlock", {}).get("cidr", "").startswith("20.")]
+            return [
+                peer["ipBlock"]["cidr"]
+                for rule in policy(name, change)["egress"]
+                for peer in rule["to"]
+                if peer.get("ipBlock", {}).get("cidr", "").startswith("20.")
+            ]
 
         def entra(enabled):
             return {"networkPolicy": {"entra": {"enabled": enabled}}}

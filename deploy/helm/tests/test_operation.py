@@ -11,7 +11,7 @@ import yaml
 from chart import CHART, ROOT, Case, kinds, merged, one, render, rendered, values_of
 
 PROMTOOL = os.environ["PROMTOOL"]
-MEMORY, AGE = 0, 1
+MEMORY, AGE = "memory", "age"
 POD = 'namespace="data",pod="flights-output-5d4f-abcde"'
 OTHER = 'namespace="data",pod="flights-output-5d4f-fghij"'
 FOREIGN = 'namespace="data",pod="flights-output-more-5d4f-abcde"'
@@ -20,7 +20,7 @@ FOREIGN = 'namespace="data",pod="flights-output-more-5d4f-abcde"'
 def series(memory=0, age=0, up=1, pod=POD, output="a", trouble=None, throttled=0):
     """One output of one pod for an hour: bytes of 1,000, seconds, seconds of delay a minute."""
     labels = f'{pod},output="{output}"'
-    code = f"kafka_output_trouble{{{labels},code=\"X\"}}"
+    code = f'kafka_output_trouble{{{labels},code="X"}}'
     return {
         f"kafka_output_memory_budget_bytes{{{pod}}}": "1000x60",
         f"kafka_output_memory_used_bytes{{{labels}}}": f"{memory}x60",
@@ -34,7 +34,7 @@ def series(memory=0, age=0, up=1, pod=POD, output="a", trouble=None, throttled=0
 def queries():
     """Of the set `everything`: thresholds 0.3 of memory, 2 s of age, 0.1 of throttling."""
     triggers = one(rendered("everything"), "ScaledObject")["spec"]["triggers"]
-    return [trigger["metadata"]["query"] for trigger in triggers]
+    return {trigger["name"]: trigger["metadata"]["query"] for trigger in triggers}
 
 
 class Scaling(Case):
@@ -44,12 +44,17 @@ class Scaling(Case):
         samples = [] if expected is None else [{"value": expected, "labels": "{}"}]
         test = {
             "evaluation_interval": "1m",
-            "tests": [{
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in given.items()],
-                "promql_expr_test": [
-                    {"expr": queries()[trigger], "eval_time": "30m", "exp_samples": samples}],
-            }],
+            "tests": [
+                {
+                    "interval": "1m",
+                    "input_series": [
+                        {"series": name, "values": values} for name, values in given.items()
+                    ],
+                    "promql_expr_test": [
+                        {"expr": queries()[trigger], "eval_time": "30m", "exp_samples": samples}
+                    ],
+                }
+            ],
         }
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(test, file)
@@ -79,14 +84,20 @@ class Scaling(Case):
         self.answers(AGE, 1, series(age=1, throttled=12))
 
     def test_outputs_that_wait_for_something_else_do_not_count(self):
-        down, troubled = series(memory=900, age=900, up=0), series(memory=900, age=900, trouble=True)
+        down, troubled = (
+            series(memory=900, age=900, up=0),
+            series(memory=900, age=900, trouble=True),
+        )
         passing = series(memory=100, age=1, output="b")
         for output in (down, troubled):
             self.answers(MEMORY, 0.1, output, passing)
             self.answers(AGE, 1, output, passing)
 
     def test_while_no_rows_pass_the_number_of_pods_stays(self):
-        for output in (series(memory=900, age=900, up=0), series(memory=900, age=900, trouble=True)):
+        for output in (
+            series(memory=900, age=900, up=0),
+            series(memory=900, age=900, trouble=True),
+        ):
             self.answers(MEMORY, 0.3, output)
             self.answers(AGE, 2, output)
 
@@ -100,13 +111,18 @@ class Scaling(Case):
 
     def test_queries_ask_for_metrics_that_there_are(self):
         catalogue = (ROOT / "docs/operation/metrics.md").read_text()
-        names = {name for query in queries() for name in re.findall(r"kafka_output_\w+", query)}
+        names = {
+            name for query in queries().values() for name in re.findall(r"kafka_output_\w+", query)
+        }
         self.assertEqual(len(names), 6)
         for name in names:
             self.assertIn(f"| `{name}` |", catalogue)
 
     def test_whoever_scales_decides_alone(self):
-        for name, kind in {"everything": "ScaledObject", "external-secrets": "HorizontalPodAutoscaler"}.items():
+        for name, kind in {
+            "everything": "ScaledObject",
+            "external-secrets": "HorizontalPodAutoscaler",
+        }.items():
             objects = rendered(name)
             deployment = one(objects, "Deployment")
             self.assertNotIn("replicas", deployment["spec"])
@@ -121,7 +137,9 @@ class Watching(Case):
         source = (ROOT / "deploy/prometheus/rules.yaml").read_text()
         groups = one(rendered("everything"), "PrometheusRule")["spec"]["groups"]
         base = "https://github.com/contoso/kafka-output/blob/main/"
-        expected = yaml.safe_load(source.replace("runbook_url: 'docs/", f"runbook_url: '{base}docs/"))
+        expected = yaml.safe_load(
+            source.replace("runbook_url: 'docs/", f"runbook_url: '{base}docs/")
+        )
         self.assertEqual(groups, expected["groups"])
         plain = merged(values_of("everything"), {"rules": {"runbooks": ""}})
         groups = one(render(plain), "PrometheusRule")["spec"]["groups"]
@@ -158,5 +176,7 @@ class Watching(Case):
         names = [each["metadata"]["name"] for each in objects if each["kind"] == "Service"]
         self.assertNotIn("flights-output-metrics", names)
         for endpoint in one(rendered("everything"), "ServiceMonitor")["spec"]["endpoints"]:
-            seconds = {key: int(endpoint[key].removesuffix("s")) for key in ("interval", "scrapeTimeout")}
+            seconds = {
+                key: int(endpoint[key].removesuffix("s")) for key in ("interval", "scrapeTimeout")
+            }
             self.assertLessEqual(seconds["scrapeTimeout"], seconds["interval"])

@@ -1,14 +1,30 @@
 """How pods run: Pod Security `restricted`, probes, memory, the time to stop, where they are."""
 
 import yaml
-from chart import Case, container, kinds, merged, one, pod_templates, render, rendered, values_of
+from chart import (
+    Case,
+    container,
+    kinds,
+    merged,
+    one,
+    pod_templates,
+    render,
+    rendered,
+    values_of,
+)
 
 
 class Pods(Case):
     def test_every_pod_keeps_to_pod_security_restricted(self):
         for objects in self.each_set():
             for _, pod in pod_templates(objects):
-                for key in ("hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"):
+                for key in (
+                    "hostNetwork",
+                    "hostPID",
+                    "hostIPC",
+                    "initContainers",
+                    "ephemeralContainers",
+                ):
                     self.assertNotIn(key, pod)
                 allowed = {"configMap", "secret", "emptyDir", "projected", "csi", "downwardAPI"}
                 for volume in pod["volumes"]:
@@ -43,9 +59,15 @@ class Pods(Case):
     def test_a_grpc_port_with_tls_is_probed_at_the_admin_port(self):
         for name in ("event-hubs", "mtls", "existing-job"):
             service, _ = container(rendered(name))
-            self.assertEqual(service["startupProbe"]["httpGet"], {"path": "/livez", "port": "admin"})
-            self.assertEqual(service["livenessProbe"]["httpGet"], {"path": "/livez", "port": "admin"})
-            self.assertEqual(service["readinessProbe"]["httpGet"], {"path": "/readyz", "port": "admin"})
+            self.assertEqual(
+                service["startupProbe"]["httpGet"], {"path": "/livez", "port": "admin"}
+            )
+            self.assertEqual(
+                service["livenessProbe"]["httpGet"], {"path": "/livez", "port": "admin"}
+            )
+            self.assertEqual(
+                service["readinessProbe"]["httpGet"], {"path": "/readyz", "port": "admin"}
+            )
         self.refused({"probes": {"protocol": "Grpc"}}, "probes.protocol", base="mtls")
 
     def test_probes_have_one_way_of_asking_and_positive_periods(self):
@@ -65,7 +87,13 @@ class Pods(Case):
             service, pod = container(rendered(name))
             self.assertEqual(pod["terminationGracePeriodSeconds"], seconds, name)
             self.assertGreater(service["lifecycle"]["preStop"]["sleep"]["seconds"], 0)
-        for timeout, seconds in {"500ms": 11, "1500ms": 12, "2m": 130, "1h": 3610, "1 h": 3610}.items():
+        for timeout, seconds in {
+            "500ms": 11,
+            "1500ms": 12,
+            "2m": 130,
+            "1h": 3610,
+            "1 h": 3610,
+        }.items():
             job = {"job": {"shutdownTimeout": timeout}}
             _, pod = container(render(merged(values_of("minimal"), job)))
             self.assertEqual(pod["terminationGracePeriodSeconds"], seconds, timeout)
@@ -86,9 +114,18 @@ class Pods(Case):
         self.assertEqual(limit(exact), "649Mi")
         self.assertEqual(limit({}, "mtls"), "1238Mi")
         self.assertEqual(limit({}, "existing-job"), "2416Mi")
-        sizes = {"16MiB": "59Mi", "16777216": "59Mi", 16777216: "59Mi", "100 MB": "150Mi",
-                 "32768 KiB": "77Mi", "2000000 KB": "2234Mi", "1 GB": "1137Mi", "4 GiB": "4751Mi",
-                 5000000000: "5524Mi", "16777216 B": "59Mi"}
+        sizes = {
+            "16MiB": "59Mi",
+            "16777216": "59Mi",
+            16777216: "59Mi",
+            "100 MB": "150Mi",
+            "32768 KiB": "77Mi",
+            "2000000 KB": "2234Mi",
+            "1 GB": "1137Mi",
+            "4 GiB": "4751Mi",
+            5000000000: "5524Mi",
+            "16777216 B": "59Mi",
+        }
         for size, expected in sizes.items():
             self.assertEqual(limit({"job": {"memory": size}}), expected, size)
         self.assertEqual(limit({"resources": {"memory": "1Gi"}}), "1024Mi")
@@ -102,8 +139,10 @@ class Pods(Case):
 
     def test_the_job_file_has_the_chart_s_addresses_and_all_else_as_given(self):
         values = values_of("mtls")
-        expected = merged(values["job"], {"listen": {"grpc": {"address": "0.0.0.0:7070"},
-                                                     "admin": {"address": "0.0.0.0:7071"}}})
+        expected = merged(
+            values["job"],
+            {"listen": {"grpc": {"address": "0.0.0.0:7070"}, "admin": {"address": "0.0.0.0:7071"}}},
+        )
         data = one(rendered("mtls"), "ConfigMap", "-job")["data"]
         self.assertEqual(yaml.safe_load(data["job.yaml"]), expected)
         self.assertEqual(data["flight.avsc"], values["jobFiles"]["flight.avsc"])
@@ -117,8 +156,13 @@ class Pods(Case):
         outputs = [{"alias": "other", "topic": "t", "bootstrapServers": "k:1"}]
         self.assertEqual(template({"outputs": outputs}), before)
         self.assertEqual(template({"defaults": {"errorPolicy": "Drop"}}), before)
-        for change in ({"name": "other"}, {"memory": "513 MiB"}, {"secretRefresh": "2h"},
-                       {"listen": {"grpc": {"maxWriters": 10}}}, {"shutdownTimeout": "26s"}):
+        for change in (
+            {"name": "other"},
+            {"memory": "513 MiB"},
+            {"secretRefresh": "2h"},
+            {"listen": {"grpc": {"maxWriters": 10}}},
+            {"shutdownTimeout": "26s"},
+        ):
             self.assertNotEqual(template(change), before, change)
 
     def test_workload_identity_has_its_label_and_annotations(self):
@@ -126,12 +170,15 @@ class Pods(Case):
             self.assertEqual(labels["azure.workload.identity/use"], "true")
         account = one(rendered("everything"), "ServiceAccount")
         key = "azure.workload.identity/"
-        self.assertEqual(account["metadata"]["annotations"], {
-            "example.org/owner": "data",
-            key + "client-id": "11111111-2222-3333-4444-555555555555",
-            key + "tenant-id": "66666666-7777-8888-9999-000000000000",
-            key + "service-account-token-expiration": "7200",
-        })
+        self.assertEqual(
+            account["metadata"]["annotations"],
+            {
+                "example.org/owner": "data",
+                key + "client-id": "11111111-2222-3333-4444-555555555555",
+                key + "tenant-id": "66666666-7777-8888-9999-000000000000",
+                key + "service-account-token-expiration": "7200",
+            },
+        )
         for _, pod in pod_templates(rendered("everything")):
             self.assertEqual(pod["serviceAccountName"], account["metadata"]["name"])
         for labels, _ in pod_templates(rendered("minimal")):
@@ -140,16 +187,33 @@ class Pods(Case):
 
     def test_pods_are_spread_over_zones_and_hosts(self):
         _, pod = container(rendered("event-hubs"))
-        spread = {each["topologyKey"]: each["whenUnsatisfiable"]
-                  for each in pod["topologySpreadConstraints"]}
-        self.assertEqual(spread, {"topology.kubernetes.io/zone": "DoNotSchedule",
-                                  "kubernetes.io/hostname": "ScheduleAnyway"})
+        spread = {
+            each["topologyKey"]: each["whenUnsatisfiable"]
+            for each in pod["topologySpreadConstraints"]
+        }
+        self.assertEqual(
+            spread,
+            {
+                "topology.kubernetes.io/zone": "DoNotSchedule",
+                "kubernetes.io/hostname": "ScheduleAnyway",
+            },
+        )
         self.assertNotIn("topologySpreadConstraints", container(rendered("existing-job"))[1])
 
     def test_an_existing_job_is_mounted_as_the_job_file(self):
         _, pod = container(rendered("existing-job"))
-        self.assertEqual(pod["volumes"], [{"name": "job", "configMap": {
-            "name": "flights-job", "items": [{"key": "flights.yaml", "path": "job.yaml"}]}}])
+        self.assertEqual(
+            pod["volumes"],
+            [
+                {
+                    "name": "job",
+                    "configMap": {
+                        "name": "flights-job",
+                        "items": [{"key": "flights.yaml", "path": "job.yaml"}],
+                    },
+                }
+            ],
+        )
         self.assertEqual(kinds(rendered("existing-job")), {"Deployment", "Service"})
 
     def test_the_tests_pod_runs_check_with_what_the_service_has(self):

@@ -14,16 +14,31 @@ CONTEXTS = {
     "existingJob": ("existing-job", {"existingJob": {"configMap": "c", "key": "k"}}),
     "existingJob.tls": ("existing-job", {"existingJob": {"tls": False}}),
     "existingJob.exactlyOnce": ("existing-job", {"existingJob": {"exactlyOnce": False}}),
-    "existingJob.identity": ("existing-job", {"existingJob": {"identity": ""},
-                                              "workloadIdentity": {"enabled": True}}),
-    "existingJob.tokens": ("existing-job", {
-        "existingJob": {"identity": "", "tokens": False}, "networkPolicy": {
-            "enabled": True, "grpcFrom": [{"namespace": "a"}], "brokers": [{"namespace": "b"}]}}),
+    "existingJob.identity": (
+        "existing-job",
+        {"existingJob": {"identity": ""}, "workloadIdentity": {"enabled": True}},
+    ),
+    "existingJob.tokens": (
+        "existing-job",
+        {
+            "existingJob": {"identity": "", "tokens": False},
+            "networkPolicy": {
+                "enabled": True,
+                "grpcFrom": [{"namespace": "a"}],
+                "brokers": [{"namespace": "b"}],
+            },
+        },
+    ),
     "image.repository": ("minimal", {"image": {"repository": "other"}}),
     "workloadIdentity.enabled": ("event-hubs", {"workloadIdentity": {"enabled": False}}),
-    "workloadIdentity": ("event-hubs", {"workloadIdentity": {"clientId": "f" * 8 + "-1111" * 3 + "-" + "f" * 12}}),
-    "secrets.external": ("external-secrets", {
-        "secrets": {"external": {"store": "s", "storeKind": "SecretStore"}}}),
+    "workloadIdentity": (
+        "event-hubs",
+        {"workloadIdentity": {"clientId": "f" * 8 + "-1111" * 3 + "-" + "f" * 12}},
+    ),
+    "secrets.external": (
+        "external-secrets",
+        {"secrets": {"external": {"store": "s", "storeKind": "SecretStore"}}},
+    ),
     "secrets.external.enabled": ("external-secrets", {"secrets": {"external": {"enabled": False}}}),
     "extraVolumeMounts": ("everything", {"extraVolumeMounts": []}),
     "internalLoadBalancer": ("minimal", {"internalLoadBalancer": {"enabled": True}}),
@@ -33,8 +48,10 @@ CONTEXTS = {
     "autoscaling.cpuPercent": ("minimal", HPA),
     "monitor": ("everything", {"monitor": {"intervalSeconds": 15, "kind": "PodMonitor"}}),
     "monitor.enabled": ("everything", {"monitor": {"enabled": False}}),
-    "monitor.labels": ("minimal", {"monitor": {"enabled": True}, "networkPolicy": {
-        "metricsFrom": [{"namespace": "m"}]}}),
+    "monitor.labels": (
+        "minimal",
+        {"monitor": {"enabled": True}, "networkPolicy": {"metricsFrom": [{"namespace": "m"}]}},
+    ),
     "networkPolicy.entra.cidrs": ("event-hubs", {}),
     "rules": ("everything", {"rules": {"runbooks": ""}}),
     "rules.labels": ("minimal", {"rules": {"enabled": True}}),
@@ -105,13 +122,17 @@ class Values(Case):
         for path, inner in leaves(whole["properties"]):
             self.assertTrue(inner.get("examples"), path)
             if "default" in inner:
-                self.assertNotIn(inner["default"], inner["examples"], f"{path}: the example is the default")
+                self.assertNotIn(
+                    inner["default"], inner["examples"], f"{path}: the example is the default"
+                )
 
     def test_examples_and_defaults_keep_to_the_schema(self):
         whole = schema()
         for path, inner in leaves(whole["properties"]):
             validator = jsonschema.Draft202012Validator({**inner, "$defs": whole["$defs"]})
-            for value in inner["examples"] + [value for key, value in inner.items() if key == "default"]:
+            for value in inner["examples"] + [
+                value for key, value in inner.items() if key == "default"
+            ]:
                 validator.validate(value)
         for name in SETS:
             jsonschema.Draft202012Validator(whole).validate(values_of(name))
@@ -138,20 +159,31 @@ class Values(Case):
             ({"job": {"memry": "1 GiB"}}, "at '/job'", "'memry' not allowed"),
             ({"job": {"memory": "1 gig"}}, "at '/job/memory'"),
             ({"job": {"outputs": [{**output, "topics": "t"}]}}, "at '/job/outputs/0'", "'topics'"),
-            ({"job": {"outputs": [{**output, "guarantee": "once"}]}}, "at '/job/outputs/0/guarantee'"),
+            (
+                {"job": {"outputs": [{**output, "guarantee": "once"}]}},
+                "at '/job/outputs/0/guarantee'",
+            ),
             ({"probes": {"protocol": "grpc"}}, "at '/probes/protocol'", "'Auto', 'Grpc', 'Http'"),
             ({"service": {"port": 70000}}, "at '/service/port'", "maximum"),
             ({"stop": {"preStopSeconds": 0}}, "at '/stop/preStopSeconds'"),
             ({"resources": {"memory": "1000M"}}, "at '/resources/memory'"),
             ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
             ({"workloadIdentity": {"clientId": "me"}}, "at '/workloadIdentity/clientId'"),
-            ({"networkPolicy": {"brokers": [{"cidr": "10.0.0.0/40"}]}}, "/networkPolicy/brokers/0/cidr"),
+            (
+                {"networkPolicy": {"brokers": [{"cidr": "10.0.0.0/40"}]}},
+                "/networkPolicy/brokers/0/cidr",
+            ),
             ({"networkPolicy": {"brokers": [{"ports": [1]}]}}, "at '/networkPolicy/brokers/0'"),
             ({"networkPolicy": {"grpcFrom": [{}]}}, "at '/networkPolicy/grpcFrom/0'"),
-            ({"networkPolicy": {"grpcFrom": [{"cidr": "10.0.0.0/8", "namespace": "n"}]}},
-             "/networkPolicy/grpcFrom/0"),
+            (
+                {"networkPolicy": {"grpcFrom": [{"cidr": "10.0.0.0/8", "namespace": "n"}]}},
+                "/networkPolicy/grpcFrom/0",
+            ),
             ({"secrets": {"env": [{"name": "A", "value": "password"}]}}, "at '/secrets/env/0'"),
-            ({"secrets": {"files": [{"name": "external", "secret": "s"}]}}, "at '/secrets/files/0/name'"),
+            (
+                {"secrets": {"files": [{"name": "external", "secret": "s"}]}},
+                "at '/secrets/files/0/name'",
+            ),
             ({"internalLoadBalancer": {"address": "10.1.0"}}, "at '/internalLoadBalancer/address'"),
             ({"extraEnv": [{"name": "A", "valueFrom": {}}]}, "at '/extraEnv/0'"),
         ]:
@@ -164,23 +196,43 @@ class Values(Case):
         folder = "/run/secrets/kafka-output"
         for change, word in [
             ({"existingJob": {"configMap": "c"}}, "one of them, not both"),
-            ({"job": {"listen": {"grpc": {"address": "127.0.0.1:7070"}}}}, "leave the addresses out"),
-            ({"job": {"listen": {"admin": {"address": "127.0.0.1:7071"}}}}, "leave the addresses out"),
+            (
+                {"job": {"listen": {"grpc": {"address": "127.0.0.1:7070"}}}},
+                "leave the addresses out",
+            ),
+            (
+                {"job": {"listen": {"admin": {"address": "127.0.0.1:7071"}}}},
+                "leave the addresses out",
+            ),
             ({"job": {"listen": {"grpc": {"allowPlaintext": False}}}}, "or `allowPlaintext: true`"),
             ({"workloadIdentity": {"enabled": True}}, "needs `identity: { type: workload }`"),
             ({"job": workload}, "set workloadIdentity.enabled"),
             ({"job": workload, "workloadIdentity": {"enabled": True}}, "workloadIdentity.clientId"),
             ({"job": {"identity": {"type": "azureCli"}}}, "for a developer's machine"),
-            ({"autoscaling": {"kind": "HPA", "minReplicas": 7}}, "minReplicas is above maxReplicas"),
+            (
+                {"autoscaling": {"kind": "HPA", "minReplicas": 7}},
+                "minReplicas is above maxReplicas",
+            ),
             ({"autoscaling": {"kind": "KEDA"}}, "keda.prometheus: is missing"),
             ({"podDisruptionBudget": {"maxUnavailable": 2}}, "must be below the number of pods, 2"),
             ({"secrets": {"external": {"enabled": True}}}, "needs store and data"),
             ({"dashboard": {"enabled": True}}, "without a dashboard"),
             ({"job": {"outputs": [{**sasl, "truststore": {"file": "ca.pem"}}]}}, "the file ca.pem"),
             ({"job": {"outputs": [{**sasl, "truststore": {"file": f"{folder}/x/ca"}}]}}, "has `x`"),
-            ({"job": {"outputs": [{**sasl, "truststorePassword": {"env": "NO"}}]}}, "the variable NO"),
-            ({"job": {"outputs": [{**sasl, "serialization": {
-                "type": "Avro", "schemaFile": "a.avsc"}}]}}, "the schema a.avsc"),
+            (
+                {"job": {"outputs": [{**sasl, "truststorePassword": {"env": "NO"}}]}},
+                "the variable NO",
+            ),
+            (
+                {
+                    "job": {
+                        "outputs": [
+                            {**sasl, "serialization": {"type": "Avro", "schemaFile": "a.avsc"}}
+                        ]
+                    }
+                },
+                "the schema a.avsc",
+            ),
             ({"secrets": {"files": [{"name": "a", "secret": "b"}] * 2}}, "two have the same name"),
             ({"extraEnv": [{"name": "A", "value": "b"}] * 2}, "two have the same name"),
         ]:
@@ -190,9 +242,12 @@ class Values(Case):
                 self.refused(change, word)
 
     def test_all_faults_are_told_in_one_go(self):
-        self.refused({"autoscaling": {"kind": "KEDA", "minReplicas": 7},
-                      "networkPolicy": {"brokers": []}},
-                     "minReplicas", "keda.prometheus", "networkPolicy.brokers")
+        self.refused(
+            {"autoscaling": {"kind": "KEDA", "minReplicas": 7}, "networkPolicy": {"brokers": []}},
+            "minReplicas",
+            "keda.prometheus",
+            "networkPolicy.brokers",
+        )
 
     def test_the_chart_without_values_says_what_it_needs(self):
         with self.assertRaises(Refused) as caught:
@@ -204,8 +259,13 @@ class Values(Case):
 
     def test_the_notes_name_what_is_there(self):
         notes = outcome(values_of("minimal")).split("NOTES:")[1]
-        for word in ("http://flights-kafka-output.data.svc:7070", "flights-kafka-output-headless.data.svc",
-                     "helm test flights -n data", "629 MiB, and 35 s", "plaintext"):
+        for word in (
+            "http://flights-kafka-output.data.svc:7070",
+            "flights-kafka-output-headless.data.svc",
+            "helm test flights -n data",
+            "629 MiB, and 35 s",
+            "plaintext",
+        ):
             self.assertIn(word, notes)
         secured = outcome(values_of("mtls")).split("NOTES:")[1]
         self.assertIn("https://", secured)

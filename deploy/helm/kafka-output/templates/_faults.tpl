@@ -1,4 +1,4 @@
-{{/* What is wrong with values taken together, all of it in one go. The schema judges each alone. */}}
+{{/* What is wrong with values taken together, all in one go. The schema judges each alone. */}}
 
 {{/* Every reference of the job to a file or a variable: appended to .found, a list in a map. */}}
 {{- define "kafka-output.references" -}}
@@ -18,13 +18,15 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the job refers to is there. Its own paths of other folders are `extraVolumes`' business. */}}
+{{/* What the job refers to is there. Paths of other folders are `extraVolumes`' business. */}}
 {{- define "kafka-output.referenceFaults" -}}
 {{- $v := .Values -}}
 {{- $found := dict "file" list "env" list "schemaFile" list -}}
 {{- include "kafka-output.references" (dict "in" (default dict $v.job) "found" $found) -}}
 {{- $variables := list -}}
-{{- range concat $v.secrets.env $v.extraEnv -}}{{- $variables = append $variables .name -}}{{- end -}}
+{{- range concat $v.secrets.env $v.extraEnv -}}
+{{- $variables = append $variables .name -}}
+{{- end -}}
 {{- range uniq $found.env -}}
 {{- if not (has . $variables) }}
 - the job refers to the variable {{ . }}, which neither secrets.env nor extraEnv has

@@ -1,6 +1,6 @@
 {{/* What the chart knows of the job file, and what follows from it. */}}
 
-{{/* Helm reads whole numbers as floats, and would write 10000000 as 1e+07: puts them right in place. */}}
+{{/* Helm reads whole numbers as floats, and would write 10000000 as 1e+07: mends that in place. */}}
 {{- define "kafka-output.wholeNumbers" -}}
 {{- $map := . -}}
 {{- range $key, $value := $map -}}
@@ -25,7 +25,7 @@
 {{- toYaml (mergeOverwrite $job (dict "listen" $listen)) -}}
 {{- end -}}
 
-{{/* memory, shutdownTimeout, exactlyOnce, tls, identity, tokens; of `job`, or as `existingJob` says. */}}
+{{/* memory, shutdownTimeout, exactlyOnce, tls, identity, tokens: of `job`, or of `existingJob`. */}}
 {{- define "kafka-output.facts" -}}
 {{- if .Values.existingJob.configMap -}}
 {{- .Values.existingJob | toYaml -}}

@@ -37,6 +37,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The same, and those that the second argument adds. */}}
+{{- define "kafka-output.labelsAnd" -}}
+{{- $labels := include "kafka-output.labels" (first .) | fromYaml -}}
+{{- mergeOverwrite $labels (last .) | toYaml -}}
+{{- end -}}
+
 {{- define "kafka-output.serviceAccount" -}}
 {{- $made := ternary (include "kafka-output.fullname" .) "default" .Values.serviceAccount.create -}}
 {{- default $made .Values.serviceAccount.name -}}
