@@ -1,4 +1,4 @@
-"""What the tests of the chart share: rendering with Helm, and finding objects among what comes out."""
+"""What the tests of the chart share: rendering with Helm, and finding objects in the result."""
 
 import functools
 import os

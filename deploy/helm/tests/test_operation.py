@@ -1,4 +1,4 @@
-"""Scaling, alerts and the dashboard. Prometheus' own engine answers the queries of the autoscaler."""
+"""Scaling, alerts, dashboard. Prometheus' own engine answers the autoscaler's queries."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Values: each is described, has an example that is taken, and does something; wrong ones are refused."""
+"""Values: each is described, has a good example and an effect; wrong ones are refused."""
 
 import json
 import subprocess

@@ -1,31 +1,14 @@
 {{/* What the chart knows of the job file, and what follows from it. */}}
 
-{{/* Helm reads whole numbers as floats, and would write 10000000 as 1e+07: mends that in place. */}}
-{{- define "kafka-output.wholeNumbers" -}}
-{{- $map := . -}}
-{{- range $key, $value := $map -}}
-{{- if and (kindIs "float64" $value) (eq $value (floor $value)) -}}
-{{- $_ := set $map $key (int64 $value) -}}
-{{- else if kindIs "map" $value -}}
-{{- include "kafka-output.wholeNumbers" $value -}}
-{{- else if kindIs "slice" $value -}}
-{{- range $value -}}
-{{- if kindIs "map" . -}}{{- include "kafka-output.wholeNumbers" . -}}{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{/* The job file as the pods get it: with the two addresses. */}}
 {{- define "kafka-output.job" -}}
 {{- $job := deepCopy .Values.job -}}
-{{- include "kafka-output.wholeNumbers" $job -}}
 {{- $listen := dict "grpc" (dict "address" (printf "%s:7070" .Values.listenHost)) -}}
 {{- $_ := set $listen "admin" (dict "address" (printf "%s:7071" .Values.listenHost)) -}}
 {{- toYaml (mergeOverwrite $job (dict "listen" $listen)) -}}
 {{- end -}}
 
-{{/* memory, shutdownTimeout, exactlyOnce, tls, identity, tokens: of `job`, or of `existingJob`. */}}
+{{/* memory, shutdownTimeout, exactlyOnce, tls, identity, tokens: of the job, or as told of it. */}}
 {{- define "kafka-output.facts" -}}
 {{- if .Values.existingJob.configMap -}}
 {{- .Values.existingJob | toYaml -}}
@@ -36,10 +19,8 @@
 {{- range $outputs -}}
 {{- if eq (toString .guarantee) "exactlyOnce" -}}{{- $exact = true -}}{{- end -}}
 {{- end -}}
-{{- $memory := default "512 MiB" $job.memory -}}
-{{- if kindIs "float64" $memory -}}{{- $memory = int64 $memory | toString -}}{{- end -}}
 {{- dict
-  "memory" (toString $memory)
+  "memory" (default "512 MiB" $job.memory)
   "shutdownTimeout" (default "25s" $job.shutdownTimeout)
   "exactlyOnce" $exact
   "tls" (hasKey (dig "listen" "grpc" dict $job) "tls")
@@ -53,7 +34,9 @@
 {{- define "kafka-output.bytes" -}}
 {{- $units := dict "" 1 "B" 1 "KB" 1000 "MB" 1000000 "GB" 1000000000
   "KiB" 1024 "MiB" 1048576 "GiB" 1073741824 -}}
-{{- $text := toString . -}}
+{{- $text := . -}}
+{{- /* A number is a float for Helm, which as text may be 5.36870912e+08. */ -}}
+{{- if not (kindIs "string" .) -}}{{- $text = int64 . | toString -}}{{- end -}}
 {{- mul (regexFind "^[0-9]+" $text | int64) (get $units (regexFind "[A-Za-z]*$" $text)) -}}
 {{- end -}}
 
