@@ -12,8 +12,6 @@ import jsonschema
 import kubernetes_validate
 import yaml
 from chart import (
-    CHART,
-    HELM,
     NAMESPACE,
     PROGRAM,
     SETS,
@@ -181,14 +179,6 @@ class Manifests(Case):
         names = [each["metadata"]["name"] for each in yaml.safe_load_all(manifests)]
         self.assertIn(40, [len(name) for name in names])
         self.assertLessEqual(max(len(name) for name in names), 63)
-
-    def test_a_packaged_chart_renders_the_same(self):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [HELM, "package", str(CHART), "--destination", folder]
-            subprocess.run(command, capture_output=True, text=True, check=True)
-            (package,) = Path(folder).glob("kafka-output-*.tgz")
-            values = values_of("everything")
-            self.assertEqual(text(values, package), text(values))
 
     @unittest.skipUnless(PROGRAM, "KAFKA_OUTPUT_BIN names no program")
     def test_the_program_takes_every_job_file(self):
