@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from chart import CHART, ROOT, Case, kinds, merged, one, render, rendered, values_of
+from chart import CHART, ROOT, Case, Refused, kinds, merged, one, render, rendered, values_of
 
 PROMTOOL = os.environ["PROMTOOL"]
 MEMORY, AGE = "memory", "age"
@@ -154,19 +154,25 @@ class Watching(Case):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def test_a_dashboard_arrives_as_it_is(self):
-        """With one of ours where the chart was made without; braces are nobody's templates."""
-        board = '{"title": "{{ output }}", "panels": []}\n'
+    def test_the_dashboard_arrives_as_it_is(self):
+        labels = {"dashboard": {"enabled": True, "labels": {"team": "data"}}}
+        found = one(
+            render(merged(values_of("minimal"), labels)), "ConfigMap", "-kafka-output-dashboard"
+        )
+        source = (ROOT / "deploy/grafana/kafka-output.json").read_text()
+        self.assertEqual(found["data"], {"flights-kafka-output.json": source})
+        self.assertEqual(found["metadata"]["labels"]["grafana_dashboard"], "1")
+        self.assertEqual(found["metadata"]["labels"]["team"], "data")
+
+    def test_a_chart_without_a_dashboard_refuses_to_install_one(self):
         with tempfile.TemporaryDirectory() as folder:
             chart = Path(folder) / "kafka-output"
             shutil.copytree(CHART, chart)
-            (chart / "files/dashboard.json").write_text(board)
-            labels = {"dashboard": {"enabled": True, "labels": {"team": "data"}}}
-            values = merged(values_of("minimal"), labels)
-            found = one(render(values, chart), "ConfigMap", "-dashboard")
-        self.assertEqual(found["data"], {"flights-kafka-output.json": board})
-        self.assertEqual(found["metadata"]["labels"]["grafana_dashboard"], "1")
-        self.assertEqual(found["metadata"]["labels"]["team"], "data")
+            (chart / "files/dashboard.json").unlink()
+            render(values_of("minimal"), chart)
+            with self.assertRaises(Refused) as caught:
+                render(merged(values_of("minimal"), {"dashboard": {"enabled": True}}), chart)
+        self.assertIn("without a dashboard", str(caught.exception))
 
     def test_monitors_scrape_the_admin_port(self):
         change = {"monitor": {"enabled": True, "kind": "PodMonitor"}}

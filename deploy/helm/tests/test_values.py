@@ -31,6 +31,7 @@ CONTEXTS = {
             },
         },
     ),
+    "dashboard.labels": ("minimal", {"dashboard": {"enabled": True}}),
     "image.repository": ("minimal", {"image": {"repository": "other"}}),
     "workloadIdentity.enabled": ("event-hubs", {"workloadIdentity": {"enabled": False}}),
     "workloadIdentity": (
@@ -61,9 +62,6 @@ CONTEXTS = {
     "image.tag": ("everything", {"image": {"tag": "other"}}),
     "podDisruptionBudget.maxUnavailable": ("minimal", {"replicas": 3}),
 }
-# What the chart may have no file for, and test_operation tries.
-ELSEWHERE = ["dashboard.enabled", "dashboard.labels"]
-
 
 def schema():
     return json.loads((CHART / "values.schema.json").read_text())
@@ -146,7 +144,7 @@ class Values(Case):
             changed = [merged(values, at(path, example)) for example in inner["examples"]]
             return {outcome(each) for each in [values, *changed]}
 
-        found = [leaf for leaf in leaves(schema()["properties"]) if leaf[0] not in ELSEWHERE]
+        found = list(leaves(schema()["properties"]))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for (path, inner), different in zip(found, pool.map(outcomes, found), strict=True):
                 with self.subTest(value=path):
@@ -220,7 +218,6 @@ class Values(Case):
             ({"autoscaling": {"kind": "KEDA"}}, "keda.prometheus: is missing"),
             ({"podDisruptionBudget": {"maxUnavailable": 2}}, "must be below the number of pods, 2"),
             ({"secrets": {"external": {"enabled": True}}}, "needs store and data"),
-            ({"dashboard": {"enabled": True}}, "without a dashboard"),
             ({"job": {"outputs": [{**sasl, "truststore": {"file": "ca.pem"}}]}}, "the file ca.pem"),
             ({"job": {"outputs": [{**sasl, "truststore": {"file": f"{folder}/x/ca"}}]}}, "has `x`"),
             (
@@ -240,8 +237,6 @@ class Values(Case):
             ({"secrets": {"files": [{"name": "a", "secret": "b"}] * 2}}, "two have the same name"),
             ({"extraEnv": [{"name": "A", "value": "b"}] * 2}, "two have the same name"),
         ]:
-            if "dashboard" in change and (CHART / "files/dashboard.json").exists():
-                continue
             with self.subTest(change=change):
                 self.refused(change, word)
 
