@@ -1,7 +1,7 @@
 //! The command line: what can be said, and where it goes.
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use tracing::Level;
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _,
@@ -10,12 +10,22 @@ use tracing_subscriber::{
 
 use crate::{
     commands::{
-        self, demo::DemoArgs, explain::ExplainArgs, preview::PreviewArgs,
+        self,
+        config::ConfigArgs,
+        demo::DemoArgs,
+        explain::ExplainArgs,
+        health::HealthArgs,
+        preview::PreviewArgs,
+        shell::{CompletionsArgs, ManArgs},
+        steer::{Order, OutputArgs},
+        support::SupportArgs,
+        top::TopArgs,
         transactions::TransactionsArgs,
     },
     exit::Exit,
     kafka,
-    output_format::OutputFormat,
+    operator::ServiceArgs,
+    output_format::{OutputFormat, ResultArgs},
     send::{self, SendArgs},
 };
 
@@ -27,15 +37,6 @@ pub struct Cli {
     result: ResultArgs,
     #[command(subcommand)]
     command: Command,
-}
-
-// Before or behind the command's name, but for `preview` and `transactions`, whose `--output` is an
-// output of the job.
-#[derive(Clone, Copy, Debug, Args)]
-struct ResultArgs {
-    /// What a person reads (default), or what a script reads: one JSON object a line on stdout
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    output: Option<OutputFormat>,
 }
 
 const EXIT_CODES: &str = "\
@@ -55,10 +56,14 @@ enum Command {
     ///
     /// Brokers need not be there: the service starts, says that it is not ready, and goes on by
     /// itself. SIGTERM and SIGINT stop it within the job's `shutdownTimeout`: writers are told,
-    /// what they sent settles. A second signal stops it at once.
+    /// what they sent settles. A second signal stops it at once. SIGHUP loads the job file again, as
+    /// a change of the file does; see `reload`.
     Serve {
         /// The job file (YAML); `kafka-output schema` describes it
         job: PathBuf,
+        /// Load the job file again at SIGHUP and `reload` alone, not when it changes
+        #[arg(long)]
+        no_watch: bool,
         #[command(flatten)]
         result: ResultArgs,
     },
@@ -78,6 +83,7 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    Config(ConfigArgs),
     /// Print the JSON Schema of the job file, for editors
     #[command(after_help = "In an editor with the YAML language server:\n  \
         kafka-output schema > job.schema.json\n  \
@@ -87,10 +93,50 @@ enum Command {
     /// Print the exact records that rows from files would become, without a broker
     Preview(Box<PreviewArgs>),
     Transactions(Box<TransactionsArgs>),
+    Top(TopArgs),
     /// Send rows from files to a service; goes on where it stopped
     Send {
         #[command(flatten)]
         args: Box<SendArgs>,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Have a running service load its job file again
+    ///
+    /// The file is checked whole first; one that is not right changes nothing. Outputs that are the
+    /// same are not touched; the streams of those that differ end, and writers come back to what
+    /// stands in their place.
+    Reload {
+        #[command(flatten)]
+        service: ServiceArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Let no more rows of an output into Kafka; its streams stay and wait
+    Pause {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Let rows of a paused or drained output pass again
+    Resume {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// End the streams of an output as a stop does, and let none begin
+    Drain {
+        #[command(flatten)]
+        args: OutputArgs,
+        #[command(flatten)]
+        result: ResultArgs,
+    },
+    /// Say whether a running service lives, or is ready
+    Health {
+        #[command(flatten)]
+        args: HealthArgs,
         #[command(flatten)]
         result: ResultArgs,
     },
@@ -101,6 +147,9 @@ enum Command {
         #[command(flatten)]
         result: ResultArgs,
     },
+    SupportBundle(SupportArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
     /// See the whole way work, with an embedded broker and real rows, without set-up
     Demo {
         #[command(flatten)]
@@ -114,15 +163,18 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> Exit {
         init_logs(matches!(self.command, Command::Serve { .. }));
-        let format = |result: ResultArgs| result.output.or(self.result.output).unwrap_or_default();
+        let format = |result: ResultArgs| result.or(self.result);
         match self.command {
-            Command::Serve { job, result } => block_on(commands::serve::run(&job, format(result))),
+            Command::Serve { job, no_watch, result } => {
+                block_on(commands::serve::run(&job, !no_watch, format(result)))
+            }
             Command::Check { job, offline: true, connect: _, result } => {
                 commands::check::offline(&job, format(result))
             }
             Command::Check { job, offline: false, connect: _, result } => {
                 block_on(commands::check::connect(&job, format(result)))
             }
+            Command::Config(args) => commands::config::run(&args, self.result),
             // It is JSON anyway.
             Command::Schema(_) => commands::schema::run(),
             Command::Preview(args) => {
@@ -136,8 +188,27 @@ impl Cli {
                 let format = self.result.output.unwrap_or_default();
                 block_on(commands::transactions::run(*args, format))
             }
+            Command::Top(args) => block_on(commands::top::run(args, self.result)),
             Command::Send { args, result } => block_on(send::run(*args, format(result))),
+            Command::Reload { service, result } => {
+                block_on(commands::steer::reload(&service, format(result)))
+            }
+            Command::Pause { args, result } => {
+                block_on(commands::steer::set(&args, Order::Pause, format(result)))
+            }
+            Command::Resume { args, result } => {
+                block_on(commands::steer::set(&args, Order::Resume, format(result)))
+            }
+            Command::Drain { args, result } => {
+                block_on(commands::steer::set(&args, Order::Drain, format(result)))
+            }
+            Command::Health { args, result } => {
+                block_on(commands::health::run(&args, format(result)))
+            }
             Command::Explain { args, result } => commands::explain::run(&args, format(result)),
+            Command::SupportBundle(args) => block_on(commands::support::run(args, self.result)),
+            Command::Completions(args) => commands::shell::completions(&args, Self::command()),
+            Command::Man(args) => commands::shell::man(&args, Self::command()),
             Command::Demo { args, result } => block_on(commands::demo::run(args, format(result))),
         }
     }

@@ -34,7 +34,9 @@ pub mod rows;
 pub mod secrets;
 pub mod send;
 pub mod serve;
+pub mod steering;
 mod sync;
 #[cfg(test)]
 mod tests;
+pub mod valve;
 pub mod writers;

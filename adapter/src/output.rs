@@ -36,6 +36,7 @@ use crate::{
     meter::{Passage, Stopwatch},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
+    valve::Valve,
 };
 
 /// Rows of a batch, at most.
@@ -69,6 +70,8 @@ pub struct Output {
     pub rejected: Arc<AtomicU64>,
     /// What is counted and timed while rows pass.
     pub passage: Arc<Passage>,
+    /// Whether they pass.
+    pub valve: Valve,
 }
 
 /// A schema, planned: how its batches are read and written.
@@ -365,6 +368,10 @@ impl Output {
         let count = encoded.ends.len() as u32;
         if count == 0 {
             return self.kafka.submit(encoded, Routes::default(), room, mark, letters);
+        }
+        let watch = Stopwatch::start();
+        if self.valve.passes().await {
+            watch.waited(&self.passage.backpressure);
         }
         let mut partitions = self.kafka.partitions();
         loop {

@@ -50,11 +50,24 @@ impl Admin {
     /// # Panics
     /// As [`Admin::get`].
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask("GET", path, headers)
+    }
+
+    /// Has something done, with these headers.
+    ///
+    /// # Panics
+    /// As [`Admin::get`].
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let headers = [headers, &[("Content-Length", "0")]].concat();
+        self.ask("POST", path, &headers)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut stream = TcpStream::connect(&self.0).expect("the admin port listens");
         stream.set_read_timeout(Some(ANSWER_MAX)).expect("a time-out can be set");
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).expect("the admin port reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the admin port answers in text");

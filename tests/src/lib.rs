@@ -20,6 +20,7 @@
 //! | [`segments`] | reads batch headers from a broker's files: sizes, codecs, transactions |
 //! | [`service`] | runs `kafka-output serve` |
 //! | [`stage`] | a cluster behind proxies, and trials of faults on it |
+//! | [`terminal`] | a program in a terminal, and what is on its screen |
 //! | [`tools`] | Python with its packages, `buf`, `grpcurl` |
 //! | [`usage`] | what a process uses: CPU, memory, threads, files |
 //! | [`wait`] | waits for facts, by name and with a deadline |
@@ -49,6 +50,7 @@ pub mod reader;
 pub mod segments;
 pub mod service;
 pub mod stage;
+pub mod terminal;
 pub mod tools;
 pub mod toxiproxy;
 pub mod usage;

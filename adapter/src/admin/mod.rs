@@ -1,9 +1,11 @@
-//! The admin port: probes, metrics and status over HTTP/1.1, apart from the port of writers.
+//! The admin port: probes, metrics, status and changes over HTTP/1.1, apart from the port of
+//! writers.
 //!
 //! Probes and metrics are for whoever reaches the port. The status names topics, brokers and writers,
 //! and is for this machine alone unless the job file says otherwise. A browser on this machine that
 //! was led here by a name of somebody else's (DNS rebinding) gets nothing: such a request names that
 //! host.
+mod changes;
 mod routes;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +22,7 @@ use tokio::{
 };
 
 use self::routes::Peer;
-use crate::observe::Observer;
+use crate::{observe::Observer, steering::Steering};
 
 /// Connections at once: probes, scrapes and some people.
 const CONNECTIONS_MAX: usize = 64;
@@ -52,9 +54,16 @@ impl Bound {
         Ok(Self { listener, address })
     }
 
-    /// Serves what is observed. With `remote_status` other machines see the status, too.
-    pub fn serve(self, observer: Arc<Observer>, remote_status: bool) -> Serving {
-        Serving(tokio::spawn(accept(self.listener, routes::router(observer, remote_status))))
+    /// Serves what is observed, and changes that. With `remote_status` other machines see the
+    /// status, too.
+    pub fn serve(
+        self,
+        observer: Arc<Observer>,
+        steering: Arc<Steering>,
+        remote_status: bool,
+    ) -> Serving {
+        let router = routes::router(observer, remote_status).merge(changes::router(steering));
+        Serving(tokio::spawn(accept(self.listener, router)))
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn router(observer: Arc<Observer>, remote_status: bool) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/status", get(status))
+        .route("/config", get(config))
         .route("/", get(page))
         .route("/page.js", get(script))
         .route("/page.css", get(style))
@@ -94,6 +95,19 @@ async fn status(
     text(StatusCode::OK, "application/json", picture + "\n")
 }
 
+/// Names brokers, callers and where secrets stand, as the status does.
+async fn config(
+    State(admin): State<Admin>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
+    let config = || {
+        let config = admin.observer.steering.job().to_yaml();
+        text(StatusCode::OK, "application/yaml", config)
+    };
+    admin.refuses(peer, &headers).unwrap_or_else(config)
+}
+
 async fn page(
     State(admin): State<Admin>,
     Extension(peer): Extension<Peer>,
@@ -115,18 +129,28 @@ impl Admin {
     /// The answer to somebody who may not see the status.
     fn refuses(&self, Peer(peer): Peer, headers: &HeaderMap) -> Option<Response> {
         let is_remote = !peer.ip().to_canonical().is_loopback();
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let said = match is_remote {
             _ if self.remote_status => return None,
             true => {
                 "the status is shown on the machine of the service alone; set \
                  `listen.admin.remoteStatus: true` to show it to others, or forward the port\n"
             }
-            false if host.is_none_or(is_local) => return None,
+            false if !is_of_elsewhere(headers) => return None,
             false => "this port is asked for by its address or as localhost\n",
         };
-        Some(text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", said.to_owned()))
+        Some(refusal(said))
     }
+}
+
+/// Whether a request names another host than this machine: a browser was led here.
+pub(super) fn is_of_elsewhere(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| !is_local(host))
+}
+
+/// The answer to somebody who may not.
+pub(super) fn refusal(said: &str) -> Response {
+    text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", said.to_owned())
 }
 
 /// Whether a host, with or without a port, is an address or this machine's own name for itself.
@@ -139,7 +163,7 @@ fn is_local(host: &str) -> bool {
     is_address || name == "localhost"
 }
 
-fn text(code: StatusCode, media_type: &'static str, body: String) -> Response {
+pub(super) fn text(code: StatusCode, media_type: &'static str, body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, "no-store"),

@@ -104,7 +104,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     Entry::new(
         "DELIVERY_UNKNOWN",
-        &[Place::Call],
+        &[Place::Call, Place::Log],
         RowsWritten::Maybe,
         Retry::ByItself,
         "Rows of this batch were handed to Kafka, and nobody knows whether it has them; the \
@@ -190,6 +190,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         Retry::Never,
         "The first message of a stream is something else than `Open`.",
         "Mend the client: each new stream begins with `Open`, also after a reconnect.",
+    ),
+    Entry::new(
+        "OUTPUT_CHANGES",
+        &[Place::Call],
+        RowsWritten::No,
+        Retry::ByItself,
+        "A new job file has this output otherwise, or no more, and what stood in its place is ending.",
+        "Open again after a moment: within the job's `shutdownTimeout` the new one takes streams.",
+    ),
+    Entry::new(
+        "OUTPUT_DRAINED",
+        &[Place::Call, Place::Log],
+        RowsWritten::No,
+        Retry::AfterChange,
+        "Somebody has drained the output with `kafka-output drain`: it takes no streams and no rows.",
+        "Run `kafka-output resume` for it when streams may begin again; a restart of the service \
+         does so, too.",
     ),
     Entry::new(
         "OUTPUT_NOT_FOUND",

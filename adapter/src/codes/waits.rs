@@ -159,6 +159,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Nothing; `Opened` comes when they are. If it stays, the output's `trouble_code` says why.",
     ),
     Entry::new(
+        "OUTPUT_PAUSED",
+        &[Place::Waits],
+        RowsWritten::No,
+        Retry::AfterChange,
+        "Somebody has paused the output with `kafka-output pause`: its streams stay, and their rows \
+         wait.",
+        "Run `kafka-output resume` for it when rows may pass again; a restart of the service does \
+         so, too.",
+    ),
+    Entry::new(
         "PRODUCER_FAILED",
         &[Place::Waits, Place::Check, Place::Call],
         RowsWritten::Maybe,
@@ -214,6 +224,26 @@ pub(super) const ENTRIES: &[Entry] = &[
          lost them, as after an unclean election.",
         "See that `unclean.leader.election.enable` is false and that enough replicas must be in \
          sync. The rows must be sent again by whoever has them.",
+    ),
+    Entry::new(
+        "RELOAD_NEEDS_RESTART",
+        &[Place::Log],
+        RowsWritten::NotApplicable,
+        Retry::AfterChange,
+        "The job file now differs in keys that cannot change while the service runs; nothing of it \
+         was applied.",
+        "Restart the service with the file, one replica after the other, or undo the change of the \
+         keys that the message names.",
+    ),
+    Entry::new(
+        "RELOAD_REFUSED",
+        &[Place::Log],
+        RowsWritten::NotApplicable,
+        Retry::AfterChange,
+        "The job file has faults, or what it names cannot be read; nothing of it was applied, and \
+         the service goes on as before.",
+        "Mend what the message names (`kafka-output check` says the same), and save the file or run \
+         `kafka-output reload`.",
     ),
     Entry::new(
         "ROW_REFUSED",

@@ -10,17 +10,19 @@ use crate::{
     job::Job,
     output_format::OutputFormat,
     serve::{Service, StartError, Stopped},
+    steering::{OutputError, Watching},
 };
 
 /// Serves until SIGTERM or SIGINT.
-pub async fn run(path: &Path, format: OutputFormat) -> Exit {
-    let Some(job) = check::load(path, format) else { return Exit::BadInput };
+pub async fn run(path: &Path, watch: bool, format: OutputFormat) -> Exit {
+    let Some((job, version)) = check::load_with_version(path, format) else {
+        return Exit::BadInput;
+    };
     // Before the service listens: a signal must never find nobody.
-    let (mut terminate, mut interrupt) =
-        match (listen(SignalKind::terminate()), listen(SignalKind::interrupt())) {
-            (Some(terminate), Some(interrupt)) => (terminate, interrupt),
-            _ => return Exit::Failure,
-        };
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Some(mut terminate), Some(mut interrupt), Some(mut hangup)] = signals.map(listen) else {
+        return Exit::Failure;
+    };
     // A port whose certificate is in a vault that is away waits for it, and may be told to stop.
     let started = tokio::select! {
         started = Service::start(&job) => started,
@@ -32,23 +34,35 @@ pub async fn run(path: &Path, format: OutputFormat) -> Exit {
         Err(error) => {
             eprintln!("{error}");
             return match error {
-                StartError::Secret { .. } | StartError::Entrance(_) | StartError::Identity(_) => {
-                    Exit::BadInput
-                }
+                StartError::Output(OutputError::Secret { .. })
+                | StartError::Entrance(_)
+                | StartError::Identity(_) => Exit::BadInput,
                 StartError::Listen { .. }
                 | StartError::ListenAdmin { .. }
-                | StartError::Producer { .. } => Exit::Failure,
+                | StartError::Output(OutputError::Producer { .. }) => Exit::Failure,
             };
         }
     };
+    let steering = service.steering.clone();
+    steering.came_from(path.to_owned(), version.clone());
+    let watching = watch.then(|| Watching::new(steering.clone(), path.to_owned(), version));
     announce(&job, &service, format);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let steering = steering.clone();
+                // What comes of it is logged. A signal that ends the service does not wait for it.
+                tokio::spawn(async move { steering.reload().await });
+            }
+        }
     }
-    tracing::info!(timeout = ?job.shutdown_timeout, "stopping: writers are told, records settle");
+    drop(watching);
+    let timeout = steering.job().shutdown_timeout;
+    tracing::info!(?timeout, "stopping: writers are told, records settle");
     let stopped = tokio::select! {
-        stopped = service.stop(job.shutdown_timeout) => stopped,
+        stopped = service.stop(timeout) => stopped,
         _ = terminate.recv() => return at_once(),
         _ = interrupt.recv() => return at_once(),
     };

@@ -10,7 +10,7 @@ use proto::v1::{
 };
 use tonic::Status;
 
-use super::{schema, service::Served};
+use super::{schema, served::Served};
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
     job,
@@ -38,6 +38,7 @@ pub fn output(served: &Served) -> v1::Output {
     let leaders = partitions.map(|partitions| partitions.leaders.clone()).unwrap_or_default();
     let without_leader = leaders.iter().filter(|leader| !**leader).count();
     let credentials = credentials.report();
+    let cause = output.valve.setting().cause(&output.alias).or(cause);
     let (trouble_code, trouble) = words(cause);
     let (credentials_trouble_code, credentials_trouble) = words(credentials.trouble);
     v1::Output {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::writers::Denied;
+use crate::{kafka::Cause, writers::Denied};
 
 #[cfg(test)]
 mod tests;
@@ -111,6 +111,8 @@ pub enum CallError {
     Draining,
     /// The service closes, and this stream with it.
     Drained,
+    /// The output takes no streams and no rows now.
+    OutputClosed(Cause),
     /// More is known to be written than is stored: progress was lost.
     ProgressLost {
         /// Known to the engine, or to this process.
@@ -186,6 +188,7 @@ impl CallError {
             Self::AnswersUnread => (Code::ResourceExhausted, "ANSWERS_UNREAD", None, true),
             Self::Draining => (Code::Unavailable, "DRAINING", later, false),
             Self::Drained => (Code::Unavailable, "DRAINING", later, true),
+            Self::OutputClosed(cause) => (Code::Unavailable, cause.code, later, false),
             Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
             Self::ProgressLost { .. } => (Code::FailedPrecondition, "PROGRESS_LOST", None, false),
             Self::ProgressUnavailable(reason, _) => (Code::Unavailable, *reason, later, false),
@@ -264,7 +267,11 @@ impl CallError {
             }
             Self::AnswersUnread => "answers pile up; read them while you send".into(),
             Self::Draining | Self::Drained => {
-                "the service closes; open again and send what is not durable".into()
+                "the service, or this output of it, closes; open again and send what is not durable"
+                    .into()
+            }
+            Self::OutputClosed(cause) => {
+                format!("{}; nothing of the call is written", cause.text)
             }
             Self::DeliveryUnknown { sequence, cause } => format!(
                 "batch {sequence} may be written or not ({cause}); open again and send what is \

@@ -24,7 +24,8 @@ use super::{
     error::CallError,
     first_message::FirstMessage,
     opening::too_many,
-    service::{Admitted, Shared},
+    served::Shared,
+    service::Admitted,
 };
 use crate::credit::Credit;
 

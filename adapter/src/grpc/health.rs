@@ -3,7 +3,7 @@
 //! Whether the process serves (the empty name) and whether rows pass (the name of the service) is
 //! told to anybody who can connect: probes have neither token nor certificate. How one output does
 //! (`output/ALIAS`) is told to those who may write into it; for all others there is no such name.
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 use tonic_health::{
@@ -15,8 +15,7 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use super::service::{Admitted, Shared};
-use crate::kafka::State;
+use super::{served::Shared, service::Admitted};
 
 /// Name under which it is told whether rows pass (readiness).
 const SERVICE: &str = "kafkaoutput.v1.KafkaOutputService";
@@ -73,25 +72,30 @@ fn discreet(mut request: Request<HealthCheckRequest>) -> Request<HealthCheckRequ
 
 /// Keeps the health service true. Liveness is that this runs; readiness is that some output is
 /// ready, since a caller whose output is away learns so by name on its own stream.
-pub async fn report_health(shared: Arc<Shared>, reporter: HealthReporter) {
+pub async fn report_health(shared: Arc<Shared>, mut reporter: HealthReporter) {
     let of = |ready: bool| if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    let names: Vec<String> =
-        shared.outputs.iter().map(|served| format!("{OUTPUT}{}", served.output.alias)).collect();
-    let mut known: Vec<Option<bool>> = vec![None; names.len()];
+    let mut known = HashMap::<String, bool>::new();
     let mut tick = tokio::time::interval(REFRESH);
     loop {
         tick.tick().await;
         let mut news = false;
-        for (index, served) in shared.outputs.iter().enumerate() {
-            let ready = served.output.kafka.health().state == State::Ready;
-            if known[index] != Some(ready) {
-                known[index] = Some(ready);
+        let outputs = shared.outputs.load_full();
+        let now: HashMap<&str, bool> =
+            outputs.iter().map(|served| (&*served.output.alias, served.is_ready())).collect();
+        for (alias, ready) in &now {
+            if known.get(*alias) != Some(ready) {
+                known.insert((*alias).to_owned(), *ready);
                 news = true;
-                reporter.set_service_status(&names[index], of(ready)).await;
+                reporter.set_service_status(format!("{OUTPUT}{alias}"), of(*ready)).await;
             }
         }
+        let gone: Vec<_> = known.extract_if(|alias, _| !now.contains_key(&**alias)).collect();
+        for (alias, _) in gone {
+            news = true;
+            reporter.clear_service_status(&format!("{OUTPUT}{alias}")).await;
+        }
         if news {
-            reporter.set_service_status(SERVICE, of(known.contains(&Some(true)))).await;
+            reporter.set_service_status(SERVICE, of(known.values().any(|ready| *ready))).await;
         }
     }
 }

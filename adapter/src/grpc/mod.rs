@@ -24,6 +24,7 @@ mod opening;
 mod outbox;
 mod quiet_log;
 pub mod schema; // for `fuzz` alone
+mod served;
 mod server;
 mod service;
 mod session;
@@ -31,7 +32,7 @@ mod standing;
 mod tls;
 
 pub use self::{
+    served::{Served, Shared, Table},
     server::{Bound, Entrance, Server},
-    service::{Served, Shared},
     tls::{ClientCertificates, ServerTls},
 };

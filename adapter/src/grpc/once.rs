@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use proto::v1;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -13,6 +13,7 @@ use super::{
     convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
     opening::{check_writer_id, opened_as, recalled},
+    served::Ending,
     service::{Admitted, recall},
 };
 use crate::{
@@ -61,7 +62,7 @@ pub async fn write_once(
         return Err(CallError::Refused("BATCH_TOO_LARGE", reason));
     }
     let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
-    let served = admitted.find(&request.output)?;
+    let served = admitted.find(&request.output)?.enter()?;
     let schema = request.schema.ok_or_else(|| invalid("schema", "is missing"))?;
     let mut batch = request.batch.ok_or_else(|| invalid("batch", "is missing"))?;
     if batch.timeout.is_some() {
@@ -75,8 +76,7 @@ pub async fn write_once(
     })?;
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
-    let draining = shared.draining();
-    let mut stop = Stop { deadline, gone, draining };
+    let mut stop = Stop { deadline, gone, ending: served.ending(shared) };
     let output = served.output.clone();
     let since = Instant::now();
     let mut call = Call { output, plan: &plan, carrier, rows: &rows, since, deadline };
@@ -93,7 +93,7 @@ pub async fn write_once(
         return call.answer(outcome, aside, 0);
     };
     check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
-    admitted.check_writer(served, &id)?;
+    admitted.check_writer(&served, &id)?;
     let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
     if let Some(sink) = &served.transactional {
         let writer = tokio::select! {
@@ -103,7 +103,7 @@ pub async fn write_once(
         call.output = opened_as(&call.output, writer, None, &lease)?;
     } else if !lease.progress().is_known(batch.sequence.saturating_sub(1)) {
         let found = tokio::select! {
-            found = recall(served, &id) => found,
+            found = recall(&served, &id) => found,
             error = stop.wait() => return Err(error),
         };
         let next = lease.progress().durable_through + 1;
@@ -123,7 +123,7 @@ pub async fn write_once(
 struct Stop {
     deadline: Instant,
     gone: oneshot::Receiver<()>,
-    draining: watch::Receiver<Option<Instant>>,
+    ending: Ending,
 }
 
 impl Stop {
@@ -132,7 +132,7 @@ impl Stop {
         tokio::select! {
             () = sleep_until(self.deadline) => CallError::CallTimeout,
             _ = &mut self.gone => CallError::CallTimeout,
-            _ = self.draining.wait_for(Option::is_some) => CallError::Draining,
+            _ = self.ending.told() => CallError::Draining,
         }
     }
 }

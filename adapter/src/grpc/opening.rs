@@ -14,7 +14,8 @@ use super::{
     error::{CallError, denied},
     first_message::FIRST_MESSAGE_BYTES_MAX,
     outbox::Outbox,
-    service::{Admitted, Served, Shared},
+    served::{Ending, Inside, Served, Shared},
+    service::Admitted,
     session::{SCHEMAS_MAX, Session, Terms},
 };
 use crate::{
@@ -49,8 +50,9 @@ pub async fn serve_stream(
         let open = first_message(shared, &mut incoming).await?;
         let served = admitted.find(&open.output)?;
         check_writer_id(&open.writer_id, "INVALID_OPEN", "open.writer_id")?;
-        admitted.check_writer(served, &open.writer_id)?;
-        let terms = terms(shared, served, &open)?;
+        admitted.check_writer(&served, &open.writer_id)?;
+        let terms = terms(shared, &served, &open)?;
+        let inside = served.clone().enter()?;
         let credit = shared.credits.open();
         // A stream that takes over needs no room beside the older one, which ends first.
         if credit.is_none() && !served.writers.is_live(&open.writer_id) {
@@ -58,13 +60,13 @@ pub async fn serve_stream(
         }
         let epoch = open.epoch.unwrap_or(0);
         let lease = served.writers.take_over(&open.writer_id, epoch).map_err(denied)?;
-        Ok((open, terms, credit, lease))
+        Ok((open, inside, terms, credit, lease))
     };
-    let (open, terms, mut credit, mut lease) = match opened.await {
+    let (open, inside, terms, mut credit, mut lease) = match opened.await {
         Ok(opened) => opened,
         Err(error) => return outbox.end(Err(error)).await,
     };
-    let mut waiting = Waiting::new(shared, terms.heartbeat, incoming);
+    let mut waiting = Waiting::new(inside.ending(shared), terms.heartbeat, shared, incoming);
     if lease.must_wait() {
         // It sends nothing while it waits, however long: its room is for those who do.
         credit = None;
@@ -80,7 +82,7 @@ pub async fn serve_stream(
             return lease.turn().await;
         }
     }
-    let opened = open_writer(admitted, &open, &mut lease, &mut waiting, &mut outbox).await;
+    let opened = open_writer(&inside, &open, &mut lease, &mut waiting, &mut outbox).await;
     let output = match opened {
         Ok(output) => output.unwrap_or(terms.output),
         Err(error) => return outbox.end(Err(error)).await,
@@ -90,21 +92,20 @@ pub async fn serve_stream(
     };
     let message_bytes_max = terms.message_bytes_max.min(credit.set_aside_bytes());
     let terms = Terms { message_bytes_max, output, ..terms };
-    let Waiting { incoming, schemas, .. } = waiting;
+    let Waiting { incoming, schemas, ending, .. } = waiting;
     let incoming = tokio_stream::iter(schemas.into_iter().map(Ok)).chain(incoming);
-    Session::new(terms, lease, credit, outbox, incoming, shared).run(open.acknowledged).await;
+    Session::new(terms, lease, credit, outbox, incoming, ending).run(open.acknowledged).await;
 }
 
 /// Opens a writer whose output keeps progress with the rows, and sets its memory by that. Returns
 /// the output as this writer sees it; `None` where all writers share one way.
 async fn open_writer(
-    admitted: &Admitted,
+    served: &Inside,
     open: &Open,
     lease: &mut Lease,
     waiting: &mut Waiting<'_>,
     outbox: &mut Outbox,
 ) -> Result<Option<Arc<Output>>, CallError> {
-    let served = admitted.find(&open.output)?;
     let Some(sink) = &served.transactional else {
         recall(served, open, lease, waiting, outbox).await?;
         return Ok(None);
@@ -191,6 +192,7 @@ impl From<OpenError> for CallError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Refused(cause) => Self::WriterRefused(cause.code, cause.text),
+            OpenError::Later(cause) => Self::ProgressUnavailable(cause.code, cause.text),
             OpenError::TooMany(writers_max) => Self::TooManyTransactional { writers_max },
             OpenError::Stopped => Self::Draining,
         }
@@ -272,6 +274,7 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
 /// A stream before `Opened`.
 struct Waiting<'a> {
     shared: &'a Shared,
+    ending: Ending,
     heartbeat: Duration,
     incoming: Streaming<WriteRequest>,
     /// Schemas that came meanwhile.
@@ -281,8 +284,13 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared, heartbeat: Duration, incoming: Streaming<WriteRequest>) -> Self {
-        Self { shared, heartbeat, incoming, schemas: Vec::new(), ended: false }
+    fn new(
+        ending: Ending,
+        heartbeat: Duration,
+        shared: &'a Shared,
+        incoming: Streaming<WriteRequest>,
+    ) -> Self {
+        Self { shared, ending, heartbeat, incoming, schemas: Vec::new(), ended: false }
     }
 
     /// Waits, and says so meanwhile, for the first time after `first_word`. It reads, so that nothing
@@ -296,7 +304,6 @@ impl<'a> Waiting<'a> {
         outbox: &mut Outbox,
     ) -> Result<T, CallError> {
         let since = prost_types::Timestamp::from(std::time::SystemTime::now());
-        let mut draining = self.shared.draining();
         tokio::pin!(awaited, taken_over);
         let start = tokio::time::Instant::now() + first_word;
         let mut beat = tokio::time::interval_at(start, self.heartbeat);
@@ -304,7 +311,7 @@ impl<'a> Waiting<'a> {
             tokio::select! {
                 awaited = &mut awaited => return Ok(awaited),
                 () = &mut taken_over => return Err(CallError::TakenOver),
-                _ = draining.wait_for(Option::is_some) => return Err(CallError::Draining),
+                _ = self.ending.told() => return Err(CallError::Draining),
                 // Words that nobody takes would only pile up.
                 _ = beat.tick() => if outbox.is_empty() {
                     let (code, reason) = why();

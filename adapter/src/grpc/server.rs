@@ -18,7 +18,8 @@ use super::{
     health::{health_service, report_health},
     listener::{Limits, Listener},
     quiet_log::QuietLog,
-    service::{Service, Shared},
+    served::Shared,
+    service::Service,
     tls::ServerTls,
 };
 

@@ -4,63 +4,25 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use proto::v1::{
     self, WriteRequest, WriteResponse, kafka_output_service_server::KafkaOutputService,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::time::sleep;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    callers::{Caller, Callers, Peer, Rules},
+    callers::{Caller, Callers, Peer},
     convert,
     error::{CallError, denied},
     gate::Reserved,
     once::{deadline, write_once},
     opening::{serve_stream, too_many},
     outbox::Outbox,
+    served::{Served, Shared},
     standing::Live,
 };
 use crate::{
-    credit::Pool,
-    job,
-    kafka::{Cause, ProgressEntry, ProgressLog, Sink, Stored},
-    output::Output,
-    secrets::Reporter,
-    writers::{Denied, Writers},
+    kafka::{Cause, ProgressEntry, Stored},
+    writers::Denied,
 };
-
-/// One output with all that belongs to it.
-pub struct Served {
-    /// As the streams see it.
-    pub output: Arc<Output>,
-    /// As the job file has it.
-    pub job: job::Output,
-    /// Its writers.
-    pub writers: Writers,
-    /// What is known of its credentials.
-    pub credentials: Reporter,
-    /// How far writers have come, as is stored in Kafka, if it is.
-    pub progress: Option<Arc<ProgressLog>>,
-    /// Opens the writers, if each has transactions of its own.
-    pub transactional: Option<Arc<Sink>>,
-    /// Who may write; `None` for whoever is let in.
-    pub rules: Option<Rules>,
-}
-
-/// What all calls share.
-pub struct Shared {
-    /// The outputs, in the order of the job file.
-    pub outputs: Vec<Served>,
-    /// Memory for what is unacknowledged.
-    pub credits: Pool,
-    /// The largest message, in bytes.
-    pub message_bytes_max: u64,
-    /// Set when the service closes, to the time when it does at the latest.
-    pub drain: watch::Sender<Option<Instant>>,
-    /// Counts live sessions: the service waits for them when it closes.
-    pub sessions: watch::Sender<usize>,
-}
 
 /// The service.
 #[derive(Clone)]
@@ -85,20 +47,6 @@ pub struct Admitted {
 
 /// A session that is counted until dropped.
 struct Counted(Arc<Shared>);
-
-impl Shared {
-    /// Told when the service closes.
-    pub fn draining(&self) -> watch::Receiver<Option<Instant>> {
-        self.drain.subscribe()
-    }
-
-    /// Most sessions at once, with those that open and those whose client is gone and whose records
-    /// are not settled. Far more than there are streams; who opens streams and says nothing on them
-    /// must not take all memory.
-    fn sessions_max(&self) -> usize {
-        4 * self.credits.streams_max() + 1_000
-    }
-}
 
 impl Admitted {
     /// A caller that is let in, on its connection.
@@ -133,19 +81,21 @@ impl Admitted {
         served.rules.as_ref().is_none_or(|rules| rules.allow(&self.caller))
     }
 
-    /// The outputs of the caller.
-    pub fn outputs(&self) -> impl Iterator<Item = &Served> {
-        self.shared.outputs.iter().filter(|served| self.may_write(served))
+    /// The outputs of the caller, as they are now.
+    pub fn outputs(&self) -> impl Iterator<Item = Arc<Served>> {
+        let mut theirs: Vec<_> = self.shared.outputs.load().iter().cloned().collect();
+        theirs.retain(|served| self.may_write(served));
+        theirs.into_iter()
     }
 
     /// An output of the caller by its alias.
     ///
     /// # Errors
     /// If there is none, or it is not the caller's.
-    pub fn find(&self, alias: &str) -> Result<&Served, CallError> {
-        let found = self.shared.outputs.iter().find(|served| served.output.alias == alias);
-        match found {
-            Some(served) if self.may_write(served) => Ok(served),
+    pub fn find(&self, alias: &str) -> Result<Arc<Served>, CallError> {
+        let outputs = self.shared.outputs.load();
+        match outputs.iter().find(|served| served.output.alias == alias) {
+            Some(served) if self.may_write(served) => Ok(served.clone()),
             Some(_) => {
                 let what = format_args!("none of the `writers` of output `{alias}` is the caller");
                 Err(self.deny(&what))
@@ -253,10 +203,10 @@ impl KafkaOutputService for Service {
         let admitted = admitted(&request)?;
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
-        admitted.check_writer(served, &request.writer_id)?;
+        admitted.check_writer(&served, &request.writer_id)?;
         let known = served.writers.get(&request.writer_id);
         let Some(known) = known else {
-            return Ok(Response::new(stored_writer(served, &request.writer_id).await?));
+            return Ok(Response::new(stored_writer(&served, &request.writer_id).await?));
         };
         let progress = known.progress;
         let oldest = progress.oldest().map(convert::time_of);
@@ -279,14 +229,14 @@ impl KafkaOutputService for Service {
         let admitted = admitted(&request)?;
         let request = request.into_inner();
         let served = admitted.find(&request.output)?;
-        admitted.check_writer(served, &request.writer_id)?;
+        admitted.check_writer(&served, &request.writer_id)?;
         // First what is remembered, so that it is not stored again. If what is stored stays, the next
         // stream goes on after that, as if nothing had been forgotten.
         let was_known = match served.writers.reset(&request.writer_id) {
             Err(Denied::Busy) => return Err(CallError::ResetBusy.into()),
             other => other.map_err(denied)?,
         };
-        let was_stored = forget_stored(served, &request.writer_id).await?;
+        let was_stored = forget_stored(&served, &request.writer_id).await?;
         Ok(Response::new(v1::ResetWriterResponse { was_known: was_known || was_stored }))
     }
 
@@ -294,7 +244,8 @@ impl KafkaOutputService for Service {
         &self,
         request: Request<v1::ListOutputsRequest>,
     ) -> Result<Response<v1::ListOutputsResponse>, Status> {
-        let outputs = admitted(&request)?.outputs().map(convert::output).collect();
+        let outputs =
+            admitted(&request)?.outputs().map(|served| convert::output(&served)).collect();
         Ok(Response::new(v1::ListOutputsResponse { outputs }))
     }
 
@@ -303,7 +254,8 @@ impl KafkaOutputService for Service {
         request: Request<v1::GetOutputRequest>,
     ) -> Result<Response<v1::GetOutputResponse>, Status> {
         let admitted = admitted(&request)?;
-        let output = Some(convert::output(admitted.find(&request.into_inner().output)?));
+        let served = admitted.find(&request.into_inner().output)?;
+        let output = Some(convert::output(&served));
         Ok(Response::new(v1::GetOutputResponse { output }))
     }
 }

@@ -20,7 +20,7 @@ use prost::Message as _;
 use proto::v1::{
     self, Batch, WriteRequest, write_request::Message as In, write_response::Message as Out,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
@@ -33,7 +33,7 @@ use super::{
     convert::{SchemaFault, carrier, credit, guarantee, is_too_large, plan, rejected},
     error::CallError,
     outbox::Outbox,
-    service::Shared,
+    served::Ending,
 };
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
@@ -80,7 +80,7 @@ pub struct Session<I> {
     largest_bytes: u64,
     /// A batch of this stream may be written or not: what is behind it moves the writer no more.
     unknown: bool,
-    draining: watch::Receiver<Option<Instant>>,
+    ending: Ending,
     /// When the service closes the stream, once the client is told.
     closes: Option<Instant>,
     /// What was said last of the oldest batch.
@@ -140,7 +140,7 @@ where
         credit: Credit,
         outbox: Outbox,
         incoming: I,
-        shared: &Shared,
+        ending: Ending,
     ) -> Self {
         let pack = Pack::new(terms.output.packing);
         let silent = time::Silence::new(terms.client_beats.then_some(terms.heartbeat));
@@ -159,7 +159,7 @@ where
             unacknowledged_bytes: 0,
             largest_bytes: 0,
             unknown: false,
-            draining: shared.draining(),
+            ending,
             closes: None,
             held: None,
             looked: Instant::now(),
@@ -238,10 +238,9 @@ where
             }
         };
         let draining = async {
-            let told = self.draining.wait_for(|deadline| deadline.is_some() && !drain_told).await;
-            match told.ok().and_then(|deadline| *deadline) {
-                Some(deadline) => deadline,
-                None => std::future::pending().await,
+            match drain_told {
+                false => self.ending.told().await,
+                true => std::future::pending().await,
             }
         };
         // In this order: answers before new work, so that a flood of batches delays no answer.

@@ -5,10 +5,11 @@
 //! type; `convert`, `listen`, `output`, `serialization` and `security` read what is left into
 //! `model` and find what is out of range or contradicts itself. All of them report to one
 //! `collect::Collector`, so that a reader learns of all faults at once. `secrecy` says what may
-//! never be shown.
+//! never be shown. `effective` prints the model as a job file again.
 
 mod collect;
 mod convert;
+mod effective;
 mod fault;
 mod file;
 mod foreign;
@@ -38,6 +39,7 @@ use std::path::Path;
 
 use self::{collect::Collector, file::FileFault, source::Source, tree::Tree};
 pub use self::{
+    effective::{Effective, load_effective},
     fault::{Fault, Faults},
     model::{
         Acks, AdminListen, Batching, Compression, ErrorPolicy, GrpcListen, Guarantee, Job, Output,
@@ -56,9 +58,21 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads a job file and the Avro schemas that it names. Secrets that it refers to are not read.
 pub fn load(path: &Path) -> Result<Job, Faults> {
+    load_with_version(path).map(|(job, _)| job)
+}
+
+/// The same, and a digest of the file's text, by which one version of it is told from another.
+pub fn load_with_version(path: &Path) -> Result<(Job, String), Faults> {
+    let text = text_of(path)?;
+    let job = read(&path.display().to_string(), folder_of(path), &text)?;
+    Ok((job, digest(&text)))
+}
+
+/// The text of a job file.
+fn text_of(path: &Path) -> Result<String, Faults> {
     let file = path.display().to_string();
     match file::read(path, FILE_BYTES_MAX) {
-        Ok(text) => read(&file, folder_of(path), &text),
+        Ok(text) => Ok(text),
         Err(FileFault::Unreadable(error)) => {
             let message = format!("the job file cannot be read: {error}");
             let help = "check the path, and whether this user may read the file";
@@ -70,6 +84,15 @@ pub fn load(path: &Path) -> Result<Job, Faults> {
             Err(Faults::of_file(&file, "FILE_NOT_UTF8", message, "save the file as UTF-8"))
         }
     }
+}
+
+/// The digest of a file's text as it is now; `None` if it cannot be read.
+pub fn version_of(path: &Path) -> Option<String> {
+    file::read(path, FILE_BYTES_MAX).ok().map(|text| digest(&text))
+}
+
+fn digest(text: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }
 
 /// Reads the text of a job file; `file_name` is what the faults call it, and where it would stand.

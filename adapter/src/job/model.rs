@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     names::{HostPort, OutputAlias, TopicName},
+    secrecy,
     security::{ListenTls, Profile, Security, Tokens, WriterRule, identity_json},
     serialization::{Packing, Serialization},
     text::{show_bytes, show_duration},
@@ -317,7 +318,9 @@ impl Output {
             "metadataRefresh": show_duration(self.metadata_refresh),
             "socketTimeout": show_duration(self.socket_timeout),
             "topicMissingAfter": show_duration(self.topic_missing_after),
-            "librdkafka": self.librdkafka,
+            "librdkafka": self.librdkafka.iter().map(|(name, value)| {
+                (name.clone(), Value::from(secrecy::shown(name, value)))
+            }).collect::<Map<_, _>>(),
         });
         if self.guarantee != Guarantee::BestEffort {
             output["progress"] = json!({ "topic": self.progress_topic.as_str() });

@@ -129,6 +129,21 @@ pub(super) fn hides(key: Option<&str>, value: &Tree) -> bool {
     }
 }
 
+/// A text of free form as the effective job may show it: what may be a secret is masked.
+pub(super) fn shown<'a>(key: &str, text: &'a str) -> &'a str {
+    if hides(Some(key), &Tree::Text(text.to_owned())) { REDACTED } else { text }
+}
+
+/// An address on the web as the effective job may show it: what it asks for may be a secret.
+pub(super) fn shown_address(text: &str) -> Cow<'_, str> {
+    match text.split_once('?') {
+        Some((address, asked)) if shown("query", asked) == REDACTED => {
+            Cow::Owned(format!("{address}?{REDACTED}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// The keys of a map of settings that is named like a secret.
 fn settings_of(key: &str) -> Option<&'static [&'static str]> {
     SETTINGS_MAPS.iter().find(|(name, _)| *name == key).map(|(_, keys)| *keys)
@@ -191,6 +206,24 @@ mod tests {
         assert!(hidden("-----BEGIN PRIVATE KEY-----"));
         assert!(hidden("user:word@kafka:9092"));
         assert!(!hidden("flight-delays"));
+    }
+
+    #[test]
+    fn free_texts_that_look_like_secrets_are_masked() {
+        for (key, text) in [
+            ("username", "user:word@kafka"),
+            ("client.id", "password=x"),
+            ("logicalCluster", "SharedAccessKey=x"),
+        ] {
+            assert_eq!(shown(key, text), REDACTED, "{key}");
+        }
+        for (key, text) in
+            [("username", "$ConnectionString"), ("client.id", "flights"), ("tenant", "lkc-1")]
+        {
+            assert_eq!(shown(key, text), text);
+        }
+        assert_eq!(shown_address("https://a/token?x=y"), "https://a/token?x=y");
+        assert_eq!(shown_address("https://a/keys?sig=abc"), "https://a/keys?****");
     }
 
     #[test]

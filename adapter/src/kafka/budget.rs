@@ -22,9 +22,20 @@ use crate::sync::{Arc, Mutex, MutexGuard, oneshot};
 /// (librdkafka issue 2114 speaks of about 200 bytes), its receipt and its end.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256;
 
-/// One output's part in the budget.
+/// The budget of a process. Copies of it are the same.
+#[derive(Clone)]
+pub struct Budget {
+    state: Arc<Mutex<State>>,
+}
+
+/// One output's part in the budget, until the last copy of it is dropped.
 #[derive(Clone)]
 pub struct Share {
+    part: Arc<Part>,
+}
+
+/// A place in the budget.
+struct Part {
     state: Arc<Mutex<State>>,
     index: usize,
 }
@@ -42,9 +53,9 @@ struct Reservation<'a> {
 }
 
 struct State {
-    common_bytes: u64,
-    floor_bytes: u64,
-    shares: Vec<ShareState>,
+    bytes: u64,
+    /// A place that is free is the next output's.
+    shares: Vec<Option<ShareState>>,
 }
 
 #[derive(Default)]
@@ -55,32 +66,59 @@ struct ShareState {
 }
 
 struct Waiting {
+    share: Share,
     bytes: u64,
     granted: oneshot::Sender<Permit>,
 }
 
 /// Shares a budget of `bytes` out among as many outputs.
 pub fn share_out(bytes: u64, outputs: usize) -> Vec<Share> {
-    let floor_bytes = bytes / 2 / outputs.max(1) as u64;
-    let state = Arc::new(Mutex::new(State {
-        common_bytes: bytes - floor_bytes * outputs as u64,
-        floor_bytes,
-        shares: (0..outputs).map(|_| ShareState::default()).collect(),
-    }));
-    (0..outputs).map(|index| Share { state: state.clone(), index }).collect()
+    let budget = Budget::new(bytes);
+    (0..outputs).map(|_| budget.share()).collect()
+}
+
+impl Budget {
+    /// A budget of `bytes` without shares.
+    pub fn new(bytes: u64) -> Self {
+        Self { state: Arc::new(Mutex::new(State { bytes, shares: Vec::new() })) }
+    }
+
+    /// The share of one more output. The floors of the others shrink: what they hold beyond counts
+    /// as taken from the common half.
+    pub fn share(&self) -> Share {
+        let mut state = lock(&self.state);
+        let free = state.shares.iter().position(Option::is_none);
+        let index = free.unwrap_or(state.shares.len());
+        if free.is_none() {
+            state.shares.push(None);
+        }
+        state.shares[index] = Some(ShareState::default());
+        Share { part: Arc::new(Part { state: self.state.clone(), index }) }
+    }
+}
+
+impl Drop for Part {
+    /// Nobody holds or awaits room in it any more: permits and reservations hold it.
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.shares[self.index] = None;
+        // The floors of the others grow.
+        grant(state, self.index);
+    }
 }
 
 impl Share {
     /// Waits for room. Cancel safe: a caller that goes away leaves no trace.
     pub async fn reserve(&self, bytes: u64) -> Permit {
         let wait = {
-            let mut state = lock(&self.state);
-            if state.shares[self.index].waiting.is_empty() && state.fits(self.index, bytes) {
-                state.shares[self.index].used_bytes += bytes;
+            let mut state = self.lock();
+            let index = self.part.index;
+            if state.share(index).waiting.is_empty() && state.fits(index, bytes) {
+                state.share(index).used_bytes += bytes;
                 return Permit { share: self.clone(), bytes };
             }
             let (granted, wait) = oneshot::channel();
-            state.shares[self.index].waiting.push_back(Waiting { bytes, granted });
+            state.share(index).waiting.push_back(Waiting { share: self.clone(), bytes, granted });
             wait
         };
         Reservation { share: self, wait: Some(wait) }.await
@@ -88,22 +126,30 @@ impl Share {
 
     /// An output that holds so much gets no more, from now on. Who holds more keeps it.
     pub fn set_ceiling(&self, bytes: u64) {
-        let mut state = lock(&self.state);
-        state.shares[self.index].ceiling_bytes = Some(bytes);
-        grant(state, self);
+        let mut state = self.lock();
+        state.share(self.part.index).ceiling_bytes = Some(bytes);
+        self.grant(state);
     }
 
     /// Bytes that this output holds.
     pub fn used_bytes(&self) -> u64 {
-        lock(&self.state).shares[self.index].used_bytes
+        self.lock().share(self.part.index).used_bytes
     }
 
     /// Reservations that wait for room.
     pub fn waiting(&self) -> usize {
-        let state = lock(&self.state);
-        let waiting = state.shares[self.index].waiting.iter();
+        let mut state = self.lock();
+        let waiting = state.share(self.part.index).waiting.iter();
         // Whoever has gone keeps the place until it comes to the front.
         waiting.filter(|waiting| !waiting.granted.is_closed()).count()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.part.state)
+    }
+
+    fn grant(&self, state: MutexGuard<'_, State>) {
+        grant(state, self.part.index);
     }
 }
 
@@ -123,7 +169,7 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         // First the receiver, so that its place in the queue is seen to be free.
         if self.wait.take().is_some() {
-            grant(lock(&self.share.state), self.share);
+            self.share.grant(self.share.lock());
         }
     }
 }
@@ -132,62 +178,77 @@ impl Permit {
     /// Corrects the reservation to the true size, at once, even if that overdraws the budget.
     pub fn resize(&mut self, bytes: u64) {
         let old = std::mem::replace(&mut self.bytes, bytes);
-        let mut state = lock(&self.share.state);
-        let used = &mut state.shares[self.share.index].used_bytes;
+        let mut state = self.share.lock();
+        let used = &mut state.share(self.share.part.index).used_bytes;
         *used = *used - old + bytes;
         if bytes < old {
-            grant(state, &self.share);
+            self.share.grant(state);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = lock(&self.share.state);
-        state.shares[self.share.index].used_bytes -= self.bytes;
-        grant(state, &self.share);
+        let mut state = self.share.lock();
+        state.share(self.share.part.index).used_bytes -= self.bytes;
+        self.share.grant(state);
     }
 }
 
 impl State {
+    /// A share that somebody holds.
+    fn share(&mut self, index: usize) -> &mut ShareState {
+        self.shares[index].as_mut().expect("a share has its place until it is dropped")
+    }
+
+    /// The first reservation that waits in a place: its bytes, and whether nobody awaits it.
+    fn next(&self, index: usize) -> Option<(u64, bool)> {
+        let waiting = self.shares[index].as_ref()?.waiting.front()?;
+        Some((waiting.bytes, waiting.granted.is_closed()))
+    }
+
     /// Whether a reservation of this share passes now.
     fn fits(&self, index: usize, bytes: u64) -> bool {
-        let share = &self.shares[index];
-        let beyond = |used: u64| used.saturating_sub(self.floor_bytes);
-        let common_used: u64 = self.shares.iter().map(|share| beyond(share.used_bytes)).sum();
+        let share = self.shares[index].as_ref().expect("a share has its place until it is dropped");
+        let shares = || self.shares.iter().flatten();
+        let count = shares().count() as u64;
+        let floor_bytes = self.bytes / 2 / count;
+        let common_bytes = self.bytes - floor_bytes * count;
+        let beyond = |used: u64| used.saturating_sub(floor_bytes);
+        let common_used: u64 = shares().map(|share| beyond(share.used_bytes)).sum();
         let wanted = beyond(share.used_bytes + bytes) - beyond(share.used_bytes);
         // The last one may go beyond it: one batch that is larger must not keep others out.
         let is_below_ceiling = share.ceiling_bytes.is_none_or(|ceiling| share.used_bytes < ceiling);
-        let has_room = common_used + wanted <= self.common_bytes || wanted == 0;
+        let has_room = common_used + wanted <= common_bytes || wanted == 0;
         share.used_bytes == 0 || is_below_ceiling && has_room
     }
 }
 
 /// Lets in whoever fits now, the share that gave room back first, then the others in turn.
-fn grant(mut state: MutexGuard<'_, State>, from: &Share) {
+fn grant(mut state: MutexGuard<'_, State>, from: usize) {
     let count = state.shares.len();
-    // Permits whose waiter has gone give their room back when dropped, which takes the lock:
-    // they are dropped after it is free.
-    let mut orphans = Vec::new();
-    for index in (0..count).map(|step| (from.index + step) % count) {
-        while let Some(bytes) = state.shares[index].waiting.front().map(|waiting| waiting.bytes) {
-            let gone = state.shares[index].waiting[0].granted.is_closed();
-            if !gone && !state.fits(index, bytes) {
+    // What ends here may be the last of a share, or give its room back, which takes the lock: it is
+    // dropped after that is free.
+    let (mut orphans, mut gone) = (Vec::new(), Vec::new());
+    for index in (0..count).map(|step| (from + step) % count) {
+        while let Some((bytes, is_gone)) = state.next(index) {
+            if !is_gone && !state.fits(index, bytes) {
                 break;
             }
-            let waiting = state.shares[index].waiting.pop_front().expect("the front was there");
-            if gone {
+            let waiting = state.share(index).waiting.pop_front().expect("the front was there");
+            if is_gone {
+                gone.push(waiting);
                 continue;
             }
-            state.shares[index].used_bytes += bytes;
-            let permit = Permit { share: Share { state: from.state.clone(), index }, bytes };
+            state.share(index).used_bytes += bytes;
+            let permit = Permit { share: waiting.share, bytes };
             if let Err(permit) = waiting.granted.send(permit) {
                 orphans.push(permit);
             }
         }
     }
     drop(state);
-    drop(orphans);
+    drop((orphans, gone));
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -52,7 +52,7 @@ mod topic;
 mod transaction;
 
 pub use self::{
-    budget::{Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
+    budget::{Budget, Permit, RECORD_OVERHEAD_BYTES, Share, share_out},
     cause::Cause,
     credentials::Credentials,
     diagnosis::target,
@@ -72,6 +72,11 @@ pub use self::{
 
 /// Targets under which librdkafka and its bindings log their own lines.
 pub const LOG_TARGETS: [&str; 2] = ["librdkafka", "rdkafka"];
+
+/// The version of librdkafka.
+pub fn library_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
 
 /// What a stream needs of an output's Kafka.
 pub trait Delivery: Send + Sync + 'static {

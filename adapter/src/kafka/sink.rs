@@ -319,9 +319,11 @@ impl Inner {
             drops_blamed: self.settings.drop_blamed,
             record_bytes_max: self.record_bytes_max.load(Ordering::Relaxed),
         };
+        // Before anybody is told of them, so that what is acknowledged is counted.
+        let delivered = u64::from(reported) - failed.len() as u64;
+        self.status.delivered.fetch_add(delivered, Ordering::Relaxed);
         let finished = lane.report(queue, reported, &judged, policy, now);
         let again = u64::from(lane.waiting()).saturating_sub(again_before);
-        let delivered = u64::from(reported) - failed.len() as u64;
         if let Some(took) = finished.took {
             self.round_trip.record(took, now);
             self.status.exchange.broker.observe(took.as_secs_f64());
@@ -331,7 +333,6 @@ impl Inner {
         for (flight, record, cause) in finished.letters {
             self.post.send_of(flight, record, cause);
         }
-        status.delivered.fetch_add(delivered, Ordering::Relaxed);
         status.rejected.fetch_add(finished.rejected, Ordering::Relaxed);
         status.waiting.fetch_add(again, Ordering::AcqRel);
         status.flying.fetch_sub(u64::from(reported), Ordering::AcqRel);

@@ -31,6 +31,73 @@ pub const CATALOGUE: &[Metric] = &[
         read: |p, r| r.one(unix(p.started)),
     },
     Metric {
+        name: "configuration_info",
+        kind: Kind::Gauge,
+        unit: "",
+        labels: &["version"],
+        help: "1, with a digest of the job file's text: replicas with the same file have the same.",
+        stream_analytics: None,
+        read: |p, r| match &p.configuration.version {
+            Some(version) => r.number(&[("version", version)], 1.0),
+            None => Ok(()),
+        },
+    },
+    Metric {
+        name: "configuration_generation",
+        kind: Kind::Gauge,
+        unit: "",
+        labels: &[],
+        help: "1 at the start, and one more with each job file that was applied since.",
+        stream_analytics: None,
+        read: |p, r| r.one(p.configuration.generation as f64),
+    },
+    Metric {
+        name: "configuration_loaded_time",
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &[],
+        help: "When the job file in use was applied, in Unix time.",
+        stream_analytics: None,
+        read: |p, r| r.one(unix(p.configuration.loaded)),
+    },
+    Metric {
+        name: "reloads",
+        kind: Kind::Counter,
+        unit: "",
+        labels: &["result"],
+        help: "Job files that were loaded while the service ran, by what became of them.",
+        stream_analytics: None,
+        read: |p, r| {
+            r.number(&[("result", "applied")], p.configuration.applied as f64)?;
+            r.number(&[("result", "refused")], p.configuration.refused as f64)
+        },
+    },
+    Metric {
+        name: "reload_trouble",
+        kind: Kind::Gauge,
+        unit: "",
+        labels: &["code"],
+        help: "1 for the code of why the last job file was refused; no series once one is applied.",
+        stream_analytics: None,
+        read: |p, r| match &p.configuration.trouble {
+            Some(trouble) => r.number(&[("code", trouble.code)], 1.0),
+            None => Ok(()),
+        },
+    },
+    Metric {
+        name: "setting",
+        kind: Kind::Gauge,
+        unit: "",
+        labels: &["output", "setting"],
+        help: "1 for what the operator wants of the output: Open, Paused or Drained.",
+        stream_analytics: None,
+        read: |p, r| {
+            p.outputs
+                .iter()
+                .try_for_each(|o| r.number(&[("output", &o.alias), ("setting", o.setting)], 1.0))
+        },
+    },
+    Metric {
         name: "ready",
         kind: Kind::Gauge,
         unit: "",
@@ -107,7 +174,7 @@ pub const CATALOGUE: &[Metric] = &[
         kind: Kind::Gauge,
         unit: "",
         labels: &["output"],
-        help: "1 while rows pass, 0 while all of them wait or no broker has answered yet.",
+        help: "1 while brokers take rows, 0 while all of them wait or no broker has answered yet.",
         stream_analytics: None,
         read: |p, r| r.each(p, |o| flag(o.state == "Ready")),
     },

@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use self::picture::{OutputNow, Picture, Trouble, WriterNow};
-use crate::{grpc::Shared, secrets::Reporter};
+use crate::{grpc::Shared, secrets::Reporter, steering::Steering};
 
 /// The state of an output's outage counts against readiness after this: a broker that is started
 /// again takes no replica of the service out of its balancer.
@@ -30,6 +30,8 @@ pub struct Observer {
     pub certificate: Reporter,
     /// What is known of those who vouch for callers' tokens.
     pub token_trust: Reporter,
+    /// Who changes it, and knows its configuration.
+    pub steering: Arc<Steering>,
     /// The memory budget.
     pub memory_bytes: u64,
     /// When it started.

@@ -12,6 +12,7 @@ use crate::{
     kafka::{Cause, Counts, Health, State},
     meter::{Exchange, Passage},
     secrets::{InUse, Report},
+    steering::Configuration,
     writers::Seen,
 };
 
@@ -45,6 +46,8 @@ pub struct Picture {
     pub streams_max: usize,
     /// Streams and calls that are served.
     pub sessions: usize,
+    /// What it was told to do.
+    pub configuration: ConfigurationNow,
     /// What the port shows and trusts.
     pub certificate: CredentialsNow,
     /// Who vouches for callers' tokens.
@@ -53,6 +56,28 @@ pub struct Picture {
     pub process: Process,
     /// The outputs, as the job file has them.
     pub outputs: Vec<OutputNow>,
+}
+
+/// The configuration that is in use.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationNow {
+    /// 1 at the start, and one more with each job file that was applied.
+    pub generation: u64,
+    /// A digest of the job file's text.
+    pub version: Option<String>,
+    /// When it was applied.
+    #[serde(serialize_with = "time")]
+    pub loaded: SystemTime,
+    /// How often another was applied since the start.
+    pub applied: u64,
+    /// How often one was refused.
+    pub refused: u64,
+    /// Why the last one was refused, if none was applied since.
+    pub trouble: Option<Trouble>,
+    /// When.
+    #[serde(serialize_with = "optional_time")]
+    pub trouble_since: Option<SystemTime>,
 }
 
 /// An output.
@@ -69,6 +94,8 @@ pub struct OutputNow {
     pub guarantee: &'static str,
     /// `Connecting`, `Ready` or `Unavailable`.
     pub state: &'static str,
+    /// What its operator wants: `Open`, `Paused` or `Drained`.
+    pub setting: &'static str,
     /// Since when.
     #[serde(serialize_with = "time")]
     pub since: SystemTime,
@@ -94,6 +121,10 @@ pub struct OutputNow {
     pub oldest_unacknowledged_seconds: Option<f64>,
     /// Rows of accepted batches, since the start.
     pub rows_received: u64,
+    /// Bytes of these batches as they came.
+    pub bytes_received: u64,
+    /// Time that batches have waited for room in the memory budget or for a leader.
+    pub backpressure_seconds: f64,
     /// Batches by their end, since the start.
     pub batches: BatchesNow,
     /// Records that Kafka has stored.
@@ -187,8 +218,9 @@ pub struct CredentialNow {
 impl Picture {
     /// Takes it.
     pub(super) fn take(observer: &Observer) -> Self {
-        let Observer { job, address, shared, certificate, token_trust, .. } = observer;
-        let outputs: Vec<_> = shared.outputs.iter().map(OutputNow::of).collect();
+        let Observer { job, address, shared, certificate, token_trust, steering, .. } = observer;
+        let outputs: Vec<_> =
+            shared.outputs.load().iter().map(|served| OutputNow::of(served)).collect();
         let draining = shared.drain.borrow().is_some();
         Self {
             job: job.clone(),
@@ -202,6 +234,7 @@ impl Picture {
             memory_used_bytes: outputs.iter().map(|output| output.bytes_in_flight).sum(),
             streams_max: shared.credits.streams_max(),
             sessions: *shared.sessions.borrow(),
+            configuration: steering.history.now().into(),
             certificate: certificate.report().into(),
             token_trust: token_trust.report().into(),
             process: Process::now(),
@@ -218,6 +251,7 @@ impl OutputNow {
         let partitions = output.kafka.partitions().borrow().clone();
         let leaders = partitions.map(|known| known.leaders.clone()).unwrap_or_default();
         let rows = output.rotor.assigned();
+        let setting = output.valve.setting();
         let batches = &output.passage.batches;
         Self {
             alias: output.alias.clone(),
@@ -229,8 +263,9 @@ impl OutputNow {
                 State::Ready => "Ready",
                 State::Unavailable => "Unavailable",
             },
+            setting: setting.name(),
             since,
-            trouble: cause.map(Into::into),
+            trouble: setting.cause(&output.alias).or(cause).map(Into::into),
             partitions: leaders.len(),
             partitions_without_leader: leaders.iter().filter(|leader| !**leader).count(),
             partition_rows: rows.iter().max().zip(rows.iter().min()).map(|(a, b)| [*a, *b]),
@@ -241,6 +276,8 @@ impl OutputNow {
             waiting_for_memory: output.kafka.share().waiting(),
             oldest_unacknowledged_seconds: writers.oldest().map(age),
             rows_received: output.passage.rows.get(),
+            bytes_received: output.passage.bytes_received.get(),
+            backpressure_seconds: output.passage.backpressure.get(),
             batches: BatchesNow {
                 durable: batches.durable.get(),
                 refused: batches.refused.get(),
@@ -259,8 +296,20 @@ impl OutputNow {
 
     /// Whether rows pass, or did a moment ago.
     fn is_ready(&self) -> bool {
+        if self.setting == "Drained" {
+            return false;
+        }
         let is_news = || self.since.elapsed().is_ok_and(|since| since < READINESS_PATIENCE);
         self.state == "Ready" || self.state == "Unavailable" && is_news()
+    }
+}
+
+impl From<Configuration> for ConfigurationNow {
+    fn from(of: Configuration) -> Self {
+        let Configuration { generation, version, loaded, applied, refused, trouble } = of;
+        let (trouble_since, trouble) = trouble.unzip();
+        let trouble = trouble.map(Into::into);
+        Self { generation, version, loaded, applied, refused, trouble, trouble_since }
     }
 }
 

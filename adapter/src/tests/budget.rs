@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::kafka::share_out;
+use crate::kafka::{Budget, share_out};
 
 fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
@@ -22,6 +22,28 @@ fn a_dead_output_cannot_take_the_floor_of_another() {
     assert!(poll_once(pin!(shares[0].reserve(1))).is_none());
     let _other = poll_once(pin!(shares[1].reserve(250))).unwrap();
     assert_eq!(shares[0].used_bytes() + shares[1].used_bytes(), 1000);
+}
+
+#[test]
+fn outputs_come_and_go_and_the_floors_with_them() {
+    let budget = Budget::new(1000);
+    let first = budget.share(); // a floor of 500, 500 in common
+    let all = poll_once(pin!(first.reserve(1000))).unwrap();
+    let second = budget.share(); // floors of 250: the first is 750 beyond its own
+    let floor = poll_once(pin!(second.reserve(250))).unwrap();
+    assert!(poll_once(pin!(second.reserve(1))).is_none(), "nothing is left in common");
+    drop(all);
+    let common = poll_once(pin!(second.reserve(500))).unwrap();
+    let _floor = poll_once(pin!(first.reserve(250))).unwrap();
+    let mut next = pin!(first.reserve(250));
+    assert!(poll_once(next.as_mut()).is_none());
+    drop(second);
+    assert!(poll_once(next.as_mut()).is_none(), "what it held is still on its way");
+    drop((floor, common));
+    let _next = poll_once(next.as_mut()).unwrap();
+    // Its place is the next one's, with nothing in it.
+    assert_eq!(budget.share().used_bytes(), 0);
+    assert_eq!(first.used_bytes(), 500);
 }
 
 #[test]

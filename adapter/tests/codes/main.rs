@@ -40,8 +40,14 @@ fn raised() -> BTreeMap<String, BTreeSet<String>> {
 /// Where codes come from that are told in a place.
 fn sources(place: Place) -> &'static [&'static str] {
     match place {
-        Place::Waits => &["adapter/src/kafka/", "adapter/src/grpc/", "adapter/src/diagnose/"],
-        Place::Call => &["adapter/src/grpc/", "adapter/src/kafka/"],
+        Place::Waits => &[
+            "adapter/src/kafka/",
+            "adapter/src/grpc/",
+            "adapter/src/diagnose/",
+            "adapter/src/valve.rs",
+            "adapter/src/steering/",
+        ],
+        Place::Call => &["adapter/src/grpc/", "adapter/src/kafka/", "adapter/src/valve.rs"],
         Place::Refused => &[
             "adapter/src/grpc/",
             "adapter/src/output/",
@@ -67,7 +73,7 @@ fn sources(place: Place) -> &'static [&'static str] {
             "adapter/src/kafka/progress/",
             "adapter/src/diagnose/",
         ],
-        Place::Log => &["adapter/src/kafka/", "adapter/src/keeper.rs"],
+        Place::Log => &["adapter/src/kafka/", "adapter/src/keeper.rs", "adapter/src/steering/"],
         Place::Library => &["serializers/src/"],
     }
 }

@@ -10,7 +10,7 @@ pub fn is_capital(text: &str) -> bool {
 
 /// Words of the product that look like codes.
 #[rustfmt::skip]
-pub const OTHERS: [&str; 69] = [
+pub const OTHERS: [&str; 71] = [
     // Steps of `check`, and whole parts of `transactions`.
     "BROKER", "BROKERS", "CERTIFICATE", "CHECK", "CLIENT_CERTIFICATE", "CONNECTION_STRING",
     "CREDENTIALS", "DEAD_LETTERS", "IDENTITY", "KEY_PAIR", "LISTENER", "LOGIN", "MATERIAL", "NAME",
@@ -19,11 +19,11 @@ pub const OTHERS: [&str; 69] = [
     // Verdicts on transactions.
     "HANGING", "IDLE", "OPEN",
     // Values on the command line.
-    "ALIAS", "BYTES", "CHAR", "CODE", "COUNT", "FILE", "FORMAT", "HOST", "NUMBER", "OFFSET", "ROWS",
+    "ALIAS", "BYTES", "CHAR", "CODE", "COUNT", "FILE", "FORMAT", "HOST", "NUMBER", "OFFSET", "OUTPUT", "ROWS",
     "ROWS_PER_S", "TIME",
     // Environment variables.
     "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID", "CARGO_PKG_VERSION",
-    "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_LOG", "NO_COLOR", "SSL_CERT_FILE",
+    "IDENTITY_ENDPOINT", "KAFKA_OUTPUT_ADMIN", "KAFKA_OUTPUT_LOG", "NO_COLOR", "SSL_CERT_FILE",
     // Kafka's own.
     "OAUTHBEARER", "PLAIN", "SASL_PLAINTEXT", "SASL_SSL",
     // Frames of HTTP/2.

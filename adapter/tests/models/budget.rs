@@ -9,7 +9,7 @@ use loom::{
 
 use crate::{
     explore,
-    kafka::budget::{Permit, Share, share_out},
+    kafka::budget::{Budget, Permit, Share, share_out},
     poll_once,
 };
 
@@ -208,5 +208,25 @@ fn what_is_larger_than_the_budget_passes_when_its_output_holds_nothing() {
         assert_eq!(share.used_bytes(), 5000);
         drop(huge);
         assert_eq!(share.used_bytes(), 0);
+    });
+}
+
+#[test]
+fn an_output_that_goes_gives_its_part_to_those_who_wait() {
+    explore(|| {
+        let budget = Budget::new(100);
+        let (stays, goes) = (budget.share(), budget.share()); // floors of 25, 50 in common
+        let rest = take(&goes, 50);
+        // It has something already, and there is no room for so much more.
+        let held = take(&stays, 10);
+        let waits = wait(&stays, 60);
+        let waiter = thread::spawn(move || drop(block_on(waits)));
+        let leaver = leave(goes.clone(), 40);
+        drop(goes);
+        drop(rest);
+        waiter.join().unwrap();
+        leaver.join().unwrap();
+        drop(held);
+        drop(take(&stays, 100));
     });
 }

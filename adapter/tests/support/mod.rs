@@ -21,6 +21,7 @@ use kafka_output::{
     output::Output,
     partition::{Rotor, Turn},
     secrets::Reporter,
+    valve::Valve,
     writers::Writers,
 };
 use tokio::{
@@ -129,23 +130,28 @@ impl Bench {
                 guarantee: output.guarantee,
                 rejected: Arc::default(),
                 passage: Arc::default(),
+                valve: Valve::default(),
             };
             let rules = setup.rules.iter().find(|(alias, _)| *alias == seen.alias);
             let rules = rules.map(|(_, rules)| Rules::new(rules));
             let writers = Writers::new(100);
             let credentials = Reporter::default();
             let (output, job, transactional) = (Arc::new(seen), output.clone(), None);
-            let progress = None;
-            Served { output, job, writers, progress, transactional, rules, credentials }
+            let (progress, inside) = (None, watch::Sender::new(0));
+            Arc::new(Served {
+                output,
+                job,
+                writers,
+                progress,
+                transactional,
+                rules,
+                credentials,
+                inside,
+            })
         });
         let Setup { credit_bytes, streams_max, message_bytes_max, .. } = setup;
-        let shared = Arc::new(Shared {
-            outputs: outputs.collect(),
-            credits: Pool::new(credit_bytes, streams_max, message_bytes_max),
-            message_bytes_max,
-            drain: watch::Sender::new(None),
-            sessions: watch::Sender::new(0),
-        });
+        let credits = Pool::new(credit_bytes, streams_max, message_bytes_max);
+        let shared = Arc::new(Shared::new(outputs.collect(), credits, message_bytes_max));
         let bound = Bound::new((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = bound.address;
         let server = bound.serve(shared.clone(), setup.entrance).unwrap();

@@ -33,6 +33,7 @@ const ADDRESS_ATTEMPTS: usize = 5;
 pub struct BrokerOptions {
     settings: Vec<(String, String)>,
     users: Vec<(String, String)>,
+    advertised: Option<SocketAddr>,
 }
 
 impl BrokerOptions {
@@ -47,6 +48,13 @@ impl BrokerOptions {
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Clients that log in are told to stay at this address, which somebody leads to the listener.
+    #[must_use]
+    pub fn advertised(mut self, address: SocketAddr) -> Self {
+        self.advertised = Some(address);
         self
     }
 }
@@ -248,6 +256,11 @@ pub(super) fn properties(
     if let Some(proxy) = proxy {
         let plain = format!("PLAINTEXT://{host}:{}", host::PORT);
         writeln!(text, "advertised.listeners={plain}{sasl},PROXIED://{proxy}")
+            .expect("a string can be written");
+    }
+    if let Some(address) = options.advertised {
+        let plain = format!("PLAINTEXT://{host}:{}", host::PORT);
+        writeln!(text, "advertised.listeners={plain},SASL_PLAINTEXT://{address}")
             .expect("a string can be written");
     }
     for (key, value) in &options.settings {

@@ -12,7 +12,7 @@ use tests::{
     wait::DEADLINE,
 };
 
-use super::{CANARY_USER, Planted, file, run, start};
+use super::{CANARY_USER, Planted, bundle, file, run, start};
 
 const DONE: Option<i32> = Some(0);
 const BAD_INPUT: Option<i32> = Some(3);
@@ -41,7 +41,7 @@ fn no_secret_of_callers_or_of_the_port_comes_out() {
     let listen = format!(
         "listen: {{ grpc: {{ address: '127.0.0.1:0', tls: {{ certificate: {}, clientCa: {ca}, \
          clientCertificate: Optional }}, tokens: {{ issuer: '{}', keysUrl: '{}', audiences: \
-         '{AUDIENCE}', roles: [{ROLE}] }} }} }}",
+         '{AUDIENCE}', roles: [{ROLE}] }} }}, admin: {{ address: '127.0.0.1:0' }} }}",
         file(dir, "port.pem", port.chain_pem() + &port.key_pem()),
         issuer.url(),
         issuer.keys_url()
@@ -53,7 +53,8 @@ fn no_secret_of_callers_or_of_the_port_comes_out() {
     let bootstrap = brokers.bootstrap(Listener::SaslPlaintext);
     let job = job_of(&[output("a", &bootstrap, &topic, &keys)])
         .replace("listen: { grpc: { address: '127.0.0.1:0' } }", &listen);
-    let service = start(&job, &[("PORT_PASSWORD".to_owned(), password)]);
+    let variables = [("PORT_PASSWORD".to_owned(), password)];
+    let service = start(&job, &variables);
     let port = service.address().rsplit_once(':').unwrap().1;
     let to = format!("https://localhost:{port}");
 
@@ -72,6 +73,10 @@ fn no_secret_of_callers_or_of_the_port_comes_out() {
         assert_eq!(code, *expected, "{words:?}: {text}");
         shown.push((send.join(" "), text));
     }
+    shown.push((
+        "support-bundle".to_owned(),
+        bundle(&service, &dir.join("callers.tar.gz"), &variables),
+    ));
     let ended = service.terminate(DEADLINE);
     let log = ended.stdout + &ended.stderr;
     // Those who were denied are told of, so something of theirs might have been.

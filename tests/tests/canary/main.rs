@@ -17,7 +17,7 @@ use tests::{
     certs::{Template, authority},
     engine::{
         Engine,
-        job::{job_of, output},
+        job::{job_of, output, with_admin},
         load::{COLUMNS, rows},
     },
     kafka::{Listener, Right, SecureBrokers, USER, shared_secure, unique_topic},
@@ -66,6 +66,23 @@ fn start(job: &str, variables: &[(String, String)]) -> Service {
     let options = ServiceOptions::default().env(LOGS.0, LOGS.1);
     let options = variables.iter().fold(options, |options, (name, value)| options.env(name, value));
     Service::start_with(job, &options)
+}
+
+/// What a support bundle of the service has inside, and `top` prints; with these variables, of which
+/// neither may make use.
+fn bundle(service: &Service, to: &Path, variables: &[(String, String)]) -> String {
+    let (admin, to) = (service.admin(), to.to_str().unwrap());
+    let (code, told) = run(&["support-bundle", "--admin", admin.address(), "--to", to], variables);
+    assert_eq!(code, Some(0), "{told}");
+    let unpacked = Command::new("tar").args(["-xzOf", to]).output().unwrap();
+    assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
+    let inside = String::from_utf8(unpacked.stdout).unwrap();
+    for part in ["bootstrapServers:", "\"bootstrapServers\":", "kafka_output_up", "kernel: Linux"] {
+        assert!(inside.contains(part), "{part} should be in it: {inside}");
+    }
+    let (code, table) = run(&["top", "--once", "--admin", admin.address()], variables);
+    assert_eq!(code, Some(0), "{table}");
+    told + &inside + &table
 }
 
 /// A place for everything that is planted, and what there is to plant it with.
@@ -218,15 +235,21 @@ fn no_secret_comes_out() {
     let head =
         format!("identity: {{ type: systemAssigned }}\nvault: https://{HOST}\nsecretRefresh: 1s\n");
     let outputs: Vec<_> = good.iter().chain(&bad).map(line).collect();
-    let job = head + &job_of(&outputs);
+    let job = head + &with_admin(&job_of(&outputs));
     let mut variables = azure.environment();
     variables.push(("CANARY_PASSWORD".to_owned(), password.clone()));
 
     let service = start(&job, &variables);
     let arguments = fs::read(format!("/proc/{}/cmdline", service.pid())).unwrap();
+    let bundled = |service: &Service| bundle(service, &dir.path().join("all.gz"), &variables);
+    let told = live_through(service, &good, &bad, &brokers, &azure, bundled);
+    let hub = start(&with_admin(&other_hub), &variables);
+    let of_hub = bundle(&hub, &dir.path().join("hub.gz"), &variables);
+    drop(hub);
     let mut shown = vec![
         ("arguments".to_owned(), String::from_utf8_lossy(&arguments).into_owned()),
-        ("serve".to_owned(), live_through(service, &good, &bad, &brokers, &azure)),
+        ("serve".to_owned(), told),
+        ("bundle of another hub".to_owned(), of_hub),
     ];
     // Each command, with the job that works in part, and with those that do not at all.
     commands("good.yaml", "plain", &job, &field, &variables, &mut shown);
@@ -276,6 +299,8 @@ fn commands(
     for words in [
         vec!["check", "--offline", path],
         vec!["--output", "json", "check", "--offline", path],
+        vec!["config", "print", path, "--sources"],
+        vec!["config", "print", path, "--sources", "--output", "json"],
         vec!["check", path],
         vec!["--output", "json", "check", path],
         vec!["preview", path, "--output", alias, rows],
@@ -291,6 +316,7 @@ fn live_through(
     bad: &[Output],
     brokers: &SecureBrokers,
     azure: &Azure,
+    bundled: impl FnOnce(&Service) -> String,
 ) -> String {
     let engine = Engine::connect(&service);
     for (alias, ..) in good {
@@ -322,7 +348,8 @@ fn live_through(
     });
     let told: Vec<_> =
         good.iter().chain(bad).map(|(alias, ..)| format!("{:?}", engine.output(alias))).collect();
+    let inside = bundled(&service);
     azure.mend();
     let ended = service.terminate(DEADLINE);
-    ended.stdout + &ended.stderr + &told.join("\n")
+    ended.stdout + &ended.stderr + &told.join("\n") + &inside
 }

@@ -57,6 +57,7 @@ fn probes_scrapes_and_pages_have_their_types_and_a_browser_that_was_misled_gets_
         ("/readyz", "text/plain"),
         ("/metrics", "text/plain; version=0.0.4"),
         ("/status", "application/json"),
+        ("/config", "application/yaml"),
         ("/", "text/html"),
         ("/page.js", "text/javascript"),
         ("/page.css", "text/css"),
@@ -67,7 +68,7 @@ fn probes_scrapes_and_pages_have_their_types_and_a_browser_that_was_misled_gets_
         assert!(answer.headers.contains("content-security-policy: default-src 'none'"));
     }
     assert_eq!(admin.get("/nothing").code, 404);
-    for path in ["/", "/status"] {
+    for path in ["/", "/status", "/config"] {
         let answer = admin.get_with(path, &[("Host", "evil.test:7071")]);
         assert_eq!(answer.code, 403, "{path}: {answer:?}");
         assert!(!answer.body.contains(OUTPUT), "{answer:?}");

@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod alerts;
+mod commands;
 mod faults;
 mod forms;
+mod shells;
+mod steering;
 
 use std::{path::PathBuf, process::Command};
 
@@ -57,6 +60,8 @@ fn what_passes_is_counted_and_timed_once() {
     let admin = service.admin();
     send(&engine, "w", 3);
 
+    // An engine hears of its rows before the books are closed.
+    wait_until("nothing is on its way", DEADLINE, || admin.output(OUTPUT)["recordsInFlight"] == 0);
     let scrape = admin.metrics();
     let of = |name: &str| scrape.value(&format!("kafka_output_{name}{{output=\"{OUTPUT}\"}}"));
     assert_eq!(of("rows_received_total"), Some(3.0 * ROWS as f64), "{}", scrape.0);

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    finding::{Line, Section},
+    finding::{Draft, Line, Section},
     listener, load, output,
     secrets::{self, Secrets},
     show::Paint,
@@ -54,8 +54,9 @@ async fn look(job: &Job, told: &mut Told) {
     // All at once, told in the order of the file.
     let outputs = job.outputs.iter().map(|output| {
         let (output, store, lacking) = (output.clone(), store.clone(), lacking.clone());
-        let running = tokio::spawn(output::check(job.name.clone(), output.clone(), store, lacking));
-        (output, running)
+        let draft = Draft::new(output::empty(&output));
+        let check = output::check(job.name.clone(), output, store, lacking, draft.clone());
+        (draft, tokio::spawn(check))
     });
     let outputs: Vec<_> = outputs.collect();
     if let Some(mut section) = listener::section(job) {
@@ -65,23 +66,19 @@ async fn look(job: &Job, told: &mut Told) {
         }
         told.section(section);
     }
-    for (output, running) in outputs {
-        let unfinished = |why: &str| {
-            let mut section = output::empty(&output);
-            section.lines.push(unfinished(why));
-            section
-        };
-        told.section(match timeout_at(end, running).await {
-            Ok(Ok(section)) => section,
-            Ok(Err(_)) => unfinished("its check has failed by itself"),
-            Err(_) => unfinished("it took too long"),
-        });
+    for (draft, running) in outputs {
+        match timeout_at(end, running).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => draft.push(unfinished("its check has failed by itself")),
+            Err(_) => draft.push(unfinished("it took too long")),
+        }
+        told.section(draft.section());
     }
 }
 
-/// Nothing can be said of a section.
+/// Nothing more can be said of a section.
 fn unfinished(why: &str) -> Line {
-    let text = format!("nothing can be said of it: {why}");
+    let text = format!("nothing more can be said of it: {why}");
     let finding = Finding::new("CHECK_UNFINISHED", text, "check it again");
     Line::new("CHECK", "the check", Outcome::Failed(finding))
 }

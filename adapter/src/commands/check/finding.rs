@@ -1,5 +1,7 @@
 //! What a check finds: sections of lines, each a step and what became of it.
 
+use std::sync::{Arc, Mutex, MutexGuard};
+
 use keyvault::{Error, Retry};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +20,10 @@ pub(super) struct Section {
     /// In the order in which it has to work.
     pub(super) lines: Vec<Line>,
 }
+
+/// A section that is being written. Copies of it are the same.
+#[derive(Clone)]
+pub(super) struct Draft(Arc<Mutex<Section>>);
 
 /// One step.
 pub(super) struct Line {
@@ -61,6 +67,34 @@ impl Section {
         section.insert("passed".to_owned(), self.passed().into());
         section.insert("steps".to_owned(), self.lines.iter().map(Line::to_json).collect());
         Value::Object(section)
+    }
+}
+
+impl Draft {
+    pub(super) fn new(section: Section) -> Self {
+        Self(Arc::new(Mutex::new(section)))
+    }
+
+    pub(super) fn push(&self, line: Line) {
+        self.lock().lines.push(line);
+    }
+
+    pub(super) fn extend(&self, lines: impl IntoIterator<Item = Line>) {
+        self.lock().lines.extend(lines);
+    }
+
+    /// See [`Section::settle`].
+    pub(super) fn settle(&self, step: &str, outcome: Outcome) -> bool {
+        self.lock().settle(step, outcome)
+    }
+
+    /// As far as it is written. What comes later is not told.
+    pub(super) fn section(&self) -> Section {
+        std::mem::replace(&mut *self.lock(), Section::new("", &[]))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Section> {
+        self.0.lock().expect("nothing panics in it")
     }
 }
 
@@ -132,4 +166,21 @@ pub(super) fn of_cause(cause: &Cause) -> Finding {
         None => (cause.text.as_str(), ""),
     };
     Finding::new(cause.code, text, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_told_though_the_rest_takes_too_long() {
+        let draft = Draft::new(Section::new("Output `a`", &[("alias", "a")]));
+        let looking = draft.clone();
+        let line = |title: &str| Line::new("TCP", title, Outcome::NotChecked(String::new()));
+        looking.push(line("found in time"));
+        let told = draft.section();
+        looking.push(line("too late"));
+        let titles: Vec<_> = told.lines.iter().map(|line| line.title.as_str()).collect();
+        assert_eq!((told.title.as_str(), titles), ("Output `a`", vec!["found in time"]));
+    }
 }

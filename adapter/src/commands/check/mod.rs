@@ -55,10 +55,16 @@ pub fn offline(path: &Path, format: OutputFormat) -> Exit {
 
 /// Loads a job file, or says what is wrong with it.
 pub fn load(path: &Path, format: OutputFormat) -> Option<Job> {
-    job::load(path).map_err(|faults| print_faults(&faults, format)).ok()
+    load_with_version(path, format).map(|(job, _)| job)
 }
 
-fn print_faults(faults: &Faults, format: OutputFormat) {
+/// The same, with the digest of the file's text.
+pub fn load_with_version(path: &Path, format: OutputFormat) -> Option<(Job, String)> {
+    job::load_with_version(path).map_err(|faults| print_faults(&faults, format)).ok()
+}
+
+/// Says what is wrong with a job file.
+pub(in crate::commands) fn print_faults(faults: &Faults, format: OutputFormat) {
     match format {
         OutputFormat::Json => println!("{}", faults.to_json()),
         OutputFormat::Text => eprintln!("{}", faults.render(std::io::stderr().is_terminal())),

@@ -4,7 +4,7 @@ use keyvault::Store;
 
 use super::{
     credentials, delivery,
-    finding::{Line, Section, of_cause},
+    finding::{Draft, Line, Section, of_cause},
     lacking::Lacking,
     material::warned,
     topic,
@@ -23,21 +23,27 @@ const LOGIN: &str = StepName::Login.code();
 /// Faults of the topic alone: the brokers have let the output in.
 const TOPIC_FAULTS: [&str; 3] = ["TOPIC_NOT_FOUND", "TOPIC_NOT_AUTHORIZED", "BROKER_REFUSES"];
 
-/// Looks at an output, in the order in which it has to work.
-pub(super) async fn check(job: String, output: Output, store: Store, lacking: Lacking) -> Section {
-    let mut section = empty(&output);
+/// Looks at an output, in the order in which it has to work. What is found stands in the draft at
+/// once, so that it is told though the rest takes too long.
+pub(super) async fn check(
+    job: String,
+    output: Output,
+    store: Store,
+    lacking: Lacking,
+    section: Draft,
+) {
     let found = credentials::find(&output, &store, &lacking).await;
-    section.lines.extend(found.lines);
+    section.extend(found.lines);
     let Some(credentials) = found.credentials else {
         let why = "there are no credentials to show them".to_owned();
-        section.lines.push(Line::new("BROKERS", "brokers and topic", Outcome::NotChecked(why)));
-        return section;
+        section.push(Line::new("BROKERS", "brokers and topic", Outcome::NotChecked(why)));
+        return;
     };
-    let let_in = brokers(&output, &credentials, &mut section).await;
+    let let_in = brokers(&output, &credentials, &section).await;
     if !let_in {
         let why = "no broker lets the output in".to_owned();
-        section.lines.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
-        return section;
+        section.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
+        return;
     }
     let asked = output.clone();
     let shown = credentials.clone();
@@ -45,33 +51,32 @@ pub(super) async fn check(job: String, output: Output, store: Store, lacking: La
     match looked {
         Ok(Ok(found)) => {
             section.settle(LOGIN, Outcome::Passed(Facts::new("accepted")));
-            section.lines.extend(topic::lines(&output, &found));
+            section.extend(topic::lines(&output, &found));
             let (more, advertised) = tokio::join!(
                 delivery::look(&job, &output, &credentials, Some(&found)),
                 advertised(&output, &credentials, &found),
             );
-            section.lines.extend(more.into_iter().chain(advertised));
+            section.extend(more.into_iter().chain(advertised));
         }
         Ok(Err(cause)) => {
             let outcome = Outcome::Failed(of_cause(&cause));
             // What was left to librdkafka, it tells.
             if cause.code == "AUTHENTICATION_FAILED" && section.settle(LOGIN, outcome.clone()) {
                 let why = "no broker lets the output in".to_owned();
-                section.lines.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
+                section.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
             } else {
-                section.lines.push(Line::new("TOPIC", "topic", outcome));
+                section.push(Line::new("TOPIC", "topic", outcome));
                 if TOPIC_FAULTS.contains(&cause.code) {
                     let more = delivery::look(&job, &output, &credentials, None).await;
-                    section.lines.extend(more);
+                    section.extend(more);
                 }
             }
         }
         Err(_) => {
             let why = "the check of it has failed by itself".to_owned();
-            section.lines.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
+            section.push(Line::new("TOPIC", "topic", Outcome::NotChecked(why)));
         }
     }
-    section
 }
 
 /// The section of an output of which nothing is known.
@@ -84,21 +89,21 @@ pub(super) fn empty(output: &Output) -> Section {
 
 /// Looks at every bootstrap server down to TLS, and at the first that answers down to the login.
 /// True if that one lets the output in, as far as it can be told.
-async fn brokers(output: &Output, credentials: &Credentials, section: &mut Section) -> bool {
+async fn brokers(output: &Output, credentials: &Credentials, section: &Draft) -> bool {
     let servers = &output.bootstrap_servers;
     let mut first = 0;
     if servers.len() > 1 {
         let reports = down_to_tls(servers, credentials).await;
         first = reports.iter().position(|(_, report)| report.cause().is_none()).unwrap_or(0);
         for (_, (target, report)) in reports.iter().enumerate().filter(|(at, _)| *at != first) {
-            section.lines.push(in_short(format!("broker {}", target.place()), report));
+            section.push(in_short(format!("broker {}", target.place()), report));
         }
     }
     let target = kafka::target(&servers[first], credentials);
     let (place, report) = (target.place(), diagnose(&target).await);
     for step in &report.steps {
         let title = format!("{place} {}", step.name);
-        section.lines.push(Line::new(step.name.code(), title, step.outcome.clone()));
+        section.push(Line::new(step.name.code(), title, step.outcome.clone()));
     }
     report.cause().is_none()
 }

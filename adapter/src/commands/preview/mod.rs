@@ -29,7 +29,7 @@ use crate::{
         files::{ChunkSize, Files},
         read_all,
     },
-    serve,
+    steering,
 };
 
 /// Records that are shown if nobody says how many.
@@ -222,7 +222,7 @@ fn choose<'a>(args: &PreviewArgs, job: &'a Job) -> Result<&'a job::Output, Stop>
 
 /// An output as the service makes it, but that no time passes.
 fn output(job: &Job, chosen: &job::Output, kafka: Arc<dyn Delivery>) -> Output {
-    let mut output = serve::output_of(job, chosen, kafka);
+    let mut output = steering::output_of(job, chosen, kafka);
     let turn = Turn { rows: chosen.partitioning.turn_rows, time: Duration::MAX };
     output.rotor = Arc::new(Rotor::new(turn));
     output

@@ -8,7 +8,7 @@ mod facts;
 mod judge;
 mod report;
 mod show;
-mod words;
+pub(super) mod words;
 
 use std::{collections::BTreeSet, path::PathBuf};
 

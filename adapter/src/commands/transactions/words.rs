@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 const POSITION_CHARS_MAX: usize = 80;
 
 /// A time: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 days`.
-pub(super) fn span(time: Duration) -> String {
+pub(in crate::commands) fn span(time: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -42,7 +42,7 @@ pub(super) fn counted(count: i64, what: &str) -> String {
 }
 
 /// A name that somebody else has chosen: it cannot move the terminal's cursor.
-pub(super) fn clean(name: &str) -> String {
+pub(in crate::commands) fn clean(name: &str) -> String {
     let shown = |c: char| match c {
         c if c.is_control() => c.escape_unicode().to_string(),
         c => c.to_string(),

@@ -1,6 +1,9 @@
 //! What an error says of retries and of rows is what the catalogue says of its code.
 use super::*;
-use crate::codes::{self, Entry, Place, Retry, RowsWritten};
+use crate::{
+    codes::{self, Entry, Place, Retry, RowsWritten},
+    kafka::Cause,
+};
 
 /// Every error with a code of its own.
 fn fixed() -> Vec<CallError> {
@@ -51,7 +54,7 @@ fn fixed() -> Vec<CallError> {
             E::ClientSilent | E::AnswersUnread | E::Draining | E::Drained => {}
             E::DeliveryUnknown { .. } | E::ProgressLost { .. } => {}
             E::Invalid(..) | E::InvalidMessage(..) | E::ProgressUnavailable(..) => unreachable!(),
-            E::WriterRefused(..) | E::Refused(..) => unreachable!(),
+            E::WriterRefused(..) | E::Refused(..) | E::OutputClosed(..) => unreachable!(),
         }
     }
     all
@@ -71,6 +74,9 @@ fn brought() -> Vec<CallError> {
     for code in told(Place::Waits) {
         all.push(CallError::ProgressUnavailable(code, String::new()));
         all.push(CallError::WriterRefused(code, String::new()));
+    }
+    for code in ["OUTPUT_CHANGES", "OUTPUT_DRAINED"] {
+        all.push(CallError::OutputClosed(Cause::new(code, "")));
     }
     // A stream refuses such a batch, a single call has its own error.
     let refused = told(Place::Refused).filter(|code| *code != "BATCH_TIMEOUT");

@@ -182,7 +182,11 @@ where
         if let Some(cause) = self.in_flight.front().and_then(|batch| batch.ticket.held()) {
             return cause;
         }
-        let health = self.terms.output.kafka.health();
+        let output = &self.terms.output;
+        if let Some(cause) = output.valve.setting().cause(&output.alias) {
+            return cause;
+        }
+        let health = output.kafka.health();
         match (health.state, health.cause) {
             (State::Connecting | State::Unavailable, Some(cause)) => cause,
             (State::Connecting, None) => {

@@ -1,11 +1,13 @@
 //! Security as the job file would write it, without secrets: where one stands is shown, the secret
 //! is not.
 
+use std::collections::BTreeMap;
+
 use keyvault::{Identity, REDACTED, Reference, UserAssigned, VaultObject};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::text::show_duration,
+    super::{secrecy, text::show_duration},
     model::{
         CallerRule, CertificateSource, ListenTls, Login, Material, Security, Tls, TokenSource,
         Tokens, Username, WriterRule,
@@ -80,7 +82,7 @@ impl Login {
             Self::Password { mechanism, username, password } => json!({
                 "mechanism": mechanism.name(),
                 "username": match username {
-                    Username::Text(text) => json!(text),
+                    Username::Text(text) => json!(secrecy::shown("username", text)),
                     Username::Reference(reference) => reference_json(reference),
                 },
                 "password": reference_json(password),
@@ -96,7 +98,7 @@ impl TokenSource {
     fn to_json(&self) -> Value {
         match self {
             Self::Identity { scope, extensions } => {
-                json!({ "scope": scope, "extensions": extensions })
+                json!({ "scope": scope, "extensions": extensions_json(extensions) })
             }
             Self::ClientCredentials {
                 token_endpoint,
@@ -106,12 +108,12 @@ impl TokenSource {
                 scope,
                 extensions,
             } => given(json!({
-                "endpoint": token_endpoint,
+                "endpoint": secrecy::shown_address(token_endpoint),
                 "clientId": client_id,
                 "clientSecret": reference_json(client_secret),
                 "scope": scope,
                 "truststore": material_json(truststore.as_ref())[0],
-                "extensions": extensions,
+                "extensions": extensions_json(extensions),
             })),
         }
     }
@@ -152,7 +154,7 @@ impl Tokens {
         given(json!({
             "tenant": tenant,
             "issuer": issuer,
-            "keysUrl": keys_url,
+            "keysUrl": secrecy::shown_address(keys_url),
             "truststore": material_json(truststore.as_ref())[0],
             "audiences": audiences,
             "applications": listed(applications),
@@ -173,6 +175,13 @@ impl WriterRule {
         };
         json!({ key: text, "prefix": self.prefix })
     }
+}
+
+fn extensions_json(extensions: &BTreeMap<String, String>) -> Value {
+    let shown = |(name, value): (&String, &String)| {
+        (name.clone(), Value::from(secrecy::shown(name, value)))
+    };
+    Value::Object(extensions.iter().map(shown).collect())
 }
 
 fn material_json(material: Option<&Material>) -> [Value; 2] {

@@ -1,6 +1,7 @@
 //! Tests of the job file as a whole.
 
 mod accepted;
+mod effective;
 mod faults;
 mod formats;
 mod formats_refused;

@@ -64,6 +64,8 @@ pub struct Stored {
 pub enum OpenError {
     /// Somebody must act; the text says what.
     Refused(Cause),
+    /// It passes by itself, or with the brokers; nothing is changed.
+    Later(Cause),
     /// As many writers as may be are open.
     TooMany(usize),
     /// The service closes.
@@ -151,7 +153,7 @@ impl Sink {
         let settings = inner.settings.transactions.as_ref().expect("asked where there are some");
         let plan = self.plan(writer, settings.timeout);
         let Some(credentials) = inner.credentials() else {
-            return Err(OpenError::Refused(inner.missing_credentials()));
+            return Err(OpenError::Later(inner.missing_credentials()));
         };
         let end = Instant::now() + FORGET_MAX;
         let forget = move || {
@@ -160,13 +162,13 @@ impl Sink {
         };
         let forgotten = tokio::task::spawn_blocking(forget).await;
         forgotten.unwrap_or(Err(OpenFault::Stopped)).map_err(|fault| match fault {
-            OpenFault::Refused(cause)
-            | OpenFault::Later(cause)
-            | OpenFault::Replaced(cause)
-            | OpenFault::Lost(cause) => OpenError::Refused(cause),
+            OpenFault::Refused(cause) | OpenFault::Replaced(cause) | OpenFault::Lost(cause) => {
+                OpenError::Refused(cause)
+            }
+            OpenFault::Later(cause) => OpenError::Later(cause),
             OpenFault::TakenOver | OpenFault::Stopped => {
                 let text = "the brokers have not answered in time; nothing is forgotten";
-                OpenError::Refused(Cause::new("PROGRESS_SLOW", text))
+                OpenError::Later(Cause::new("PROGRESS_SLOW", text))
             }
         })
     }

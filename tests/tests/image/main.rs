@@ -1,0 +1,165 @@
+//! The image of deploy/Dockerfile, run as it is meant to be: without rights, in a private network
+//! whose only ways lead to the broker, the vault and the identity endpoint.
+//!
+//! `scripts/image test` builds the image and runs this; it needs root, podman and runc.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod container;
+mod network;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    time::Duration,
+};
+
+use tests::{
+    azure::Azure,
+    cache, check,
+    engine::{
+        Engine,
+        load::{Load, Pace},
+    },
+    kafka::{Broker, BrokerOptions},
+    reader,
+    wait::{DEADLINE, wait_until},
+};
+
+use self::{
+    container::{Container, image, podman},
+    network::{Network, OUTSIDE},
+};
+
+/// The largest image, in bytes: as a registry keeps it, compressed.
+const IMAGE_BYTES_MAX: u64 = 40_000_000;
+
+const PACE: Pace = Pace { batch_rows: 100, pause: Duration::from_millis(5) };
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn the_image_is_small_and_has_no_shell_and_no_rights() {
+    assert_eq!(image("{{.User}}"), "65532:65532");
+    assert_eq!(image("{{json .Config.Entrypoint}}"), r#"["/usr/bin/kafka-output"]"#);
+    assert_eq!(image("{{.Config.StopSignal}}"), "SIGTERM");
+    for label in ["title", "licenses", "version", "revision"] {
+        let value = image(&format!("{{{{index .Labels \"org.opencontainers.image.{label}\"}}}}"));
+        assert!(!value.is_empty(), "{label}");
+    }
+    let dir = cache::run_dir("image-");
+    let file = dir.path().join("image.tar");
+    let saved = podman(&["save", "--output", file.to_str().unwrap(), "kafka-output:local"]);
+    assert!(saved.status.success());
+    let zipped = std::process::Command::new("gzip").args(["-6", "-k"]).arg(&file).status();
+    assert!(zipped.unwrap().success());
+    let bytes = |name: &str| fs::metadata(dir.path().join(name)).unwrap().len();
+    println!("image: {} bytes, {} compressed", bytes("image.tar"), bytes("image.tar.gz"));
+    assert!(bytes("image.tar.gz") < IMAGE_BYTES_MAX);
+    // Nothing that could be run but the service: no shell, no package manager.
+    let files = dir.path().join("files");
+    fs::create_dir(&files).unwrap();
+    let made = podman(&["create", "--pull=never", "--name", "ko-files", "kafka-output:local"]);
+    assert!(made.status.success());
+    let tar = dir.path().join("files.tar");
+    let exported = podman(&["export", "--output", tar.to_str().unwrap(), "ko-files"]);
+    podman(&["rm", "ko-files"]);
+    assert!(exported.status.success());
+    let listed = std::process::Command::new("tar").arg("-tvf").arg(&tar).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let programs = listed.lines().filter(|line| {
+        let name = line.split_whitespace().nth(5).unwrap_or_default();
+        line.starts_with('-') && line.get(3..4) == Some("x") && !name.contains("/lib")
+    });
+    let programs: Vec<_> = programs.collect();
+    assert!(programs.len() == 1 && programs[0].ends_with("usr/bin/kafka-output"), "{programs:#?}");
+    assert!(programs[0].starts_with("-rwxr-xr-x 0/0"), "the service does not own it: {programs:?}");
+}
+
+#[test]
+fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
+    let azure = Azure::start();
+    let vault = azure.vault("kv1");
+    vault.set("kafka-password", "CANARY-password");
+    let advertised: SocketAddr = format!("{OUTSIDE}:9092").parse().unwrap();
+    let options = BrokerOptions::default().user("writer", "CANARY-password");
+    let broker = Broker::start(&options.advertised(advertised));
+    broker.admin().create_topic("rows", 3, 1, &[]);
+
+    let (grpc, admin) = (free_address(), free_address());
+    let mut network = Network::new();
+    network.open(
+        &[
+            (9092, broker.sasl_bootstrap().parse().unwrap()),
+            (443, azure.tls_address()),
+            (8080, azure.plain_address()),
+        ],
+        &[(grpc, 7070), (admin, 7071)],
+    );
+    let dir = cache::run_dir("job-");
+    let job = format!(
+        "name: private\n\
+         identity: {{ type: systemAssigned }}\n\
+         vault: https://kv1.vault.azure.net\n\
+         memory: 64 MiB\n\
+         listen:\n  grpc: {{ address: 0.0.0.0:7070, allowPlaintext: true }}\n  \
+         admin: {{ address: 0.0.0.0:7071 }}\n\
+         outputs:\n  - {{ alias: out, topic: rows, bootstrapServers: '{OUTSIDE}:9092',\n      \
+         securityProtocol: SASL_PLAINTEXT,\n      sasl: {{ mechanism: PLAIN, username: writer, \
+         password: {{ secret: kafka-password }} }} }}\n"
+    );
+    fs::write(dir.path().join("job.yaml"), job).unwrap();
+    fs::copy(azure.ca_file(), dir.path().join("ca.pem")).unwrap();
+    // Its user is another than this one.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mount = format!("{}:/etc/kafka-output:ro", dir.path().display());
+    let header = tests::azure::IDENTITY_HEADER;
+    let variables = [
+        format!("IDENTITY_ENDPOINT=http://{OUTSIDE}:8080/msi/token"),
+        format!("IDENTITY_HEADER={header}"),
+        "SSL_CERT_FILE=/etc/kafka-output/ca.pem".to_owned(),
+    ];
+    let host = format!("kv1.vault.azure.net:{OUTSIDE}");
+    let inside = network.inside();
+    let mut options = vec!["--network", &inside, "--add-host", &host, "--volume", &mount];
+    variables.iter().for_each(|variable| options.extend(["--env", variable]));
+    let container = Container::start("ko-private", &options);
+    wait_until("it is ready", DEADLINE, || container.run(&["health", "--ready"]).0 == 0);
+    let (code, said) = container.run(&["check", "/etc/kafka-output/job.yaml"]);
+    assert_eq!(code, 0, "{said}");
+
+    let engine = Engine::connect_to(&grpc.to_string()).unwrap();
+    let load = Load::start(&engine, "out", "w", PACE);
+    load.wait_progress(10_000);
+    // The cable is pulled, and plugged in again.
+    network.plug(false);
+    network.plug(true);
+    load.wait_progress(10_000);
+    // An operator has no shell, and needs none.
+    assert_eq!(container.run(&["pause", "out"]).0, 0);
+    assert_eq!(container.run(&["resume", "out"]).0, 0);
+    let remote = tests::admin::Admin::at(&admin.to_string());
+    assert_eq!(remote.get("/livez").code, 200);
+    assert_eq!(remote.get("/status").code, 403, "the status is for the container alone");
+    let sent = load.stop();
+    container.stop(40);
+    assert_eq!(container.inspect("{{.State.ExitCode}}"), "0", "SIGTERM ends it in time");
+    assert_eq!(container.inspect("{{.State.OOMKilled}}"), "false");
+    check::exactly(&reader::topic(&broker.bootstrap(), "rows").records(), &[sent]);
+
+    let logs = container.logs();
+    assert!(!logs.contains("CANARY"), "a secret is logged");
+    let seen = network.seen();
+    let allowed = |line: &str| {
+        line == "watching"
+            || [9092, 443, 8080].iter().any(|port| line == format!("connects {OUTSIDE} {port}"))
+    };
+    let others: Vec<_> = seen.lines().filter(|line| !allowed(line)).collect();
+    assert!(others.is_empty(), "it tried to reach something else: {others:#?}");
+    for port in [9092, 443, 8080] {
+        assert!(seen.contains(&format!("connects {OUTSIDE} {port}")), "{seen}");
+    }
+}
