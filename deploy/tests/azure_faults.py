@@ -1,5 +1,5 @@
-"""What is wrong with the Azure templates, beside what Azure's types say. Each check is a function
-of all templates to a list of faults; test_azure.py breaks templates to see that each check bites."""
+"""What is wrong with the Azure templates, beside what Azure's types say. Each check is a function of
+all templates to a list of faults; test_azure.py breaks templates to see that each check bites."""
 
 import json
 import re
@@ -189,7 +189,7 @@ def secrets(templates):
 
 def parameter_files(templates, texts=None):
     """Parameter files with names that their template does not have, or without those it needs."""
-    files = {f: f.read_text() for f in sorted(ROOT.rglob("*.bicepparam"))} if texts is None else texts
+    files = texts or {f: f.read_text() for f in sorted(ROOT.rglob("*.bicepparam"))}
     for file, text in files.items():
         place = str(file.relative_to(ROOT))
         using = re.search(r"^using '(.*)'$", text, re.M)

@@ -1,4 +1,4 @@
-"""The program, where KAFKA_OUTPUT_BIN names it; without it, what needs it is skipped and says so."""
+"""The program, where KAFKA_OUTPUT_BIN names it; without it, what needs it is skipped and says so"""
 
 import os
 import pathlib

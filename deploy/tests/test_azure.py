@@ -68,7 +68,7 @@ BROKEN = [
      "and not for resource group"),
     (azure_faults.secrets, "modules/registry-pull.bicep", "registry.properties.loginServer",
      "registry.listCredentials().username", "reads keys"),
-    (azure_faults.secrets, APP, "output address string = '${app", "output address string = '${jobFile}${app",
+    (azure_faults.secrets, APP, "'${app.properties", "'${jobFile}${app.properties",
      "tells a secure parameter"),
     (azure_faults.secrets, APP, "@secure()\n", "", "takes a secret and is not secure"),
     (azure_faults.secrets, APP, "param jobFile string", "param jobFile string = 'name: x'",

@@ -1,4 +1,4 @@
-"""The compose file: the specification takes it, what it names is there, and the service is hardened."""
+"""The compose file: the specification takes it, what it names is there, the service is hardened."""
 
 import json
 import os

@@ -2,7 +2,7 @@
 using 'main.bicep'
 
 param name = 'flights'
-param image = 'ghcr.io/OWNER/kafka-output:0.1.0'
+param image = 'ghcr.io/contoso/kafka-output:0.1.0'
 param jobFile = loadTextContent('job-event-hubs.yaml')
 param target = 'EventHubs'
 param transport = 'tcp'

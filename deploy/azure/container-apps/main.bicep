@@ -277,6 +277,9 @@ module app '../modules/container-app.bicep' = {
 @description('Where engines connect to.')
 output address string = app.outputs.address
 
+@description('The job file inside the container, for `kafka-output check`.')
+output jobPath string = app.outputs.jobPath
+
 @description('The vault that the secrets of the job file are put into.')
 output vaultName string = vault.outputs.name
 

@@ -157,3 +157,6 @@ resource app 'Microsoft.App/containerApps@2026-01-01' = {
 
 @description('Where engines connect to.')
 output address string = '${app.properties.configuration.ingress.fqdn}:${tcp ? 7070 : 443}'
+
+@description('The job file inside the container, for `kafka-output check`.')
+output jobPath string = '/etc/kafka-output/${jobFileName}'
