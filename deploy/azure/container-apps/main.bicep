@@ -45,7 +45,7 @@ param dnsServers array = []
 @description('The network of the brokers, and of engines, which this one is peered with (its resource id). Empty: none.')
 param peerNetworkId string = ''
 
-@description('Whether the other direction of the peering is made as well, which takes rights over there.')
+@description('Whether the other network also gets its direction of the peering, and the names of this environment, which takes rights over there.')
 param peerBothWays bool = true
 
 @description('The topics: those of outputs, and of their dead letters. Only for Event Hubs.')
@@ -168,6 +168,7 @@ module apps '../modules/environment.bicep' = {
     name: '${name}-environment'
     subnetId: net.outputs.environmentSubnetId
     networkId: net.outputs.id
+    otherNetworkId: peerBothWays ? peerNetworkId : ''
     zoneRedundant: zoneRedundant
     logRetentionDays: logRetentionDays
     logQueryAccess: logQueryAccess

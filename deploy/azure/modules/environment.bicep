@@ -12,6 +12,9 @@ param subnetId string
 @description('The network whose machines find the apps by name.')
 param networkId string
 
+@description('Another network whose machines do, such as that of engines. Empty: none.')
+param otherNetworkId string
+
 @description('Replicas are spread over zones. Not every region has zones; it cannot be changed later.')
 param zoneRedundant bool
 
@@ -66,7 +69,11 @@ resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 // An environment without a public address has no public names either.
 module names 'private-zone.bicep' = {
   name: '${name}-names'
-  params: { zoneName: apps.properties.defaultDomain, networkId: networkId }
+  params: {
+    zoneName: apps.properties.defaultDomain
+    networkId: networkId
+    otherNetworkId: otherNetworkId
+  }
 }
 
 module wildcard 'wildcard-record.bicep' = {

@@ -6,6 +6,9 @@ param zoneName string
 @description('The network whose machines ask it.')
 param networkId string
 
+@description('Another network that asks it, which takes rights over there. Empty: none.')
+param otherNetworkId string = ''
+
 @description('A zone of that name which the network asks already. Empty: it is made.')
 param existingZoneId string = ''
 
@@ -20,6 +23,16 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
   location: 'global'
   properties: {
     virtualNetwork: { id: networkId }
+    registrationEnabled: false
+  }
+}
+
+resource otherLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = if (empty(existingZoneId) && !empty(otherNetworkId)) {
+  parent: zone
+  name: uniqueString(networkId, otherNetworkId)
+  location: 'global'
+  properties: {
+    virtualNetwork: { id: otherNetworkId }
     registrationEnabled: false
   }
 }
