@@ -1,19 +1,21 @@
 //! What the admin port has done: the job file loaded again; outputs paused, drained, resumed.
 //!
-//! It is for this machine alone, whatever the job file says, as the port has no logins. A page of
-//! somebody else's in a browser on this machine changes nothing: its requests name their origin.
+//! It is for this machine alone, whatever the job file says, as the port has no logins.
 use std::sync::Arc;
 
 use axum::{
     Extension, Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
     routing::post,
 };
 use serde::Serialize;
 
-use super::routes::{Peer, is_of_elsewhere, refusal, text};
+use super::{
+    guard,
+    routes::{Peer, refusal, text},
+};
 use crate::steering::{Refused, Steering};
 
 /// The routes.
@@ -69,18 +71,7 @@ async fn drain(
 
 /// The answer to somebody who may change nothing.
 fn refuses(Peer(peer): Peer, headers: &HeaderMap) -> Option<Response> {
-    if !peer.ip().to_canonical().is_loopback() {
-        return Some(refusal(
-            "changes are made on the machine of the service alone: run the command there, as with \
-             `kubectl exec`, or forward the port\n",
-        ));
-    }
-    if is_of_elsewhere(headers) {
-        return Some(refusal("this port is asked for by its address or as localhost\n"));
-    }
-    // A browser names the origin of each request that changes something; commands have none.
-    let is_of_a_page = headers.contains_key(header::ORIGIN);
-    is_of_a_page.then(|| refusal("pages change nothing; use the commands of kafka-output\n"))
+    guard::refuses(peer, headers).map(refusal)
 }
 
 fn answer<T: Serialize>(done: Result<T, Refused>) -> Response {

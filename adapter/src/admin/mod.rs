@@ -7,6 +7,7 @@
 //! was led here by a name of somebody else's (DNS rebinding) gets nothing: such a request names that
 //! host.
 mod changes;
+mod guard;
 mod routes;
 mod tap;
 

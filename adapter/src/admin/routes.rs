@@ -143,14 +143,14 @@ impl Admin {
 }
 
 /// Whether a request names another host than this machine: a browser was led here.
-pub(super) fn is_of_elsewhere(headers: &HeaderMap) -> bool {
+fn is_of_elsewhere(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     host.is_some_and(|host| !is_local(host))
 }
 
 /// The answer to somebody who may not.
 pub(super) fn refusal(said: &str) -> Response {
-    text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", said.to_owned())
+    text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", said.trim_end().to_owned() + "\n")
 }
 
 /// Whether a host, with or without a port, is an address or this machine's own name for itself.

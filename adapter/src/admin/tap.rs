@@ -2,7 +2,7 @@
 //!
 //! It shows rows, so it is never for other machines, whatever `remoteStatus` says, nor for the page
 //! of somebody else in a browser of this one.
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -15,9 +15,12 @@ use axum::{
 use serde_json::json;
 use serializers::Format;
 use tokio::sync::Semaphore;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use super::routes::{Peer, is_local, text};
+use super::{
+    guard::refuses,
+    routes::{Peer, text},
+};
 use crate::{
     job::near_names,
     observe::Observer,
@@ -81,25 +84,6 @@ async fn tap(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, Body::from_stream(tapping)).into_response()
-}
-
-/// Why somebody may not see rows.
-fn refuses(peer: SocketAddr, headers: &HeaderMap) -> Option<&'static str> {
-    let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let origin = said(header::ORIGIN.as_str()).map(|origin| Url::parse(origin).ok());
-    let is_own =
-        |origin: Option<Url>| origin.is_some_and(|origin| origin.host_str().is_some_and(is_local));
-    if !peer.ip().to_canonical().is_loopback() {
-        Some("rows are shown on the machine of the service alone; ask there, or forward the port")
-    } else if !said(header::HOST.as_str()).is_none_or(is_local) {
-        Some("this port is asked for by its address or as localhost")
-    } else if origin.is_some_and(|origin| !is_own(origin))
-        || said("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
-    {
-        Some("rows are not shown to pages of others")
-    } else {
-        None
-    }
 }
 
 impl Taps {

@@ -10,7 +10,7 @@ use tests::{
     engine::{
         Engine,
         job::{OUTPUT, job, job_of, output, with_admin},
-        load::{COLUMNS, Load, bad_row, rows},
+        load::{COLUMNS, Load, bad_row},
     },
     kafka::{Broker, BrokerOptions, own_brokers, shared_broker, unique_topic},
     proxy::Proxy,
