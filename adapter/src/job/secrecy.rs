@@ -134,13 +134,12 @@ pub(super) fn shown<'a>(key: &str, text: &'a str) -> &'a str {
     if hides(Some(key), &Tree::Text(text.to_owned())) { REDACTED } else { text }
 }
 
-/// An address on the web as the effective job may show it: what it asks for may be a secret.
+/// An address on the web as the effective job may show it: what it asks for may be a secret, by
+/// whatever name.
 pub(super) fn shown_address(text: &str) -> Cow<'_, str> {
     match text.split_once('?') {
-        Some((address, asked)) if shown("query", asked) == REDACTED => {
-            Cow::Owned(format!("{address}?{REDACTED}"))
-        }
-        _ => Cow::Borrowed(text),
+        Some((address, _)) => Cow::Owned(format!("{address}?{REDACTED}")),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -16,7 +16,7 @@ use keyvault::Secret;
 use super::{
     client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits},
     credentials::{Credentials, Login},
-    statistics::{self, Statistics, Teller},
+    statistics::{Statistics, Teller},
 };
 
 /// How long librdkafka waits for a batch that is being handed over to be complete: without this
@@ -135,8 +135,8 @@ impl Recipe {
         let kept = self.settings.iter().filter(|(name, _)| !is_replaced(name));
         settings.extend(kept.map(|(name, value)| (Cow::Owned(name.clone()), of_text(value))));
         settings.extend(more.iter().map(|(name, value)| (Cow::Borrowed(*name), of_text(value))));
-        if self.statistics.is_some() {
-            let interval = statistics::INTERVAL.as_millis().to_string();
+        if let Some(statistics) = &self.statistics {
+            let interval = statistics.interval().as_millis().to_string();
             settings.push((Cow::Borrowed("statistics.interval.ms"), of_text(&interval)));
         }
         settings

@@ -21,6 +21,13 @@ use self::told::{Told, fold};
 /// would else see nothing new.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
+/// So many producers tell as often as that. More tell less often, so that writers with transactions,
+/// each of which has a producer, do not make so many documents as there are of them.
+const PRODUCERS_AT_ONCE: u32 = 8;
+
+/// The most between two documents.
+const INTERVAL_MAX: Duration = Duration::from_secs(120);
+
 /// What the producers of an output told.
 #[derive(Default)]
 pub struct Statistics {
@@ -94,6 +101,12 @@ impl Statistics {
         state.producers.insert(number, Told::default());
         drop(state);
         Teller { statistics: self.clone(), number }
+    }
+
+    /// Between two documents of the next producer.
+    pub(super) fn interval(&self) -> Duration {
+        let producers = self.lock().producers.len() as u32;
+        (INTERVAL * (1 + producers / PRODUCERS_AT_ONCE)).min(INTERVAL_MAX)
     }
 
     /// How all is now.

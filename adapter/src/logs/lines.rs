@@ -116,7 +116,9 @@ where
     T: Write,
 {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let admitted = self.0.lock().admit(Line::of(event), Instant::now());
+        // Before the lock: what it shows is formatted by code of others.
+        let line = Line::of(event);
+        let admitted = self.0.lock().admit(line, Instant::now());
         match admitted {
             Some(line) => self.0.write(&line),
             None => self.count(),

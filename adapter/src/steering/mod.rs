@@ -265,6 +265,7 @@ impl Steering {
             // A panic in it is told by the panic; the output stays drained until a restart.
             let Ok((old, new, before, unsettled)) = ended else { continue };
             unsettled_records = unsettled_records.saturating_add(unsettled);
+            old.served.output.taps.end();
             running.retain(|one| !Arc::ptr_eq(one, &old));
             if let Some(new) = new {
                 let new = new.run(job, Some(&old.served));

@@ -65,8 +65,6 @@ struct Tap {
     seen: Arc<Seen>,
     state: Mutex<State>,
     lines: mpsc::Sender<Bytes>,
-    /// The reader's place among those who may look at once.
-    _place: OwnedSemaphorePermit,
 }
 
 /// What a tap and its reader share.
@@ -96,6 +94,9 @@ pub struct Tapping {
     lines: mpsc::Receiver<Bytes>,
     first: Option<Bytes>,
     heartbeat: Interval,
+    /// Its place among those who may look at once. Not the tap's: batches that wait for Kafka hold
+    /// that for as long as they do.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Samples of records that are about to go, of each tap.
@@ -123,13 +124,7 @@ impl Taps {
             stalled: None,
             schema: None,
         };
-        let tap = Tap {
-            wanted,
-            seen: seen.clone(),
-            state: Mutex::new(state),
-            lines: sender,
-            _place: place,
-        };
+        let tap = Tap { wanted, seen: seen.clone(), state: Mutex::new(state), lines: sender };
         let mut list = self.list.lock().expect("nothing panics in it");
         list.push(Arc::new(tap));
         self.open.store(list.len(), Ordering::Relaxed);
@@ -138,7 +133,7 @@ impl Taps {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         let first = Some(line(first));
-        Tapping { taps: self.clone(), seen, lines, first, heartbeat }
+        Tapping { taps: self.clone(), seen, lines, first, heartbeat, _place: place }
     }
 
     /// Takes samples of records that are about to go, as far as the taps want some now.
@@ -154,6 +149,13 @@ impl Taps {
             }
         };
         Drawn(wanting.filter_map(draw).collect())
+    }
+
+    /// The output ends, and every tap with it.
+    pub fn end(&self) {
+        let mut list = self.list.lock().expect("nothing panics in it");
+        list.clear();
+        self.open.store(0, Ordering::Relaxed);
     }
 
     fn close(&self, seen: &Arc<Seen>) {
@@ -199,26 +201,26 @@ impl Tap {
         let (mut behind, all) = (0, encoded.ends.len() as u64);
         for pick in picks {
             let through = u64::from(pick.record) + 1;
-            let passed = seen.passed.fetch_add(through - behind, Ordering::Relaxed);
-            let of = passed + through - behind;
-            behind = through;
             if self.is_full() {
+                seen.passed.fetch_add(through - behind, Ordering::Relaxed);
                 seen.dropped.fetch_add(1, Ordering::Relaxed);
+                behind = through;
                 continue;
             }
-            let dropped = seen.dropped.load(Ordering::Relaxed);
+            // Other writers count at the same time: what is told here, they do not tell.
+            let of = seen.passed.swap(0, Ordering::Relaxed) + through - behind;
+            let dropped = seen.dropped.swap(0, Ordering::Relaxed);
+            behind = through;
             let partition = partitions[pick.record as usize];
             let line = line(&pick.line(encoded, partition, of, dropped));
             let bytes = line.len();
             seen.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
             if self.lines.try_send(line).is_err() {
                 seen.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                seen.dropped.fetch_add(1, Ordering::Relaxed);
+                seen.passed.fetch_add(of, Ordering::Relaxed);
+                seen.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
                 continue;
             }
-            // What others have counted meanwhile stays.
-            seen.passed.fetch_sub(of, Ordering::Relaxed);
-            seen.dropped.fetch_sub(dropped, Ordering::Relaxed);
             if let Some((_, fingerprint)) = pick.schema {
                 self.state.lock().expect("nothing panics in it").schema = Some(fingerprint);
             }

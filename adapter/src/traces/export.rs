@@ -9,7 +9,9 @@ use std::{
 };
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::{
     Resource,
     trace::{IdGenerator as _, RandomIdGenerator, SpanData, SpanExporter as _},
@@ -65,14 +67,28 @@ impl Queue {
     }
 }
 
+/// The scheme and the host of an address: a path may hold somebody's token.
+fn place_of(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else {
+        return "the collector".to_owned();
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}
+
 /// Begins to export the traces of a job.
 ///
 /// # Errors
 /// If a variable of OpenTelemetry in the environment is not as it should be.
 pub fn start(job: &str, traces: &Traces) -> Result<(Tracer, Exporting), ExporterBuildError> {
     let Traces { endpoint, sample_per_million, timeout } = traces;
+    // Nobody else is told of the spans, nor of a key in the headers, by a redirection.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = client.timeout(*timeout).build();
+    let client = client.map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))?;
     let mut exporter = SpanExporter::builder()
         .with_http()
+        .with_http_client(client)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(endpoint.as_str())
         .with_timeout(*timeout)
@@ -88,8 +104,13 @@ pub fn start(job: &str, traces: &Traces) -> Result<(Tracer, Exporting), Exporter
     let (waiting, taken) = mpsc::channel(WAITING_MAX);
     let dropped = Arc::<AtomicU64>::default();
     let queue = Queue { waiting, dropped: dropped.clone() };
-    let worker =
-        Worker { waiting: taken, dropped, exporter, endpoint: endpoint.clone(), timeout: *timeout };
+    let worker = Worker {
+        waiting: taken,
+        dropped,
+        exporter,
+        endpoint: place_of(endpoint),
+        timeout: *timeout,
+    };
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(worker.run(stopped));
     let tracer = Tracer::new(f64::from(*sample_per_million) / 1e6, queue);

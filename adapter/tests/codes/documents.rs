@@ -10,7 +10,7 @@ use super::{
 
 /// Words in pages and in the contract that look like codes.
 #[rustfmt::skip]
-const OF_OTHERS: [&str; 24] = [
+const OF_OTHERS: [&str; 26] = [
     // Codes of gRPC, and values of the contract.
     "BEST_EFFORT", "DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
@@ -19,10 +19,9 @@ const OF_OTHERS: [&str; 24] = [
     "OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID",
     // Variables of the tests, and of emulators.
     "ENTRA_EMULATOR", "KAFKA_OUTPUT_BIN", "KAFKA_OUTPUT_LONG", "KAFKA_OUTPUT_SEED",
-    "KAFKA_OUTPUT_SEEDS", "KAFKA_OUTPUT_UPDATE_DOCS",
-    "KEYVAULT_EMULATOR",
-    // Of OpenTelemetry.
-    "OTEL_EXPORTER_OTLP_HEADERS",
+    "KAFKA_OUTPUT_SEEDS", "KAFKA_OUTPUT_UPDATE_DOCS", "KEYVAULT_EMULATOR",
+    // Of OpenTelemetry, and of programs that ask the web.
+    "HTTPS_PROXY", "HTTP_PROXY", "OTEL_EXPORTER_OTLP_HEADERS",
     // Of Linux, and of Python's csv.
     "PR_SET_DUMPABLE", "QUOTE_NOTNULL", "RLIMIT_CORE",
 ];

@@ -11,7 +11,7 @@ use tests::{
     wait::{DEADLINE, wait_until},
 };
 
-use super::{firing::Watched, is_logged, is_ready};
+use super::{firing::Watched, is_ready, wait_logged};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -45,7 +45,7 @@ fn a_certificate_that_ends_in_three_days_and_a_vault_that_denies_are_told() {
     assert!((expires.unwrap() - ends).abs() < 2.0, "{expires:?}, not {ends}");
     let shown = &admin.status()["certificate"]["inUse"][0];
     assert!(shown["source"].as_str().unwrap().contains("opvault"), "{shown}");
-    assert!(is_logged(&service, "CERTIFICATE_EXPIRES_SOON"), "{}", service.stderr());
+    wait_logged(&service, "CERTIFICATE_EXPIRES_SOON");
     let of_certificate = "output=\"\",purpose=\"tls.certificate\"";
     let ends = [
         format!("KafkaOutputCredentialExpires{{{of_certificate}}}"),
@@ -57,7 +57,7 @@ fn a_certificate_that_ends_in_three_days_and_a_vault_that_denies_are_told() {
     let series = "kafka_output_credentials_trouble{output=\"\",code=\"VAULT_FORBIDDEN\"}";
     wait_until("the denial is told", DEADLINE, || admin.metrics().value(series) == Some(1.0));
     assert_eq!(admin.status()["certificate"]["trouble"]["code"], "VAULT_FORBIDDEN");
-    assert!(is_logged(&service, "VAULT_FORBIDDEN"), "{}", service.stderr());
+    wait_logged(&service, "VAULT_FORBIDDEN");
     assert!(is_ready(&admin), "what is in place stays");
     let told = "KafkaOutputCredentialsNotRenewed{output=\"\",code=\"VAULT_FORBIDDEN\"}";
     Watched::begin(&service).fires(&service, &[told]);

@@ -29,6 +29,9 @@ pub struct Watched {
     first: (Scrape, Instant),
 }
 
+/// Between two scrapes, at least.
+const BASE: std::time::Duration = std::time::Duration::from_secs(2);
+
 impl Watched {
     /// The first scrape.
     pub fn begin(service: &Service) -> Self {
@@ -40,6 +43,8 @@ impl Watched {
     /// any, none may fire.
     #[track_caller]
     pub fn fires(&self, service: &Service, of: &[&str]) {
+        // What is counted once in a moment is no rate.
+        std::thread::sleep(BASE.saturating_sub(self.first.1.elapsed()));
         let second = service.admin().metrics();
         let minutes = self.first.1.elapsed().as_secs_f64() / 60.0;
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/rules.yaml");

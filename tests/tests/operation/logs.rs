@@ -83,9 +83,11 @@ fn many_writers_that_wait_for_one_cause_are_one_line_and_a_count() {
         let key = (line["code"].to_string(), line["target"].to_string());
         keys.entry(key).or_default().push(line["repeated"].is_u64());
     }
-    assert!(keys.values().any(|lines| lines[..] == [false, true]), "{keys:?}\n{}", ended.stderr);
-    let lines: usize = keys.values().map(Vec::len).sum();
-    assert!(lines < WRITERS as usize, "{lines} lines:\n{}", ended.stderr);
+    // On a busy machine it takes more than one window of 30 s, and each has these two.
+    let is_counted = |lines: &Vec<bool>| lines[..2.min(lines.len())] == [false, true];
+    assert!(keys.values().any(is_counted), "{keys:?}\n{}", ended.stderr);
+    let most = keys.values().map(Vec::len).max();
+    assert!(most < Some(WRITERS as usize), "{keys:?}:\n{}", ended.stderr);
 }
 
 #[test]

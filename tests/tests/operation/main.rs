@@ -158,6 +158,10 @@ fn transactions_are_counted() {
 }
 
 /// Whether a line of the log has this code.
+fn wait_logged(service: &Service, code: &str) {
+    wait_until(&format!("{code} is in the log"), DEADLINE, || is_logged(service, code));
+}
+
 fn is_logged(service: &Service, code: &str) -> bool {
     service.stderr().contains(&format!("\"code\":\"{code}\""))
 }

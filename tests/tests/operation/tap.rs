@@ -68,7 +68,7 @@ fn samples_are_what_the_topic_gets() {
     let (topic, service, engine) = well("tap", "");
     let admin = service.admin();
     let loads = [load(&engine, "w"), load(&engine, "v/1 ü")];
-    let args = [OUTPUT, "--rows", "60", "--every", "20ms", "--output", "json"];
+    let args = [OUTPUT, "--rows", "150", "--every", "20ms", "--output", "json"];
     let tapped = tap(&admin, &args);
     let only = tap(&admin, &[OUTPUT, "--rows", "5", "--writer", "v/1 ü", "--output", "json"]);
     let text = tap(&admin, &[OUTPUT, "--rows", "1"]);
@@ -86,8 +86,8 @@ fn samples_are_what_the_topic_gets() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let seen = samples(&tapped);
-    // More than come at once.
-    assert_eq!(seen.len(), 60);
+    // More than come at once, so that both writers have their turn.
+    assert_eq!(seen.len(), 150);
     for sample in &seen {
         let value = value(sample);
         let place = (sample["partition"].as_i64().unwrap(), value.clone());

@@ -224,6 +224,8 @@ async fn measure(
     let partitions = Arc::new(partitions.map_err(Stop::failed)??);
     job.outputs = vec![output.clone()];
     job.admin = None;
+    // Its batches are nobody's.
+    job.traces = None;
     job.grpc = job::GrpcListen {
         address: ([127, 0, 0, 1], 0).into(),
         tls: None,

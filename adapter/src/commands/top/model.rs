@@ -198,7 +198,7 @@ impl OutputStatus {
             batches_per_second: rate(|output| output.batches.durable),
             records_in_flight: self.records_in_flight,
             oldest_unacknowledged_seconds: self.oldest_unacknowledged_seconds,
-            // A wait is counted when it is over, and may have begun before the look before.
+            // Waits are counted once a second, and may have begun before the look before.
             backpressure_share: waited.map(|waited| (waited / seconds / writers).clamp(0.0, 1.0)),
             writers_live: self.writers_live,
             partitions: self.partitions,
