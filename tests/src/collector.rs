@@ -105,7 +105,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let kind = head.headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = head.headers.get(header::CONTENT_TYPE).map(hyper::http::HeaderValue::as_bytes);
     let is_otlp = head.method == Method::POST
         && head.uri.path() == "/v1/traces"
         && kind == Some(b"application/x-protobuf");

@@ -59,7 +59,7 @@ pub fn fixed(now: &Job, new: &Job) -> Vec<String> {
         ("telemetry", *traces != now.traces),
         ("maxBatchSize", *batch_bytes_max != now.batch_bytes_max),
     ];
-    differ.into_iter().filter_map(|(key, differs)| differs.then(|| format!("`{key}`"))).collect()
+    differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("`{key}`")).collect()
 }
 
 /// Outputs whose writers would not come in again: exactly once, what is stored of them belongs to

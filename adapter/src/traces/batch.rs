@@ -57,7 +57,7 @@ impl Batch {
     }
 
     /// It is durable, but for so many rows.
-    pub fn durable(mut self: Box<Self>, set_aside: u64) {
+    pub fn durable(mut self, set_aside: u64) {
         if let Some(rows) = i64::try_from(set_aside).ok().filter(|rows| *rows > 0) {
             self.attributes.push(KeyValue::new("kafka_output.rows_set_aside", rows));
         }
@@ -65,13 +65,13 @@ impl Batch {
     }
 
     /// It was durable before.
-    pub fn repeated(mut self: Box<Self>) {
+    pub fn repeated(mut self) {
         self.attributes.push(KeyValue::new("kafka_output.repeated", true));
         self.end(None);
     }
 
     /// It is refused, or it is not known whether it is written.
-    pub fn failed(mut self: Box<Self>, code: &'static str) {
+    pub fn failed(mut self, code: &'static str) {
         self.end(Some(code));
     }
 

@@ -114,7 +114,7 @@ impl Inner {
         links: &[SpanContext],
         failed: Option<&'static str>,
     ) {
-        let status = failed.map_or(Status::Unset, |code| Status::error(code));
+        let status = failed.map_or(Status::Unset, Status::error);
         attributes.extend(failed.map(|code| KeyValue::new("error.type", code)));
         let mut others = SpanLinks::default();
         others.links = links.iter().cloned().map(Link::with_context).collect();
