@@ -50,8 +50,7 @@ fn code_of_nowhere(service: &Service) -> String {
     let admin = service.admin();
     let code = || admin.output("nowhere")["trouble"]["code"].as_str().map(str::to_owned);
     wait_until("the broker that is nowhere is missed", DEADLINE, || {
-        // Until a handshake of the service's own has found more, it is BROKER_UNREACHABLE.
-        code().is_some_and(|code| code == "LISTENER_CLOSED")
+        code().is_some_and(|code| code == "BROKER_UNREACHABLE")
     });
     code().unwrap()
 }
