@@ -277,9 +277,14 @@ async fn speaks_tls(target: &Target, address: SocketAddr, end: Instant) -> Optio
         Err(_) => Some("SASL_SSL"),
         Ok(stream) => {
             let mut link = Link::new(stream, end);
-            let Ok(apis) = link.api_versions().await else { return Some("mTLS") };
+            // A client certificate was asked for: who shows none hears so with the first answer.
+            let Ok(apis) = link.api_versions().await else {
+                return Some(protocol(true, seen.asked.is_none()));
+            };
             let login = asks_for_login(&mut link, apis).await.is_some();
-            Some(protocol(true, login))
+            // One that is slow to answer, and asks for no certificate, will ask for a login.
+            let is_late = Instant::now() >= end && seen.asked.is_none();
+            Some(protocol(true, login || is_late))
         }
     }
 }

@@ -86,20 +86,24 @@ impl Line {
         self.text("output").or_else(|| self.text("of"))
     }
 
-    /// What it is about, if that can be told: an output, or who connects, without the port, which
-    /// is another one each time.
+    /// What it is about, if that can be told: an output and which of its credentials, or who
+    /// connects, without the port, which is another one each time, and what is wrong then.
     pub(super) fn subject(&self) -> Option<String> {
         if self.is_foreign {
             return Some(self.target.clone());
         }
+        let all = |names: &[&str]| -> Vec<&str> {
+            names.iter().filter_map(|name| self.text(name)).collect()
+        };
         if let Some(output) = self.output() {
-            return Some(output.to_owned());
+            let which = all(&["purpose", "subject"]);
+            return Some([&[output], &which[..]].concat().join(" "));
         }
         let who = ["caller", "peer", "host"].into_iter().find_map(|name| self.text(name))?;
         let (address, more) = who.split_once(' ').unwrap_or((who, ""));
         let is_socket = address.parse::<std::net::SocketAddr>().is_ok();
         let host = address.rsplit_once(':').filter(|_| is_socket).map_or(address, |(host, _)| host);
-        Some(format!("{host} {more}"))
+        Some([&[host, more], &all(&["missing", "error"])[..]].concat().join(" "))
     }
 
     /// The first sentence of what the catalogue says to do about it.
