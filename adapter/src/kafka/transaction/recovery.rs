@@ -1,5 +1,6 @@
 //! A writer's producer: opened, and opened again after whatever was not certain.
 use std::{
+    cell::Cell,
     sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
@@ -70,11 +71,13 @@ impl Worker {
         let Some(credentials) = shared.inner.credentials() else {
             return Err(OpenFault::Later(shared.inner.missing_credentials()));
         };
-        let start = Instant::now();
+        let (start, is_told) = (Instant::now(), Cell::new(false));
         let ties = Ties {
             goes_on: &|| {
-                if start.elapsed() >= PATIENCE {
-                    shared.tell_at_least(|| opening(&plan.progress));
+                if start.elapsed() >= PATIENCE && !is_told.replace(true) {
+                    let cause = opening(&plan.progress);
+                    shared.log_wait(&cause);
+                    shared.tell_at_least(|| cause);
                 }
                 // With others there is no use in waiting for what these do not get: a consumer keeps
                 // those that it was made with.

@@ -1,5 +1,6 @@
 //! The thread of a writer: makes transactions of what is ready, one after the other.
 use std::{
+    cell::Cell,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -207,11 +208,12 @@ impl Worker {
             return Turn::On;
         }
         let shared = self.shared.clone();
-        let start = Instant::now();
+        let (start, is_told) = (Instant::now(), Cell::new(false));
         let goes_on = || {
-            if start.elapsed() >= COMMIT_PATIENCE {
-                let status = &shared.inner.status;
-                shared.tell_at_least(|| status.scarce().unwrap_or_else(Cause::slow));
+            if start.elapsed() >= COMMIT_PATIENCE && !is_told.replace(true) {
+                let cause = shared.inner.status.scarce().unwrap_or_else(Cause::slow);
+                shared.log_wait(&cause);
+                shared.tell_at_least(|| cause);
             }
             shared.goes_on()
         };
@@ -407,10 +409,8 @@ impl Worker {
     /// Tells why rows wait, and waits before the next try; while it holds rows, also if nobody gives any
     /// more.
     pub(super) fn wait_after(&mut self, cause: Cause, holds: bool) {
-        let (code, text) = (cause.code, cause.text.clone());
-        if self.shared.tell(Some(cause)) {
-            let (output, writer) = (&self.shared.plan.alias, &self.shared.plan.keys.progress);
-            tracing::warn!(output, writer, code, "the writer waits: {text}");
+        if self.shared.tell(Some(cause.clone())) {
+            self.shared.log_wait(&cause);
         }
         let pause = BACKOFF.0 * 2_u32.saturating_pow(self.failures.min(10));
         self.failures += 1;

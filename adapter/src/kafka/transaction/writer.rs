@@ -339,6 +339,12 @@ impl Shared {
         news
     }
 
+    /// Logs why rows wait.
+    pub(super) fn log_wait(&self, Cause { code, text }: &Cause) {
+        let (output, writer) = (&self.plan.alias, &self.plan.keys.progress);
+        tracing::warn!(output, writer, code, "the writer waits: {text}");
+    }
+
     /// Why rows wait, as long as nothing better is known.
     pub(super) fn tell_at_least(&self, trouble: impl FnOnce() -> Cause) {
         let mut state = self.lock();
