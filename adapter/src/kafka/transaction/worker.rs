@@ -83,6 +83,20 @@ impl From<TransactionFault> for NotCommitted {
     }
 }
 
+/// Whether to go on with a commit or an abort: as long as somebody wants it. One that takes long is
+/// told.
+fn patience(shared: &Arc<Shared>) -> impl Fn() -> bool {
+    let (shared, start, is_told) = (shared.clone(), Instant::now(), Cell::new(false));
+    move || {
+        if start.elapsed() >= COMMIT_PATIENCE && !is_told.replace(true) {
+            let cause = shared.inner.status.scarce().unwrap_or_else(Cause::slow);
+            shared.log_wait(&cause);
+            shared.tell_at_least(|| cause);
+        }
+        shared.goes_on()
+    }
+}
+
 impl Worker {
     /// The thread's state before it begins.
     pub(super) fn new(shared: Arc<Shared>, interval: Duration, place: Place) -> Self {
@@ -208,15 +222,8 @@ impl Worker {
             return Turn::On;
         }
         let shared = self.shared.clone();
-        let (start, is_told) = (Instant::now(), Cell::new(false));
-        let goes_on = || {
-            if start.elapsed() >= COMMIT_PATIENCE && !is_told.replace(true) {
-                let cause = shared.inner.status.scarce().unwrap_or_else(Cause::slow);
-                shared.log_wait(&cause);
-                shared.tell_at_least(|| cause);
-            }
-            shared.goes_on()
-        };
+        let start = Instant::now();
+        let goes_on = patience(&shared);
         let committed = self.commit(&batches, &goes_on);
         match committed {
             Ok(()) => {
@@ -356,7 +363,7 @@ impl Worker {
         let told = self.told(fault);
         let is_denied = fault.is_some_and(|fault| is_denied(fault.code));
         let producer = self.producer.as_mut().expect("it is there in a transaction");
-        if producer.abort(&|| shared.goes_on()).is_err() {
+        if producer.abort(&patience(&shared)).is_err() {
             return self.recover(batches);
         }
         shared.inner.status.exchange.aborts.inc();

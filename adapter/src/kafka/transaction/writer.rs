@@ -36,6 +36,10 @@ use crate::{
 /// How long a call may go on with credentials that have been replaced.
 const SUCCESSOR_WAITS_MAX: Duration = Duration::from_secs(3);
 
+/// How long a progress topic that was just made may be unknown to some broker, and between looks.
+const PROGRESS_KNOWN_MAX: Duration = Duration::from_secs(5);
+const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
+
 /// How long it may take to forget a writer.
 const FORGET_MAX: Duration = Duration::from_secs(20);
 
@@ -156,9 +160,23 @@ impl Sink {
             return Err(OpenError::Later(inner.missing_credentials()));
         };
         let end = Instant::now() + FORGET_MAX;
+        let found_by = Instant::now() + PROGRESS_KNOWN_MAX;
         let forget = move || {
             let goes_on = || Instant::now() < end;
-            Producer::forget(&plan, &credentials, &Arc::default(), &goes_on)
+            loop {
+                let forgotten = Producer::forget(&plan, &credentials, &Arc::default(), &goes_on);
+                let is_missing = |cause: &Cause| cause.code == "TOPIC_NOT_FOUND";
+                match forgotten {
+                    // One that was made a moment ago is not known to each broker at once.
+                    Err(OpenFault::Later(cause))
+                        if is_missing(&cause) && Instant::now() < found_by =>
+                    {
+                        plan.is_progress_good.store(false, Ordering::Release);
+                        thread::sleep(PROGRESS_PAUSE);
+                    }
+                    forgotten => return forgotten,
+                }
+            }
         };
         let forgotten = tokio::task::spawn_blocking(forget).await;
         forgotten.unwrap_or(Err(OpenFault::Stopped)).map_err(|fault| match fault {
