@@ -41,7 +41,7 @@ impl Worker {
                     return Turn::On;
                 }
                 Err(OpenFault::Refused(cause) | OpenFault::Later(cause)) => {
-                    self.wait_after(cause, !batches.is_empty());
+                    self.wait_after(&cause, !batches.is_empty());
                 }
                 Err(OpenFault::TakenOver) => {
                     let cause = taken_over();

@@ -169,7 +169,7 @@ impl Worker {
                 ) => {
                     return Err(OpenError::Refused(cause));
                 }
-                Err(OpenFault::Later(cause)) => self.wait_after(cause, false),
+                Err(OpenFault::Later(cause)) => self.wait_after(&cause, false),
                 Err(OpenFault::TakenOver) => unreachable!("it was nobody's to be taken over"),
                 // It is not wanted any more, or other credentials are.
                 Err(OpenFault::Stopped) => {}
@@ -404,7 +404,7 @@ impl Worker {
             self.shared.put_back(batches);
             return Turn::On;
         }
-        self.wait_after(cause, true);
+        self.wait_after(&cause, true);
         if is_denied {
             // librdkafka does not tell which topic it was. Opening needs the progress topic alone.
             return self.recover(batches);
@@ -415,9 +415,9 @@ impl Worker {
 
     /// Tells why rows wait, and waits before the next try; while it holds rows, also if nobody gives any
     /// more.
-    pub(super) fn wait_after(&mut self, cause: Cause, holds: bool) {
+    pub(super) fn wait_after(&mut self, cause: &Cause, holds: bool) {
         if self.shared.tell(Some(cause.clone())) {
-            self.shared.log_wait(&cause);
+            self.shared.log_wait(cause);
         }
         let pause = BACKOFF.0 * 2_u32.saturating_pow(self.failures.min(10));
         self.failures += 1;
