@@ -4,10 +4,10 @@
 //! → [`partition`] (route) → [`kafka`] (reserve, submit, settle) → acknowledge. [`output`] is that
 //! way in one function; [`serve`] puts the service together; [`cli`] is what a person types.
 //!
-//! Imports run one way: `cli` → `commands`, `send` → `serve` → `grpc`, `secrets` → `output`,
-//! `writers`, `credit` → `rows`, `partition`, `kafka` → `diagnose`, `job`. `client`,
-//! `codes`, `diagnose` and `operator` stand alone. Only `grpc` and `client` name tonic; only `kafka` names rdkafka; a test
-//! holds it.
+//! Imports run one way: `cli` → `commands`, `send` → `serve` → `admin` → `observe` → `steering` →
+//! `grpc`, `secrets` → `output`, `writers`, `credit` → `valve`, `tap`, `rows`, `partition`, `kafka` →
+//! `diagnose`, `job`. `client`, `codes`, `diagnose` and `operator` stand alone. Only `grpc` and
+//! `client` name tonic; only `kafka` names rdkafka; a test holds it.
 
 pub mod admin;
 pub mod cli;

@@ -104,8 +104,7 @@ impl Valve {
 
     /// The output ends: streams within this time. Returns how it was set.
     pub fn end(&self, within: Duration) -> Setting {
-        let before = self.setting();
-        let mut was = before;
+        let mut was = Setting::Open;
         self.0.send_modify(|now| {
             was = *now;
             *now = now.drained(within, Drainer::Reload);

@@ -281,23 +281,15 @@ unsafe fn rights_of(event: *mut sys::rd_kafka_event_t) -> Option<Rights> {
 /// The event must be valid.
 unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
     let mut count = 0;
-    // SAFETY: as above; codes are read as the integers that they are.
+    // SAFETY: as above; what is null is not asked.
     unsafe {
-        let code = sys::rd_kafka_event_error(event) as Code;
         let result = sys::rd_kafka_event_CreateTopics_result(event);
-        if result.is_null() || code != NO_ERROR {
-            return Err(Fault::of(code));
-        }
-        let topics = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
-        if topics.is_null() || count != 1 {
-            return Err(Fault::of(code));
-        }
-        let code = sys::rd_kafka_topic_result_error(*topics) as Code;
+        let topics = match result.is_null() {
+            true => ptr::null_mut(),
+            false => sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count),
+        };
         let exists = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS as Code;
-        if code == NO_ERROR || code == exists {
-            return Ok(());
-        }
-        Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
+        answer(event, topics, count, exists)
     }
 }
 
@@ -305,20 +297,37 @@ unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
 /// The event must be valid.
 unsafe fn deleted(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
     let mut count = 0;
+    // SAFETY: as above.
+    unsafe {
+        let result = sys::rd_kafka_event_DeleteTopics_result(event);
+        let topics = match result.is_null() {
+            true => ptr::null_mut(),
+            false => sys::rd_kafka_DeleteTopics_result_topics(result, &raw mut count),
+        };
+        let missing = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code;
+        answer(event, topics, count, missing)
+    }
+}
+
+/// What brokers say of the one topic that they were asked to make or delete; `as_wanted` says that it
+/// is so already.
+///
+/// # Safety
+/// The event must be valid, and `topics` null or `count` results of it.
+unsafe fn answer(
+    event: *mut sys::rd_kafka_event_t,
+    topics: *mut *const sys::rd_kafka_topic_result_t,
+    count: usize,
+    as_wanted: Code,
+) -> Result<(), Fault> {
     // SAFETY: as above; codes are read as the integers that they are.
     unsafe {
         let code = sys::rd_kafka_event_error(event) as Code;
-        let result = sys::rd_kafka_event_DeleteTopics_result(event);
-        if result.is_null() || code != NO_ERROR {
-            return Err(Fault::of(code));
-        }
-        let topics = sys::rd_kafka_DeleteTopics_result_topics(result, &raw mut count);
-        if topics.is_null() || count != 1 {
+        if code != NO_ERROR || topics.is_null() || count != 1 {
             return Err(Fault::of(code));
         }
         let code = sys::rd_kafka_topic_result_error(*topics) as Code;
-        let missing = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as Code;
-        if code == NO_ERROR || code == missing {
+        if code == NO_ERROR || code == as_wanted {
             return Ok(());
         }
         Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
