@@ -21,8 +21,8 @@ use rdkafka::{
 use crate::wait::DEADLINE;
 
 const POLL: Duration = Duration::from_millis(20);
-/// A record that librdkafka has no cause for fails after this.
-const MESSAGE_TIMEOUT_MS: &str = "4000";
+/// A record that librdkafka has no cause for fails after this; a cause comes long before.
+const MESSAGE_TIMEOUT_MS: &str = "20000";
 
 /// A client that is to be tried.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use tests::{
     wait::{DEADLINE, wait_until},
 };
 
-use super::{client, refused, stored, with};
+use super::{ALERT, client, heard, refused, stored, with};
 
 fn user(brokers: &SecureBrokers, mechanism: Mechanism, user: &str, password: &str) -> Attempt {
     client(brokers, Listener::SaslSsl).login(mechanism.name(), user, password)
@@ -75,14 +75,14 @@ fn certificates_and_authorities_are_replaced() {
     mtls(&old).write(&topic).unwrap();
     mtls(&new).write(&topic).unwrap();
     brokers.trust(Listener::Mtls, &[&next]);
-    refused(mtls(&old).connect(), "alert");
+    refused(heard(|| mtls(&old).connect()), ALERT);
     mtls(&new).write(&topic).unwrap();
 
     // Who is there stays until the connection is cut.
     there.write(&topic).unwrap();
     proxies[0].reset();
     wait_until("the old certificate is refused at last", DEADLINE, || {
-        there.write(&topic).is_err_and(|said| said.iter().any(|text| text.contains("alert")))
+        there.write(&topic).is_err_and(|said| said.iter().any(|text| text.contains(ALERT)))
     });
 
     // The server's own certificate, with another name and of another authority.
@@ -153,7 +153,7 @@ fn three_brokers_are_changed_as_one() {
     mtls.write(&topic).unwrap();
     let next = Authority::new("Next authority");
     brokers.trust(Listener::Mtls, &[&next]);
-    refused(mtls.connect(), "alert");
+    refused(heard(|| mtls.connect()), ALERT);
     // The servers' certificate.
     brokers.serve(Listener::SaslSsl, &next.issue(&brokers.server_template()));
     refused(bearing(&new).connect(), "certificate verify failed");
