@@ -4,7 +4,7 @@
 //! librdkafka's [`callbacks`], which a [`Bell`] wakes. Records are handed over in one
 //! `rd_kafka_produce_batch` call per partition, without a copy: librdkafka reads the bytes of a
 //! [`Flight`] until it has reported the record, and carries the address of the record's
-//! [`Receipt`] as its opaque value. [`login`] shows it other credentials, [`limits`] asks what the
+//! [`Receipt`](super::receipt::Receipt) as its opaque value. [`login`] shows it other credentials, [`limits`] asks what the
 //! topic demands, [`text`] goes between its strings and ours.
 //!
 //! Traps that shaped this file:
@@ -19,6 +19,7 @@ mod keyed;
 mod letter;
 mod limits;
 mod login;
+mod reports;
 mod text;
 mod topics;
 mod transaction;
@@ -51,14 +52,12 @@ pub use self::{
     keyed::Side,
     letter::LETTER,
     limits::TopicLimits,
+    reports::{Failed, Marked, Reported, Reports},
     text::{describe, name},
     topics::{NewTopic, Rights},
     transaction::{TransactionFault, Verdict},
 };
-use super::{
-    receipt::{Flight, Receipt},
-    statistics::Teller,
-};
+use super::{receipt::Flight, statistics::Teller};
 
 /// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
 pub type Code = i32;
@@ -85,61 +84,6 @@ pub struct Bell(OnceLock<Thread>);
 /// The right to serve a client's callbacks; one for each client.
 pub struct Poller {
     client: Arc<Client>,
-}
-
-/// What was reported since it was last emptied.
-#[derive(Default)]
-pub struct Reports {
-    /// What is reported settles nothing: a transaction does when it ends.
-    deferred: bool,
-    /// Records have numbers instead of receipts.
-    numbered: bool,
-    /// Records without a receipt.
-    pub marks: Vec<Marked>,
-    /// What was reported, in order, neighbours of a partition joined.
-    pub reported: Vec<Reported>,
-    /// Records that failed; those that are durable are settled already.
-    pub failed: Vec<Failed>,
-    /// Faults of connections, logins and the client as a whole: the causes behind waiting.
-    pub errors: Vec<Fault>,
-    /// How long brokers asked to be left alone: they are asked for more than a quota allows.
-    pub throttles: Vec<Duration>,
-    /// Takes librdkafka's statistics, if somebody looks at them.
-    teller: Option<Teller>,
-}
-
-/// Records of one partition that were reported one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reported {
-    /// Their partition.
-    pub partition: i32,
-    /// How many.
-    pub records: u32,
-    /// Where the first of them stands; below 0 if it stands nowhere.
-    pub offset: i64,
-}
-
-/// A record that failed.
-pub struct Failed {
-    /// Its partition.
-    pub partition: i32,
-    /// The address of its receipt; the flight is alive until the lane lets it go.
-    pub receipt: *const Receipt,
-    /// Why.
-    pub code: Code,
-    /// librdkafka's word on whether the broker may have stored it.
-    pub maybe_written: bool,
-}
-
-/// A record without a receipt, as it was reported.
-#[derive(Clone, Copy, Debug)]
-pub struct Marked {
-    /// Why it failed, or [`NO_ERROR`].
-    pub code: Code,
-    /// Where it stands.
-    pub offset: i64,
-    /// Its number; 0 if it has none.
-    pub number: usize,
 }
 
 /// An error with librdkafka's text.

@@ -88,6 +88,7 @@ struct RuleState {
     /// Only requests that name this topic.
     topic: Option<String>,
     act: Act,
+    spared: AtomicU64,
     left: AtomicU64,
     met: AtomicU64,
     answered: AtomicU64,
@@ -124,6 +125,16 @@ impl Rule {
         self
     }
 
+    /// Not for so many requests that come first.
+    ///
+    /// # Panics
+    /// When a proxy obeys it already.
+    #[must_use]
+    pub fn after(mut self, spared: u64) -> Self {
+        *self.own().spared.get_mut() = spared;
+        self
+    }
+
     fn own(&mut self) -> &mut RuleState {
         Arc::get_mut(&mut self.0).expect("nobody obeys it yet")
     }
@@ -134,6 +145,7 @@ impl Rule {
             client_id: None,
             topic: None,
             act,
+            spared: AtomicU64::default(),
             left: AtomicU64::new(times),
             met: AtomicU64::default(),
             answered: AtomicU64::default(),
@@ -165,7 +177,9 @@ impl Rule {
                 .as_ref()
                 .is_none_or(|topic| answer::topics(header, frame).contains(topic));
         let take = |left: u64| left.checked_sub(1);
-        if !is_its || rule.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
+        let taken =
+            |from: &AtomicU64| from.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+        if !is_its || taken(&rule.spared) || !taken(&rule.left) {
             return None;
         }
         rule.met.fetch_add(1, Ordering::SeqCst);

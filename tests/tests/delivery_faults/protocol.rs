@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::v1::{Open, OutputState};
+use serde_json::Value;
 use tests::{
     check::{self, invariants::Promise},
     engine::{
@@ -154,6 +155,38 @@ fn f25_errors_that_end_a_producer_are_recovered_from() {
     }
     assert_eq!(trial.streams_ended_of(Promise::ExactlyOnce), 0, "what is stored tells");
     trial.finish();
+}
+
+/// Of one transaction's records in a partition some are stored and the others refused. What was
+/// refused stands nowhere: that later rows stand before it does not mean that brokers lost some.
+#[test]
+fn f25_a_transaction_that_is_refused_in_part_goes_again_whole() {
+    let mut stage = enter();
+    let topic = unique_topic("f25-part");
+    stage.cluster.admin().create_topic(&topic, 1, 3, &[]);
+    let job =
+        job_of(&[output(&topic, &proxy::addresses(&stage.ways), &topic, "guarantee: exactlyOnce")]);
+    let service = Service::start(&job);
+    let mut stream = Engine::connect(&service).open(&topic, "w");
+    stream.declare(&COLUMNS);
+    // Two make a request as large as it may be, so that a transaction of eight takes four.
+    let pad = "x".repeat(400_000);
+    for round in 0..times(2, 20) {
+        let refused = Rule::new(Api::Produce, Act::Refuse(code::INVALID_PRODUCER_EPOCH), 1);
+        let refused = refused.about(&topic).after(3);
+        stage.kafka.iter().for_each(|way| way.obey(&refused));
+        stream.send(rows("w", round * 8..round * 8 + 8, &pad));
+        stream.wait_durable();
+        assert_eq!(refused.met(), 1, "the last request is refused");
+        stage.kafka.iter().for_each(tests::kafka_proxy::KafkaProxy::heal);
+    }
+    let bootstrap = stage.cluster.bootstrap();
+    let stored = reader::topic(&bootstrap, &topic).records();
+    let number = |record: &reader::Record| {
+        serde_json::from_slice::<Value>(record.value.as_ref().unwrap()).unwrap()["n"].as_u64()
+    };
+    let numbers: Vec<u64> = stored.iter().filter_map(number).collect();
+    assert_eq!(numbers, Vec::from_iter(0..times(2, 20) * 8));
 }
 
 #[test]

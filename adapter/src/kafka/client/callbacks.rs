@@ -44,14 +44,11 @@ pub(super) unsafe extern "C" fn on_report(
         let maybe_written = status as c_int != never as c_int;
         reports.failed.push(Failed { partition, receipt, code, maybe_written });
     }
-    match reports.reported.last_mut() {
-        Some(last) if last.partition == partition => last.records += 1,
-        _ => {
-            // SAFETY: as above.
-            let offset = unsafe { (*message).offset };
-            reports.reported.push(Reported { partition, records: 1, offset });
-        }
-    }
+    // SAFETY: as above.
+    let offset = unsafe { (*message).offset };
+    // One that failed has what librdkafka counts on from -1.
+    let offset = if code == NO_ERROR { offset } else { Reported::NOWHERE };
+    reports.join(partition, offset);
 }
 
 /// librdkafka asks for a token, and would refuse to log in by one if nobody listened. A task of
