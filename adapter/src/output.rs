@@ -34,7 +34,9 @@ use self::{
 };
 use crate::{
     job::{ErrorPolicy, Guarantee, Packing},
-    kafka::{Delivery, Encoded, Letters, Mark, Permit, RECORD_OVERHEAD_BYTES, Ticket},
+    kafka::{
+        Delivery, Encoded, Letters, Mark, Permit, RECORD_OVERHEAD_BYTES, Ticket, headers::Headers,
+    },
     meter::{Passage, Stopwatch},
     partition::{Partitions, Rotor, Routes},
     rows::{BadRow, Carrier, Decoded, Decoder, SchemaError},
@@ -62,6 +64,8 @@ pub struct Output {
     pub kafka: Arc<dyn Delivery>,
     /// How rows share records.
     pub packing: Packing,
+    /// Records tell the trace that their batch is part of.
+    pub trace_headers: bool,
     /// Most bytes that a batch may have once it is encoded.
     pub encoded_bytes_max: usize,
     /// What an acknowledgement promises.
@@ -206,9 +210,10 @@ impl Output {
         carrier: Carrier,
         rows: &Bytes,
         mark: Mark,
+        headers: Option<Arc<Headers>>,
     ) -> Result<Accepted, Refusal> {
         let batch = self.read(plan, carrier, rows).await?;
-        self.send(plan, vec![batch], vec![mark]).await
+        self.send(plan, vec![batch], vec![mark], headers).await
     }
 
     /// Waits for room and reads the rows of a batch. Cancel safe.
@@ -287,6 +292,7 @@ impl Output {
         plan: &Plan,
         mut batches: Vec<Read>,
         mut marks: Vec<Mark>,
+        headers: Option<Arc<Headers>>,
     ) -> Result<Accepted, Refusal> {
         if self.kafka.partitions().borrow().is_none() {
             // Nobody knows yet how long a record may be. What else is wrong is told now.
@@ -316,7 +322,10 @@ impl Output {
         let drawn = tapped::draw(&self.taps, plan, &encoded, &batches, &marks, &offsets);
         let mut rooms = batches.into_iter().map(|batch| batch.room);
         let mut room = rooms.next().expect("there is a batch");
-        let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * RECORD_OVERHEAD_BYTES;
+        let of_headers = headers.as_ref().map_or(0, |headers| headers.memory_bytes());
+        let of_each = RECORD_OVERHEAD_BYTES + of_headers;
+        let size = encoded.bytes.len() as u64 + encoded.ends.len() as u64 * of_each;
+        encoded.headers = headers;
         plan.learn(wire_bytes, size, bytes);
         room.resize(size + letters.room_bytes());
         rooms.for_each(drop);

@@ -253,7 +253,7 @@ fn packed(rows: &[u32]) -> Encoded {
     let bytes = rows.iter().map(|row| b'0' + *row as u8).collect();
     let ends = vec![rows.len() as u32];
     let rows = Rows { ends: ends.clone(), numbers: Some(rows.to_vec()) };
-    Encoded { bytes, ends, rows, split: None }
+    Encoded { bytes, ends, rows, ..Encoded::default() }
 }
 
 /// The same as two records.
@@ -262,7 +262,7 @@ fn halves(rows: &[u32]) -> Encoded {
     let ends = vec![half, rows.len() as u32];
     let rows = Rows { ends: ends.clone(), numbers: Some(rows.to_vec()) };
     let bytes = rows.numbers.iter().flatten().map(|row| b'0' + *row as u8).collect();
-    Encoded { bytes, ends, rows, split: None }
+    Encoded { bytes, ends, rows, ..Encoded::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

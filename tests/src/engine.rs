@@ -341,6 +341,16 @@ impl Stream {
         })
     }
 
+    /// The same, with what systems on the way have noted.
+    pub fn send_noted(&mut self, json_lines: impl Into<Bytes>, context: (&str, &str)) -> u64 {
+        self.send_batch(Batch {
+            rows: Some(Rows::JsonLines(json_lines.into())),
+            traceparent: Some(context.0.to_owned()),
+            tracestate: Some(context.1.to_owned()),
+            ..Batch::default()
+        })
+    }
+
     fn send_rows(&mut self, rows: Rows) -> u64 {
         self.send_batch(Batch { rows: Some(rows), ..Batch::default() })
     }

@@ -18,6 +18,7 @@ mod ended;
 mod error;
 mod first_message;
 mod gate;
+mod headers;
 mod health;
 mod listener;
 mod once;

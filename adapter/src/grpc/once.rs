@@ -18,10 +18,11 @@ use super::{
 };
 use crate::{
     credit::Credit,
+    grpc::headers::headers,
     kafka::{Mark, Outcome, Ticket},
     output::{Accepted, BadRows, Output, Plan, Refusal},
     rows::Carrier,
-    traces::{self, About, Going},
+    traces::{About, Batch, Context, Going},
     writers::{Lease, Place},
 };
 
@@ -50,7 +51,7 @@ pub struct Asked {
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
     /// What the call is part of.
-    pub trace: traces::Context,
+    pub trace: Context,
 }
 
 /// `WriteOnce`, with the memory that was set aside for its rows. They keep it until they are
@@ -90,15 +91,16 @@ pub async fn write_once(
     let output = served.output.clone();
     let since = Instant::now();
     let own = batch.traceparent.as_deref();
-    let own = own.map(|own| traces::Context::parse(Some(own), batch.tracestate.as_deref()));
-    let trace = shared.tracer.batch(own.as_ref().unwrap_or(&trace), || About {
+    let own = own.map(|own| Context::parse(Some(own), batch.tracestate.as_deref()));
+    let context = own.unwrap_or(trace);
+    let trace = shared.tracer.batch(&context, || About {
         output: output.alias.clone(),
         writer: request.writer_id.clone(),
         sequence: request.writer_id.is_some().then_some(batch.sequence),
     });
     let going = None;
     let mut call =
-        Call { output, plan: &plan, carrier, rows: &rows, since, deadline, trace, going };
+        Call { output, plan: &plan, carrier, rows: &rows, since, deadline, context, trace, going };
     let Some(id) = request.writer_id else {
         if served.transactional.is_some() {
             return Err(invalid("writer_id", "is needed: the output's guarantee is exactly once"));
@@ -164,8 +166,10 @@ struct Call<'a> {
     rows: &'a Bytes,
     since: Instant,
     deadline: Instant,
+    /// What the caller says that it is part of.
+    context: Context,
     /// The span of the call's batch, if it is sampled, until it is answered.
-    trace: Option<Box<traces::Batch>>,
+    trace: Option<Box<Batch>>,
     /// And what is done with its rows.
     going: Option<Box<Going>>,
 }
@@ -174,7 +178,9 @@ impl Call<'_> {
     /// Brings the rows on their way.
     async fn accept(&mut self, mark: Mark, mut stop: Stop) -> Result<Accepted, CallError> {
         self.going = Going::start(self.trace.as_deref().into_iter(), &self.output.topic);
-        let accept = self.output.accept(self.plan, self.carrier, self.rows, mark);
+        let told = [&self.context].into_iter();
+        let headers = headers(&self.output, self.going.as_deref(), told);
+        let accept = self.output.accept(self.plan, self.carrier, self.rows, mark, headers);
         let accepted = tokio::select! {
             biased;
             accepted = accept => accepted,

@@ -28,6 +28,7 @@ use tonic::Status;
 use self::{
     flight::{InFlight, settle},
     pack::Pack,
+    trace::Trace,
     work::{Step, Taken, Work},
 };
 use super::{
@@ -117,8 +118,7 @@ struct Pending {
     late: bool,
     /// It was sent with others and did not go: now it waits for none.
     again: bool,
-    /// Its span, until it is answered.
-    trace: Option<Box<traces::Batch>>,
+    trace: Trace,
 }
 
 /// Everything that can happen to a session.

@@ -94,6 +94,8 @@ pub struct Output {
     pub partitioning: RoundRobin,
     /// How Kafka batches are compressed.
     pub compression: Compression,
+    /// Whether records tell the trace that their batch is part of.
+    pub trace_headers: bool,
     /// When a broker answers that it has a row.
     pub acks: Acks,
     /// Whether brokers recognise rows that the client sends again; only with [`Acks::All`].
@@ -307,6 +309,7 @@ impl Output {
                 "rows": self.partitioning.turn_rows,
                 "time": show_duration(self.partitioning.turn_time),
             } },
+            "traceHeaders": self.trace_headers,
             "acks": match self.acks {
                 Acks::All => "All",
                 Acks::One => "One",

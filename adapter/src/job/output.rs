@@ -90,6 +90,7 @@ pub(super) fn output(
         packing: packing?,
         partitioning: partitioning?,
         compression: compression?,
+        trace_headers: raw.trace_headers.unwrap_or(false),
         acks,
         idempotence,
         batching: batching?,

@@ -224,6 +224,12 @@ pub(super) struct RawOutput {
     pub(super) partitioning: Option<RawPartitioning>,
     /// How Kafka batches are compressed.
     pub(super) compression: Option<RawCompression>,
+    /// Whether records tell those who read them the trace that their batch is part of, in the headers
+    /// `traceparent` and `tracestate` (W3C Trace Context): the span that has sent them if `telemetry`
+    /// samples the batch, else what its engine says; where it says nothing there are no headers. Each
+    /// record with headers costs more, and 600 bytes of what the topic takes are kept for them.
+    #[schemars(extend("default" = false))]
+    pub(super) trace_headers: Option<bool>,
     /// When a broker answers that it has a row.
     #[schemars(extend("default" = "All"))]
     pub(super) acks: Option<RawAcks>,

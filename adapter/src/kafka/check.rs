@@ -84,7 +84,9 @@ pub fn look(output: &Output, credentials: &Credentials) -> Result<Topic, Cause> 
         (limits.join().expect(joined), rights.join().expect(joined), brokers)
     });
     let found = Topic::of(topic, &partitions, limits, rights, settings.waits_for_replicas);
-    Ok(Topic { brokers, ..found })
+    let record_bytes_max =
+        found.message_bytes_max.map(|limit| settings.recipe.record_bytes_max(limit));
+    Ok(Topic { brokers, record_bytes_max, ..found })
 }
 
 /// A client as the service has it for what is not a writer's.

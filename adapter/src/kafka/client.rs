@@ -15,6 +15,7 @@
 //!   since a poller that died in silence would leave every batch without an answer.
 mod callbacks;
 mod configuration;
+mod headed;
 mod keyed;
 mod letter;
 mod limits;
@@ -27,7 +28,7 @@ mod transaction;
 use std::{
     borrow::Cow,
     ffi::{c_char, c_int},
-    ptr,
+    mem, ptr,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
     time::Duration,
@@ -111,7 +112,11 @@ pub struct Partition {
 
 /// Messages for one hand-over, kept to be used again.
 #[derive(Default)]
-pub struct HandOver(Vec<sys::rd_kafka_message_t>);
+pub struct HandOver {
+    messages: Vec<sys::rd_kafka_message_t>,
+    /// Some have headers.
+    has_headers: bool,
+}
 
 // SAFETY: librdkafka's handles are made for use from many threads.
 unsafe impl Send for Client {}
@@ -223,7 +228,27 @@ impl Client {
     /// # Safety
     /// The flights of all records must stay alive until they are reported.
     pub unsafe fn produce(&self, partition: i32, records: &mut HandOver) -> Vec<Failed> {
-        let messages = &mut records.0;
+        let HandOver { messages, has_headers } = records;
+        let mut failed = Vec::new();
+        // SAFETY: by this function's contract.
+        match mem::take(has_headers) {
+            false => unsafe { self.produce_batch(partition, messages, &mut failed) },
+            true => unsafe { self.produce_mixed(partition, messages, &mut failed) },
+        }
+        messages.clear();
+        failed
+    }
+
+    /// Hands records without headers over.
+    ///
+    /// # Safety
+    /// As [`Client::produce`].
+    unsafe fn produce_batch(
+        &self,
+        partition: i32,
+        messages: &mut [sys::rd_kafka_message_t],
+        failed: &mut Vec<Failed>,
+    ) {
         // SAFETY: the messages are valid for the call; what they point to stays alive by this
         // function's contract. Flags 0: librdkafka neither copies nor frees the payload.
         let taken = unsafe {
@@ -235,7 +260,6 @@ impl Client {
                 messages.len() as c_int,
             )
         };
-        let mut failed = Vec::new();
         if taken as usize != messages.len() {
             let refused = messages.iter().filter(|message| message.err as Code != NO_ERROR);
             failed.extend(refused.map(|message| Failed {
@@ -245,8 +269,6 @@ impl Client {
                 maybe_written: false,
             }));
         }
-        messages.clear();
-        failed
     }
 
     /// librdkafka's own handle, valid as long as the client.
@@ -370,7 +392,8 @@ impl HandOver {
     /// Adds a record.
     pub fn push(&mut self, flight: &Flight, record: u32) {
         let bytes = flight.encoded.record(record);
-        self.0.push(sys::rd_kafka_message_t {
+        self.has_headers |= flight.encoded.headers.is_some();
+        self.messages.push(sys::rd_kafka_message_t {
             err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
             rkt: ptr::null_mut(),
             partition: 0,
@@ -385,7 +408,7 @@ impl HandOver {
 
     /// Records in it.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.messages.len()
     }
 }
 

@@ -532,7 +532,7 @@ impl Run {
             let places = self.at..self.end;
             places.map(|at| self.flight.encoded.record(self.record(at)).len() as u64).sum()
         };
-        sum + records * BATCH_RECORD_OVERHEAD_BYTES
+        sum + records * (BATCH_RECORD_OVERHEAD_BYTES + self.flight.encoded.header_bytes())
     }
 }
 
@@ -543,7 +543,8 @@ fn each(flight: Arc<Flight>) -> impl Iterator<Item = (Arc<Flight>, u32)> {
 }
 
 fn cost(flight: &Flight, record: u32) -> u64 {
-    flight.encoded.record(record).len() as u64 + BATCH_RECORD_OVERHEAD_BYTES
+    let encoded = &flight.encoded;
+    encoded.record(record).len() as u64 + BATCH_RECORD_OVERHEAD_BYTES + encoded.header_bytes()
 }
 
 fn hold_flight(flying: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) {

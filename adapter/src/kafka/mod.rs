@@ -34,6 +34,7 @@ mod consumer;
 pub mod credentials;
 mod delivery;
 mod diagnosis;
+pub mod headers;
 mod lane;
 mod leaving;
 pub mod letter;

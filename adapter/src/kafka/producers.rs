@@ -17,6 +17,7 @@ use super::{
     client::{Bell, Client, Fault, Partitions, Poller, Reports, TopicLimits},
     credentials::{Credentials, Login},
     statistics::{Statistics, Teller},
+    topic::record_bytes_max,
 };
 
 /// How long librdkafka waits for a batch that is being handed over to be complete: without this
@@ -32,6 +33,8 @@ pub struct Recipe {
     pub settings: Vec<(String, String)>,
     /// The topic.
     pub topic: String,
+    /// Bytes of each record that are kept for its headers.
+    pub header_bytes_max: u64,
     /// Brokers answer for what they are sent.
     pub answered: bool,
     /// Takes what librdkafka counts, if somebody looks at it.
@@ -39,6 +42,11 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// The longest value of a record, and the most of a Kafka batch, with this `max.message.bytes`.
+    pub fn record_bytes_max(&self, message_bytes_max: u64) -> u64 {
+        record_bytes_max(message_bytes_max).saturating_sub(self.header_bytes_max).max(1)
+    }
+
     /// A producer of it that waits so long for a hand-over to be complete.
     ///
     /// # Errors

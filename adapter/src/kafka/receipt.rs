@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::{
     budget::Permit,
     cause::Cause,
+    headers::Headers,
     letter::{Letter, WriteLetters},
 };
 use crate::sync::{
@@ -28,6 +29,8 @@ pub struct Encoded {
     pub rows: Rows,
     /// Makes several records of one that is too large, where that may be.
     pub split: Option<Split>,
+    /// What each record has beside its value.
+    pub headers: Option<Arc<Headers>>,
 }
 
 /// Makes several records of each of these, which are too large: the rows of each, by their numbers.
@@ -103,6 +106,11 @@ impl Encoded {
     /// Whether a record has more bytes than these and several rows, so that parts of it may pass.
     pub fn is_beyond(&self, record: u32, bytes_max: usize) -> bool {
         self.record(record).len() > bytes_max && self.rows.of(record).nth(1).is_some()
+    }
+
+    /// Bytes that each record's headers take in Kafka.
+    pub fn header_bytes(&self) -> u64 {
+        self.headers.as_ref().map_or(0, |headers| headers.wire_bytes())
     }
 
     /// The bytes of a record.
@@ -247,7 +255,8 @@ impl Flight {
         let split = this.root().encoded.split.as_ref()?;
         let rows: Vec<_> = records.iter().map(|r| this.encoded.rows.of(*r).collect()).collect();
         let parts = split(&rows, fit)?;
-        let part = |(record, encoded): (&u32, Encoded)| {
+        let part = |(record, mut encoded): (&u32, Encoded)| {
+            encoded.headers.clone_from(&this.encoded.headers);
             let flight = Self {
                 unsettled: AtomicU32::new(encoded.ends.len() as u32),
                 encoded,

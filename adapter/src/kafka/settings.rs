@@ -1,7 +1,9 @@
 //! From an output of the job file to librdkafka's settings.
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{lane::Pace, producers::Recipe, progress::Names, statistics::Statistics};
+use super::{
+    headers::Headers, lane::Pace, producers::Recipe, progress::Names, statistics::Statistics,
+};
 use crate::job::{self, Acks, Compression, ErrorPolicy, Guarantee, HostPort, Output, Profile};
 
 /// Most records of a hand-over, so that it is complete while librdkafka waits for it. What does
@@ -152,6 +154,10 @@ impl Settings {
             recipe: Recipe {
                 settings: map.into_iter().collect(),
                 topic: output.topic.to_string(),
+                header_bytes_max: match output.trace_headers {
+                    true => Headers::TRACE_BYTES_MAX,
+                    false => 0,
+                },
                 answered: output.acks != Acks::Zero,
                 statistics: None,
             },

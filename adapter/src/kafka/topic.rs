@@ -313,7 +313,7 @@ impl Inner {
         self.refresh_letter_limit(producers);
         let limit = limits.message_bytes_max.or(self.settings.message_bytes_untold);
         let Some(limit) = limit else { return };
-        let record = record_bytes_max(limit);
+        let record = self.settings.recipe.record_bytes_max(limit);
         self.record_bytes_max.store(record as usize, Ordering::Relaxed);
         let batch = self.settings.pace.bytes_max.min(record);
         self.batch_bytes_max.store(batch, Ordering::Relaxed);

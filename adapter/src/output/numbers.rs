@@ -67,5 +67,6 @@ pub(super) fn encoded(records: Records, batches: &[Read], ends: &[u32]) -> Encod
             })
             .collect()
     });
-    Encoded { bytes, ends: record_ends, rows: Rows { ends: map.into_ends(), numbers }, split: None }
+    let rows = Rows { ends: map.into_ends(), numbers };
+    Encoded { bytes, ends: record_ends, rows, ..Encoded::default() }
 }

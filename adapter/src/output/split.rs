@@ -86,7 +86,7 @@ impl Source {
         let (bytes, ends, map) = records.into_parts();
         let numbers = map.rows().map(|place| rows[place as usize]).collect();
         let rows = Rows { ends: map.into_ends(), numbers: Some(numbers) };
-        Some(Encoded { bytes, ends, rows, split: None })
+        Some(Encoded { bytes, ends, rows, ..Encoded::default() })
     }
 
     /// The rows of a record as they were read, in their order.

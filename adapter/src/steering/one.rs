@@ -186,6 +186,7 @@ pub fn output_of(job: &Job, output: &job::Output, kafka: Arc<dyn Delivery>) -> O
         rotor: Arc::new(Rotor::new(turn)),
         kafka,
         packing: output.packing.unwrap_or(Packing::NONE),
+        trace_headers: output.trace_headers,
         encoded_bytes_max: job.encoded_bytes_max().min(1 << 30) as usize,
         guarantee: output.guarantee,
         rejected: Arc::default(),

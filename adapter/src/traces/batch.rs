@@ -1,12 +1,12 @@
 //! The spans of one batch, and of batches that go together.
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use opentelemetry::{
     KeyValue,
     trace::{SpanContext, SpanKind},
 };
 
-use super::{Inner, Open};
+use super::{Context, Inner, Open};
 
 /// From the arrival of a batch to its answer.
 pub(super) const RECEIVE: &str = "receive";
@@ -39,8 +39,9 @@ pub struct Batch {
 pub struct Going {
     inner: Arc<Inner>,
     encode: Open,
-    /// From the moment they are handed over.
-    send: Option<Open>,
+    /// Known before they are handed over, as records may tell of it; from that moment on.
+    send: Open,
+    is_sent: bool,
     /// The sampled ones but the first.
     others: Vec<SpanContext>,
     topic: String,
@@ -99,15 +100,22 @@ impl Going {
         let first = batches.next()?;
         let encode = first.inner.below(&first.open.context);
         let others = batches.map(|batch| batch.open.context.clone()).collect();
+        let send = first.inner.below(&first.open.context);
         let (inner, topic) = (first.inner.clone(), topic.to_owned());
-        Some(Box::new(Self { inner, encode, send: None, others, topic, records: 0 }))
+        Some(Box::new(Self { inner, encode, send, is_sent: false, others, topic, records: 0 }))
+    }
+
+    /// What records may tell those who read them: the span that has sent them.
+    pub fn context(&self) -> Context {
+        Context::new(self.send.context.clone())
     }
 
     /// Their records are handed over.
     pub fn handed_over(&mut self, records: u32) {
         self.records = records;
         self.end_encode(None);
-        self.send = Some(self.inner.below(&self.encode.parent));
+        self.send.since = SystemTime::now();
+        self.is_sent = true;
     }
 
     /// Nothing of them is handed over.
@@ -117,7 +125,9 @@ impl Going {
 
     /// The brokers have answered, with this code if it is not known whether all is written.
     pub fn answered(self: Box<Self>, failed: Option<&'static str>) {
-        let Some(send) = &self.send else { return };
+        if !self.is_sent {
+            return;
+        }
         let attributes = vec![
             KeyValue::new("messaging.system", "kafka"),
             KeyValue::new("messaging.operation.name", "send"),
@@ -126,7 +136,7 @@ impl Going {
             KeyValue::new("messaging.batch.message_count", i64::from(self.records)),
         ];
         let name = format!("send {}", self.topic);
-        self.inner.end(send, name, SpanKind::Producer, attributes, &self.others, failed);
+        self.inner.end(&self.send, name, SpanKind::Producer, attributes, &self.others, failed);
     }
 
     fn end_encode(&self, failed: Option<&'static str>) {

@@ -14,7 +14,7 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const TRACESTATE: &str = "tracestate";
 
 /// What a list of notes may have (W3C Trace Context, 3.3.1.5); a longer one is left out.
-const TRACESTATE_BYTES_MAX: usize = 512;
+pub const TRACESTATE_BYTES_MAX: usize = 512;
 
 /// A trace and the span in it that caused what comes, or none.
 #[derive(Clone, Debug)]
@@ -33,6 +33,22 @@ impl Context {
         let none = opentelemetry::Context::new();
         let found = TraceContextPropagator::new().extract_with_context(&none, &carrier);
         Self(found.span().span_context().clone())
+    }
+
+    pub(super) fn new(span: SpanContext) -> Self {
+        Self(span)
+    }
+
+    /// The headers that tell somebody else of it; none if there is nothing to tell.
+    pub fn headers(&self) -> Option<Vec<(&'static str, String)>> {
+        if !self.0.is_valid() {
+            return None;
+        }
+        let (trace, span, flags) = (self.0.trace_id(), self.0.span_id(), self.0.trace_flags());
+        let state = self.0.trace_state().header();
+        let mut headers = vec![(TRACEPARENT, format!("00-{trace}-{span}-{:02x}", flags.to_u8()))];
+        headers.extend((!state.is_empty()).then_some((TRACESTATE, state)));
+        Some(headers)
     }
 
     /// The span.

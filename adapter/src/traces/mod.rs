@@ -23,7 +23,7 @@ use opentelemetry_sdk::trace::{
 use self::export::Queue;
 pub use self::{
     batch::{About, Batch, Going},
-    context::{Context, TRACEPARENT, TRACESTATE},
+    context::{Context, TRACEPARENT, TRACESTATE, TRACESTATE_BYTES_MAX},
     export::{Exporting, start},
 };
 

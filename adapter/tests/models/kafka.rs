@@ -6,4 +6,4 @@ pub mod letter;
 #[path = "../../src/kafka/receipt.rs"]
 pub mod receipt;
 
-pub use kafka_output::kafka::cause;
+pub use kafka_output::kafka::{cause, headers};

@@ -127,6 +127,7 @@ impl Bench {
                 rotor: Arc::new(Rotor::new(turn)),
                 kafka: kafka.clone(),
                 packing: setup.packing.or(output.packing).unwrap_or(Packing::NONE),
+                trace_headers: false,
                 encoded_bytes_max: 64 << 20,
                 guarantee: output.guarantee,
                 rejected: Arc::default(),

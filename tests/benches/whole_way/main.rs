@@ -15,6 +15,7 @@ mod cost;
 mod exact;
 mod flat;
 mod floor;
+mod headers;
 mod latency;
 mod measure;
 mod metrics;
@@ -29,10 +30,11 @@ use std::env;
 type Series = fn(&series::Bench);
 
 /// The series, in the order in which they run.
-const SERIES: [(&str, Series); 6] = [
+const SERIES: [(&str, Series); 7] = [
     ("cost", cost::cost),
     ("exact", exact::exact),
     ("flat", flat::flat),
+    ("headers", headers::headers),
     ("latency", latency::latency),
     ("slow", slow::slow),
     ("metrics", metrics::metrics),

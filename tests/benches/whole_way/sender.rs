@@ -15,12 +15,15 @@ use proto::v1::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Streaming, transport::Channel};
+use tonic::{Request, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::work::Work;
 
 /// Batches before those that count, when one is sent after the other.
 const WARM_UP: usize = 200;
+
+/// The trace that all rows are part of; only an output with `traceHeaders` looks at it.
+const CONTEXT: &str = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-2222222222222222-01";
 
 /// One open stream.
 pub struct Sender {
@@ -52,7 +55,9 @@ impl Sender {
         let (output, writer_id) = (output.to_owned(), writer.to_owned());
         let open = In::Open(Open { output, writer_id, ..Open::default() });
         requests.send(WriteRequest { message: Some(open) }).expect("the receiver is here");
-        let call = client.write(UnboundedReceiverStream::new(receiver)).await;
+        let mut request = Request::new(UnboundedReceiverStream::new(receiver));
+        request.metadata_mut().insert("traceparent", MetadataValue::from_static(CONTEXT));
+        let call = client.write(request).await;
         let mut answers = call.expect("the service takes the call").into_inner();
         let credit = loop {
             match next(&mut answers).await {

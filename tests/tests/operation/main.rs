@@ -18,6 +18,7 @@ mod shells;
 mod steering;
 mod steering_faults;
 mod tap;
+mod trace_headers;
 mod traces;
 
 use std::{path::PathBuf, process::Command};

@@ -20,17 +20,17 @@ use tests::{
 use super::warnings;
 
 /// Contexts of an engine: sampled, but for the last.
-const OF_STREAM: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1111111111111111-01";
-const OF_BATCH: &str = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-2222222222222222-01";
+pub(super) const OF_STREAM: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1111111111111111-01";
+pub(super) const OF_BATCH: &str = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-2222222222222222-01";
 const OF_CALL: &str = "00-dddddddddddddddddddddddddddddddd-4444444444444444-01";
-const NOT_SAMPLED: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-00";
+pub(super) const NOT_SAMPLED: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-00";
 
-fn traced(topic: &str, endpoint: &str, more: &str) -> String {
+pub(super) fn traced(topic: &str, endpoint: &str, more: &str) -> String {
     let job = with_admin(&job(&shared_broker().bootstrap(), topic, ""));
     format!("{job}telemetry: {{ traces: {{ endpoint: '{endpoint}', {more} }} }}\n")
 }
 
-fn new_topic(name: &str) -> String {
+pub(super) fn new_topic(name: &str) -> String {
     let topic = unique_topic(name);
     shared_broker().admin().create_topic(&topic, 1, 1, &[]);
     topic

@@ -89,7 +89,7 @@ async fn load(
         Stop::input(format!("the rows cannot be written: {}{at}", refusal.reason))
     };
     let read = output.read(plan, Carrier::ArrowIpc, rows.content()).await.map_err(said)?;
-    output.send(plan, vec![read], vec![Mark::default()]).await.map_err(said)?;
+    output.send(plan, vec![read], vec![Mark::default()], None).await.map_err(said)?;
     let submitted = topic.take();
     let encoded = submitted.first().expect("it was sent").encoded();
     if encoded.ends.is_empty() {

@@ -121,7 +121,7 @@ impl<'a> Batches<'a> {
         let (mut sent, reads): (Vec<Part>, Vec<Read>) = self.waiting.drain(..).unzip();
         self.fill = Fill::new(self.output.packing);
         let marks = reads.iter().map(|_| Mark::default()).collect();
-        let rest = match self.output.send(self.plan, reads, marks).await {
+        let rest = match self.output.send(self.plan, reads, marks, None).await {
             Ok(accepted) => {
                 let rest = sent.split_off(accepted.offsets.len());
                 for (part, aside) in sent.iter().zip(&accepted.aside) {

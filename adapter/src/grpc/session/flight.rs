@@ -56,7 +56,7 @@ impl InFlight {
             offset,
             aside,
             deadline: pending.deadline,
-            trace: pending.trace,
+            trace: pending.trace.span,
         });
         Self { ticket: accepted.ticket, since, batches: batches.collect(), trace }
     }

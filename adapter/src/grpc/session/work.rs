@@ -108,7 +108,7 @@ where
             Place::Known => {
                 self.release(pending.wire_bytes);
                 self.passage().batches.repeated.inc();
-                pending.trace.take().into_iter().for_each(|trace| trace.repeated());
+                pending.trace.span.take().into_iter().for_each(|span| span.repeated());
                 // If it is durable the engine may wait to hear so; else its `Ack` will come.
                 if sequence <= durable_through {
                     self.outbox.acknowledge(durable_through, None, Vec::new(), 0);
@@ -153,17 +153,20 @@ where
         let (output, plan) = (self.terms.output.clone(), batch.plan.clone());
         let (carrier, rows) = batch.pending.rows.clone().expect("it was looked at");
         let (since, reads) = (batch.pending.since, self.pack.waits());
+        let (trace, headers) = match reads {
+            true => (None, None),
+            false => self.going([&batch].into_iter()),
+        };
         let step: Pin<Box<dyn Future<Output = _> + Send>> = if reads {
             Box::pin(async move {
                 output.read(&plan, carrier, &rows).await.map(|read| Step::Read(Box::new(read)))
             })
         } else {
             let mark = self.mark(&batch.pending);
-            Box::pin(
-                async move { output.accept(&plan, carrier, &rows, mark).await.map(Step::Sent) },
-            )
+            Box::pin(async move {
+                output.accept(&plan, carrier, &rows, mark, headers).await.map(Step::Sent)
+            })
         };
-        let trace = if reads { None } else { self.going([&batch].into_iter()) };
         self.work = Some(Work { batches: vec![batch], since, reads, step, trace });
     }
 
@@ -179,8 +182,11 @@ where
         let (batches, reads): (Vec<_>, Vec<_>) = self.pack.take().into_iter().unzip();
         let (output, plan) = (self.terms.output.clone(), batches[0].plan.clone());
         let marks = batches.iter().map(|batch| self.mark(&batch.pending)).collect();
-        let step = Box::pin(async move { output.send(&plan, reads, marks).await.map(Step::Sent) });
-        let trace = self.going(batches.iter());
+        let (trace, headers) = self.going(batches.iter());
+        let step =
+            Box::pin(
+                async move { output.send(&plan, reads, marks, headers).await.map(Step::Sent) },
+            );
         self.work = Some(Work { batches, since: Instant::now(), reads: false, step, trace });
     }
 
@@ -310,7 +316,7 @@ where
         refusal: &Refusal,
     ) {
         self.release(pending.wire_bytes);
-        pending.trace.take().into_iter().for_each(|trace| trace.failed(refusal.code));
+        pending.trace.span.take().into_iter().for_each(|span| span.failed(refusal.code));
         let sequence = pending.batch.sequence;
         self.passage().batches.refused.inc();
         self.outbox.push(Out::Refused(v1::Refused {

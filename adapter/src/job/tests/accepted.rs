@@ -127,7 +127,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 53);
+    assert_eq!(told.len(), 54);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format

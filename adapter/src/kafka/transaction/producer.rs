@@ -23,7 +23,6 @@ use super::{
             Bound, Claim, Found, Keys, ReadFault, Stored, TopicFault, ensure, judge, last_instance,
             now_ms, read_back,
         },
-        topic::record_bytes_max,
     },
     init::{CALL_MAX, COMMIT_MAX, Opening, decide},
 };
@@ -249,7 +248,7 @@ impl Producer {
     /// The largest Kafka batch that the topic takes now, where brokers tell.
     pub(super) fn batch_bytes_max(&self, plan: &Plan) -> Option<u64> {
         let limits = self.client().limits(&plan.recipe.topic, ANSWER_MAX);
-        limits.message_bytes_max.map(record_bytes_max)
+        limits.message_bytes_max.map(|limit| plan.recipe.record_bytes_max(limit))
     }
 
     /// The client.
