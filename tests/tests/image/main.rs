@@ -1,7 +1,8 @@
 //! The image of deploy/Dockerfile, run as it is meant to be: without rights, in a private network
 //! whose only ways lead to the broker, the vault and the identity endpoint.
 //!
-//! `scripts/image test` builds the image and runs this; it needs root, podman and runc.
+//! `scripts/image test` builds the image and runs this; it needs root, podman and runc. Limits,
+//! rights and mounts are read from the kernel, and not from what podman was told.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -12,10 +13,14 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
+    process::Command,
+    thread,
     time::Duration,
 };
 
+use serde_json::Value;
 use tests::{
+    admin::Admin,
     azure::Azure,
     cache, check,
     engine::{
@@ -28,12 +33,18 @@ use tests::{
 };
 
 use self::{
-    container::{Container, image, podman},
-    network::{Network, OUTSIDE},
+    container::{Container, Declared, image, podman},
+    network::{NOWHERE, Network, OUTSIDE},
 };
 
 /// The largest image, in bytes: as a registry keeps it, compressed.
 const IMAGE_BYTES_MAX: u64 = 40_000_000;
+
+/// As the job file below says.
+const DECLARED: Declared = Declared { memory_mib: 64, writers_max: 20, outputs: 1, brokers: 1 };
+
+/// File systems that no disk is below.
+const KERNELS: [&str; 6] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup"];
 
 const PACE: Pace = Pace { batch_rows: 100, pause: Duration::from_millis(5) };
 
@@ -54,29 +65,45 @@ fn the_image_is_small_and_has_no_shell_and_no_rights() {
     let file = dir.path().join("image.tar");
     let saved = podman(&["save", "--output", file.to_str().unwrap(), "kafka-output:local"]);
     assert!(saved.status.success());
-    let zipped = std::process::Command::new("gzip").args(["-6", "-k"]).arg(&file).status();
+    let zipped = Command::new("gzip").args(["-6", "-k"]).arg(&file).status();
     assert!(zipped.unwrap().success());
     let bytes = |name: &str| fs::metadata(dir.path().join(name)).unwrap().len();
     println!("image: {} bytes, {} compressed", bytes("image.tar"), bytes("image.tar.gz"));
     assert!(bytes("image.tar.gz") < IMAGE_BYTES_MAX);
-    // Nothing that could be run but the service: no shell, no package manager.
-    let files = dir.path().join("files");
-    fs::create_dir(&files).unwrap();
-    let made = podman(&["create", "--pull=never", "--name", "ko-files", "kafka-output:local"]);
+    let made = podman(&["create", "--replace", "--name", "ko-files", "kafka-output:local"]);
     assert!(made.status.success());
     let tar = dir.path().join("files.tar");
     let exported = podman(&["export", "--output", tar.to_str().unwrap(), "ko-files"]);
     podman(&["rm", "ko-files"]);
     assert!(exported.status.success());
-    let listed = std::process::Command::new("tar").arg("-tvf").arg(&tar).output().unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
+    let tar = |args: &[&str]| {
+        let output = Command::new("tar").arg("-f").arg(&tar).args(args).output().unwrap();
+        assert!(output.status.success(), "tar {args:?}");
+        output.stdout
+    };
+    // Nothing that could be run but the service: no shell, no package manager.
+    let listed = String::from_utf8(tar(&["--numeric-owner", "-tv"])).unwrap();
     let programs = listed.lines().filter(|line| {
         let name = line.split_whitespace().nth(5).unwrap_or_default();
-        line.starts_with('-') && line.get(3..4) == Some("x") && !name.contains("/lib")
+        line.starts_with('-') && line.get(3..4) == Some("x") && !name.contains(".so")
     });
     let programs: Vec<_> = programs.collect();
     assert!(programs.len() == 1 && programs[0].ends_with("usr/bin/kafka-output"), "{programs:#?}");
     assert!(programs[0].starts_with("-rwxr-xr-x 0/0"), "the service does not own it: {programs:?}");
+
+    // Its bill of materials is of this program and of these packages.
+    let bill = fs::read(container::work().join("kafka-output.cdx.json")).unwrap();
+    let bill: Value = serde_json::from_slice(&bill).unwrap();
+    let program = tar(&["-x", "--to-stdout", "usr/bin/kafka-output"]);
+    let digest = openssl::sha::sha256(&program).map(|byte| format!("{byte:02x}")).concat();
+    let parts = bill["components"].as_array().unwrap();
+    let service = parts.iter().find(|part| part["type"] == "application").unwrap();
+    assert_eq!(service["hashes"][0]["content"], digest);
+    let purls: Vec<_> = parts.iter().map(|part| part["purl"].as_str().unwrap()).collect();
+    println!("bill of materials: {} parts, program {digest}", purls.len());
+    for part in ["cargo/rdkafka-sys@", "cargo/openssl-src@", "cargo/tokio@", "/libc6@"] {
+        assert_eq!(purls.iter().filter(|purl| purl.contains(part)).count(), 1, "{part}");
+    }
 }
 
 #[test]
@@ -105,7 +132,7 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
          identity: {{ type: systemAssigned }}\n\
          vault: https://kv1.vault.azure.net\n\
          memory: 64 MiB\n\
-         listen:\n  grpc: {{ address: 0.0.0.0:7070, allowPlaintext: true }}\n  \
+         listen:\n  grpc: {{ address: 0.0.0.0:7070, allowPlaintext: true, maxWriters: 20 }}\n  \
          admin: {{ address: 0.0.0.0:7071 }}\n\
          outputs:\n  - {{ alias: out, topic: rows, bootstrapServers: '{OUTSIDE}:9092',\n      \
          securityProtocol: SASL_PLAINTEXT,\n      sasl: {{ mechanism: PLAIN, username: writer, \
@@ -126,8 +153,10 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
     let inside = network.inside();
     let mut options = vec!["--network", &inside, "--add-host", &host, "--volume", &mount];
     variables.iter().for_each(|variable| options.extend(["--env", variable]));
-    let container = Container::start("ko-private", &options);
+    let container = Container::start("ko-private", DECLARED, &options);
     wait_until("it is ready", DEADLINE, || container.run(&["health", "--ready"]).0 == 0);
+    container.assert_healthy();
+    assert_hardened(&container);
     let (code, said) = container.run(&["check", "/etc/kafka-output/job.yaml"]);
     assert_eq!(code, 0, "{said}");
 
@@ -136,14 +165,21 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
     load.wait_progress(10_000);
     // The cable is pulled, and plugged in again.
     network.plug(false);
+    thread::sleep(Duration::from_secs(2));
     network.plug(true);
     load.wait_progress(10_000);
     // An operator has no shell, and needs none.
     assert_eq!(container.run(&["pause", "out"]).0, 0);
     assert_eq!(container.run(&["resume", "out"]).0, 0);
-    let remote = tests::admin::Admin::at(&admin.to_string());
+    let remote = Admin::at(&admin.to_string());
     assert_eq!(remote.get("/livez").code, 200);
     assert_eq!(remote.get("/status").code, 403, "the status is for the container alone");
+    // What else is tried is refused, and would have been seen.
+    let (code, said) = container.run(&["health", "--admin", &format!("{NOWHERE}:443")]);
+    assert_eq!(code, 4, "{said}");
+    let tried = format!("connects {NOWHERE} 443");
+    wait_until("the watch sees it", DEADLINE, || network.seen().contains(&tried));
+    print_use(&container, &remote);
     let sent = load.stop();
     container.stop(40);
     assert_eq!(container.inspect("{{.State.ExitCode}}"), "0", "SIGTERM ends it in time");
@@ -155,6 +191,7 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
     let seen = network.seen();
     let allowed = |line: &str| {
         line == "watching"
+            || line == tried
             || [9092, 443, 8080].iter().any(|port| line == format!("connects {OUTSIDE} {port}"))
     };
     let others: Vec<_> = seen.lines().filter(|line| !allowed(line)).collect();
@@ -162,4 +199,53 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
     for port in [9092, 443, 8080] {
         assert!(seen.contains(&format!("connects {OUTSIDE} {port}")), "{seen}");
     }
+}
+
+/// It has no rights, no room beyond what is declared, and nothing to write to.
+fn assert_hardened(container: &Container) {
+    let status = container.proc("status");
+    let says = |key: &str, value: &str| {
+        let line = status.lines().find(|line| line.starts_with(&format!("{key}:"))).unwrap();
+        let words: Vec<_> = line.split_whitespace().skip(1).collect();
+        assert!(words.iter().all(|word| *word == value), "{line}");
+    };
+    says("Uid", "65532");
+    says("Gid", "65532");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        says(set, "0000000000000000");
+    }
+    says("NoNewPrivs", "1");
+    says("Seccomp", "2");
+
+    let files = DECLARED.files_max().to_string();
+    let limits = container.proc("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[3..5], [&files, &files], "{line}");
+    let memory = container.cgroup("memory", ["memory.limit_in_bytes", "memory.max"]);
+    assert_eq!(memory, (DECLARED.memory_mib_max() << 20).to_string());
+    let threads = container.cgroup("pids", ["pids.max", "pids.max"]);
+    assert_eq!(threads, DECLARED.threads_max().to_string());
+
+    // Of what is kept on a disk; the rest is devices and the kernel's own.
+    for mount in container.proc("mountinfo").lines() {
+        let (place, kind) = mount.split_once(" - ").unwrap();
+        let place: Vec<_> = place.split(' ').collect();
+        let kind = kind.split(' ').next().unwrap();
+        let writable = place[5].split(',').any(|option| option == "rw");
+        println!("{} {kind} {}", place[4], place[5]);
+        assert!(!writable || KERNELS.contains(&kind), "{mount}");
+    }
+}
+
+/// How much of its limits it used.
+fn print_use(container: &Container, admin: &Admin) {
+    let metrics = admin.get("/metrics").body;
+    for name in ["threads", "open_files", "resident_memory_bytes"] {
+        let name = format!("kafka_output_process_{name} ");
+        println!("{}", metrics.lines().find(|line| line.starts_with(&name)).unwrap());
+    }
+    let peak = container.cgroup("memory", ["memory.max_usage_in_bytes", "memory.peak"]);
+    println!("memory at most: {peak} of {}", DECLARED.memory_mib_max() << 20);
+    println!("threads at most: {}; files: {}", DECLARED.threads_max(), DECLARED.files_max());
 }

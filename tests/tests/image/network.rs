@@ -22,30 +22,41 @@ use tests::{
 pub const INSIDE: &str = "10.231.0.1";
 /// Where brokers, vault and identity are.
 pub const OUTSIDE: &str = "10.231.0.2";
+/// For documentation (RFC 5737): nobody has it.
+pub const NOWHERE: &str = "192.0.2.1";
+const INSIDE_6: &str = "fd31::1";
+const OUTSIDE_6: &str = "fd31::2";
 
-/// Notes every first packet of a connection, and everything that is not TCP, with its address.
+/// Notes the first packet of each connection, and everything that is not TCP, with its address.
+/// Who has which address on the cable, the kernel asks by ARP and ICMPv6: they are left out.
 const WATCH: &str = r#"
-import socket, sys
+import ipaddress, socket, sys
 link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
 link.bind((sys.argv[1], 0))
 print("watching", flush=True)
 while True:
-    frame = link.recv(65535)
+    try:
+        frame = link.recv(65535)
+    except OSError:
+        continue  # the cable is pulled: told once
     kind, packet = int.from_bytes(frame[12:14], "big"), frame[14:]
-    if kind == 0x0806:
-        continue  # who has an address: asked of neighbours alone
-    if kind != 0x0800:
-        if kind == 0x86DD and packet[6] == 58:
-            continue  # neighbours of IPv6, by the kernel
-        print("other", hex(kind), flush=True)
+    if kind == 0x0800:
+        source, target, protocol = packet[12:16], packet[16:20], packet[9]
+        body = packet[(packet[0] & 15) * 4:]
+    elif kind == 0x86DD:
+        source, target, protocol, body = packet[8:24], packet[24:40], packet[6], packet[40:]
+        if protocol == 58 or protocol == 0 and body[0] == 58:
+            continue
+    else:
+        if kind != 0x0806:
+            print("other", hex(kind), flush=True)
         continue
-    source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
-    if source != sys.argv[2]:
+    source, target = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    if str(source) not in sys.argv[2:]:
         continue
-    body = packet[(packet[0] & 15) * 4:]
     port = int.from_bytes(body[2:4], "big")
-    if packet[9] != 6:
-        print("protocol", packet[9], target, port, flush=True)
+    if protocol != 6:
+        print("protocol", protocol, target, port, flush=True)
     elif body[13] & 0x12 == 0x02:
         print("connects", target, port, flush=True)
 "#;
@@ -79,18 +90,23 @@ impl Network {
             format!("link add kol netns {inside} type veth peer name kor netns {outside}"),
             format!("-n {inside} addr add {INSIDE}/30 dev kol"),
             format!("-n {outside} addr add {OUTSIDE}/30 dev kor"),
+            format!("-n {inside} addr add {INSIDE_6}/64 dev kol nodad"),
+            format!("-n {outside} addr add {OUTSIDE_6}/64 dev kor nodad"),
             format!("-n {inside} link set lo up"),
             format!("-n {outside} link set lo up"),
             format!("-n {inside} link set kol up"),
             format!("-n {outside} link set kor up"),
             format!("-n {inside} route add default via {OUTSIDE}"),
+            format!("-n {inside} route add default via {OUTSIDE_6}"),
+            // What else is sent there is lost, but for this, which is refused at once.
+            format!("-n {outside} route add local {NOWHERE} dev lo"),
         ];
         for step in &steps {
             assert!(ip(step), "a namespace takes root");
         }
         let dir = cache::run_dir("network-");
         let mut watch = command("ip");
-        watch.args(["netns", "exec", &outside, "python3", "-c", WATCH, "kor", INSIDE]);
+        watch.args(["netns", "exec", &outside, "python3", "-c", WATCH, "kor", INSIDE, INSIDE_6]);
         log_to(&mut watch, &dir.path().join("seen"));
         let watch = Process::spawn(watch);
         let network = Self { inside, outside, dir, _watch: watch, gate: None };
@@ -141,6 +157,11 @@ impl Network {
     pub fn plug(&self, plugged: bool) {
         let word = if plugged { "up" } else { "down" };
         assert!(ip(&format!("-n {} link set kor {word}", self.outside)));
+        if plugged {
+            // Which an interface that is down does not keep.
+            let address = format!("addr replace {OUTSIDE_6}/64 dev kor nodad");
+            assert!(ip(&format!("-n {} {address}", self.outside)));
+        }
     }
 
     /// A line for each connection that the container began, and for everything else it sent.
