@@ -52,6 +52,7 @@ pub async fn entrance(job: &Job, store: &Store, told: &Told) -> Result<Kept, Err
     let (tls, tls_running) = tls.unzip();
     let (tokens, tokens_running) = tokens.unzip();
     let entrance = Entrance::new(tls, tokens, job.grpc.reflection);
+    let entrance = entrance.with_connection_age(job.grpc.connection_age);
     let running = tls_running.into_iter().chain(tokens_running.flatten()).collect();
     Ok(Kept { entrance, running })
 }

@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "other tests of the boundary use the rest")]
 mod support;
 
+#[path = "stream/age.rs"]
+mod age;
 #[path = "stream/batches.rs"]
 mod batches;
 #[path = "stream/calls.rs"]

@@ -202,7 +202,10 @@ impl Worker {
                     self.shared.tell(|state| state.event(Event::Waiting(waiting)));
                 }
                 Some(Message::Draining(_)) => {
-                    return Err(lost("DRAINING", "the service ends, or this output of it"));
+                    return Err(lost(
+                        "DRAINING",
+                        "the service ends, or this output of it, or the stream moves",
+                    ));
                 }
                 _ => {}
             }
@@ -280,7 +283,10 @@ impl Stream<'_> {
                 return self.close().await;
             }
             if drained {
-                return Err(lost("DRAINING", "the service ends, or this output of it"));
+                return Err(lost(
+                    "DRAINING",
+                    "the service ends, or this output of it, or the stream moves",
+                ));
             }
             // Answers first: what has come must not lose against the timer of the silence.
             tokio::select! {

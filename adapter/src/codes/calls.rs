@@ -117,7 +117,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[Place::Call],
         RowsWritten::Maybe,
         Retry::ByItself,
-        "The service closes, and takes nothing new.",
+        "The service closes, or this output of it, and takes nothing new; or the stream is to move, \
+         since its connection is of age (`connectionAge`).",
         "Open again, at another replica or when it is back, and send what is not durable.",
     ),
     Entry::new(

@@ -2,8 +2,13 @@
 //!
 //! Each is served by a server of its own, so that each can be asked to leave by itself: GOAWAY,
 //! upon which the peer makes no new calls and those that live go on. A peer is asked when the
-//! service stops, when nobody was let in on its connection for a while, and when its standing says
-//! so. One on whose connection nothing lives any more, and who does not go, is ended.
+//! service stops, when nobody was let in on its connection for a while, when its connection is of
+//! age, and when its standing says so. One on whose connection nothing lives any more, and who does
+//! not go, is ended.
+//!
+//! A balancer of connections sends a stream where its connection leads. So what is of age is asked to
+//! leave first, and then its streams are told to move: whoever opens them again comes over a new
+//! connection, to one of the replicas that there are now.
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
@@ -22,12 +27,18 @@ const NOBODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What connections get to carry the last words of their streams.
 pub const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Connections that came at once, as to a replica when another one ends, do not go at once: so much
+/// of their age they go earlier, each by a chance of its own, and so much later their streams move.
+const AGE_SCATTER: f64 = 0.1;
+
 /// Serves connections.
 pub struct Conduct {
     /// HTTP/2 with its limits.
     pub http2: tonic::transport::Server,
     /// What is served.
     pub gate: Gate<Routes>,
+    /// The age at which a peer is asked to leave.
+    pub connection_age: Option<Duration>,
     /// Asks all peers to leave.
     pub stop: watch::Receiver<bool>,
     /// Ends all connections at once.
@@ -95,11 +106,17 @@ impl Conduct {
                 );
             }
         };
+        let aged = async {
+            let Some(age) = self.connection_age else { return std::future::pending().await };
+            sleep(age.mul_f64(1.0 - AGE_SCATTER * fastrand::f64())).await;
+            age.mul_f64(AGE_SCATTER)
+        };
         let mut stop = self.stop.clone();
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
             () = standing.until(|now| now.is_leaving() || now.has_ended()) => {}
             () = nobody => standing.leave(),
+            scatter = aged => standing.age(scatter),
         }
     }
 

@@ -112,6 +112,8 @@ pub enum CallError {
     Draining,
     /// The service closes, and this stream with it.
     Drained,
+    /// The stream moves to another connection: this one is of age. All that was read has settled.
+    Moved,
     /// The output takes no streams and no rows now.
     OutputClosed(Cause),
     /// More is known to be written than is stored: progress was lost.
@@ -148,6 +150,8 @@ impl CallError {
     /// Of retries and of rows it says what the catalogue of codes says; a test compares them.
     fn answer(&self) -> Answer {
         let soon = Some(Duration::from_millis(100));
+        // Behind the same name there may be a replica that does not close.
+        let elsewhere = Some(Duration::from_secs(1));
         let later = Some(Duration::from_secs(5));
         let (code, reason, retry, may_be_written) = match self {
             Self::OpenExpected => (Code::InvalidArgument, "OPEN_EXPECTED", None, false),
@@ -187,8 +191,9 @@ impl CallError {
             Self::CallTimeout => (Code::DeadlineExceeded, "BATCH_TIMEOUT", soon, false),
             Self::ClientSilent => (Code::DeadlineExceeded, "CLIENT_SILENT", soon, true),
             Self::AnswersUnread => (Code::ResourceExhausted, "ANSWERS_UNREAD", None, true),
-            Self::Draining => (Code::Unavailable, "DRAINING", later, false),
-            Self::Drained => (Code::Unavailable, "DRAINING", later, true),
+            Self::Draining => (Code::Unavailable, "DRAINING", elsewhere, false),
+            Self::Drained => (Code::Unavailable, "DRAINING", soon, true),
+            Self::Moved => (Code::Unavailable, "DRAINING", soon, true),
             Self::OutputClosed(cause) => (Code::Unavailable, cause.code, later, false),
             Self::DeliveryUnknown { .. } => (Code::Unavailable, "DELIVERY_UNKNOWN", soon, true),
             Self::ProgressLost { .. } => (Code::FailedPrecondition, "PROGRESS_LOST", None, false),
@@ -274,6 +279,11 @@ impl CallError {
             Self::AnswersUnread => "answers pile up; read them while you send".into(),
             Self::Draining | Self::Drained => {
                 "the service, or this output of it, closes; open again and send what is not durable"
+                    .into()
+            }
+            Self::Moved => {
+                "the connection is of age; open again over a new one, which may lead to \
+                 another replica"
                     .into()
             }
             Self::OutputClosed(cause) => {

@@ -53,7 +53,7 @@ pub async fn serve_stream(
         let served = admitted.find(&open.output)?;
         check_writer_id(&open.writer_id, "INVALID_OPEN", "open.writer_id")?;
         admitted.check_writer(&served, &open.writer_id)?;
-        let terms = terms(shared, &served, &open)?;
+        let terms = terms(admitted, &served, &open)?;
         let inside = served.clone().enter()?;
         let credit = shared.credits.open();
         // A stream that takes over needs no room beside the older one, which ends first.
@@ -237,7 +237,7 @@ pub fn check_writer_id(
     Ok(())
 }
 
-fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallError> {
+fn terms(admitted: &Admitted, served: &Served, open: &Open) -> Result<Terms, CallError> {
     let (min, max) = HEARTBEAT_BOUNDS;
     let invalid = || {
         let what = format!("{} s to {} s", min.as_secs(), max.as_secs());
@@ -269,9 +269,10 @@ fn terms(shared: &Shared, served: &Served, open: &Open) -> Result<Terms, CallErr
         acknowledged_position: open.acknowledged_position.clone().map(Into::into),
         heartbeat: asked.unwrap_or(HEARTBEAT_DEFAULT),
         client_beats: asked.is_some(),
-        message_bytes_max: shared.message_bytes_max,
+        message_bytes_max: admitted.shared.message_bytes_max,
+        connection: admitted.peer.standing.clone(),
         trace: traces::Context::default(),
-        tracer: shared.tracer.clone(),
+        tracer: admitted.shared.tracer.clone(),
     })
 }
 

@@ -62,6 +62,7 @@ pub struct Entrance {
     tls: Option<Arc<ServerTls>>,
     callers: Callers,
     reflection: bool,
+    connection_age: Option<Duration>,
 }
 
 /// A server that runs.
@@ -77,9 +78,17 @@ pub struct Server {
 impl Entrance {
     /// An entrance with TLS, or in plaintext without `tls`. Who is let in shows a token with each
     /// call if `tokens` is there, or in its place a client certificate where that is optional. With
-    /// `reflection` the services are told to those who are let in.
+    /// `reflection` the services are told to those who are let in. Connections grow as old as they
+    /// like.
     pub fn new(tls: Option<Arc<ServerTls>>, tokens: Option<TokenCheck>, reflection: bool) -> Self {
-        Self { callers: Callers::new(tls.clone(), tokens), tls, reflection }
+        let callers = Callers::new(tls.clone(), tokens);
+        Self { callers, tls, reflection, connection_age: None }
+    }
+
+    /// The same, but connections of this age are asked to end.
+    #[must_use]
+    pub fn with_connection_age(self, connection_age: Option<Duration>) -> Self {
+        Self { connection_age, ..self }
     }
 }
 
@@ -105,7 +114,7 @@ impl Bound {
     /// # Errors
     /// If somebody else has begun to listen there.
     pub fn serve(self, shared: Arc<Shared>, entrance: Entrance) -> io::Result<Server> {
-        let Entrance { tls, callers, reflection } = entrance;
+        let Entrance { tls, callers, reflection, connection_age } = entrance;
         let socket = self.socket.listen(BACKLOG)?;
         let reporter = HealthReporter::new();
         let health_service = health_service(reporter.clone());
@@ -137,7 +146,7 @@ impl Bound {
         let listener = Listener::new(tls, Limits::of(writers_max), greeted);
         tokio::spawn(listener.run(socket));
         let http2 = http2(writers_max);
-        let conduct = Conduct { http2, gate, stop: stopping, closing: closed };
+        let conduct = Conduct { http2, gate, connection_age, stop: stopping, closing: closed };
         let serving = tokio::spawn(conduct.serve_all(connections));
         Ok(Server { shared, serving, health, stop, closing })
     }

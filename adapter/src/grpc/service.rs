@@ -41,7 +41,8 @@ pub struct Admitted {
     /// What all calls share.
     pub shared: Arc<Shared>,
     callers: Arc<Callers>,
-    peer: Peer,
+    /// Where the caller is.
+    pub(super) peer: Peer,
     caller: Caller,
     live: Option<Live>,
 }

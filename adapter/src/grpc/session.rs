@@ -36,6 +36,7 @@ use super::{
     error::CallError,
     outbox::Outbox,
     served::Ending,
+    standing::Standing,
 };
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
@@ -62,6 +63,8 @@ pub struct Terms {
     pub client_beats: bool,
     /// The largest message.
     pub message_bytes_max: u64,
+    /// What its connection has earned.
+    pub connection: Arc<Standing>,
     /// What the stream is part of.
     pub trace: traces::Context,
     /// Makes the spans of its batches.
@@ -90,6 +93,8 @@ pub struct Session<I> {
     ending: Ending,
     /// When the service closes the stream, once the client is told.
     closes: Option<Instant>,
+    /// The client is told that the stream moves as soon as all that was read has settled.
+    moves: bool,
     /// What was said last of the oldest batch.
     held: Option<(&'static str, u64)>,
     /// When the oldest batch was looked at last.
@@ -131,6 +136,7 @@ enum Event {
     Unread,
     TakenOver,
     Draining(Instant),
+    Moves,
     Tick,
 }
 
@@ -169,6 +175,7 @@ where
             unknown: false,
             ending,
             closes: None,
+            moves: false,
             held: None,
             looked: Instant::now(),
             silent,
@@ -198,15 +205,21 @@ where
     /// Serves the client until the stream ends.
     async fn serve(&mut self) -> End {
         let taken_over = self.lease.taken_over();
-        tokio::pin!(taken_over);
+        let connection = self.terms.connection.clone();
+        let moves = connection.moves();
+        tokio::pin!(taken_over, moves);
         loop {
             // What needs no work is answered here, and may be the last: no event follows it.
             self.start_work()?;
             if self.incoming.is_none() && self.is_idle() {
-                return if self.closes.is_some() { Err(CallError::Drained) } else { Ok(()) };
+                return match self.closes {
+                    Some(_) => Err(CallError::Drained),
+                    None if self.moves => Err(CallError::Moved),
+                    None => Ok(()),
+                };
             }
             self.alarm.set(self.next_wake());
-            match self.next_event(taken_over.as_mut()).await {
+            match self.next_event(taken_over.as_mut(), moves.as_mut()).await {
                 Event::Message(Ok(request)) => self.receive(request)?,
                 Event::Message(Err(status)) => return self.broken(&status),
                 Event::ClientDone => self.incoming = None,
@@ -216,7 +229,8 @@ where
                 // Nobody reads: the stream is over, and what is on its way settles.
                 Event::Unread => return Ok(()),
                 Event::TakenOver => return Err(CallError::TakenOver),
-                Event::Draining(deadline) => self.drain(deadline),
+                Event::Draining(deadline) => self.drain(Some(deadline)),
+                Event::Moves => self.drain(None),
                 Event::Tick => self.tick()?,
             }
         }
@@ -225,7 +239,10 @@ where
     async fn next_event(
         &mut self,
         taken_over: Pin<&mut (impl Future<Output = ()> + Send)>,
+        moves: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Event {
+        // A client that has sent all it has goes by itself.
+        let may_move = self.incoming.is_some();
         let closes = self.closes;
         let settled = async {
             match self.in_flight.front_mut() {
@@ -254,6 +271,7 @@ where
             sent = self.outbox.flush() => if sent { Event::Sent } else { Event::Unread },
             result = worked => Event::Worked(result),
             deadline = draining => Event::Draining(deadline),
+            () = moves, if may_move => Event::Moves,
             () = self.alarm.rings() => Event::Tick,
             message = message => message.map_or(Event::ClientDone, Event::Message),
         }
@@ -359,9 +377,13 @@ where
         self.unacknowledged_bytes -= wire_bytes;
     }
 
-    /// The service closes: no more batches are read, the others are settled until the deadline.
-    fn drain(&mut self, deadline: Instant) {
-        self.closes = Some(deadline);
+    /// The service closes: no more batches are read, the others are settled until the deadline. Or
+    /// the stream moves, which has none: ended before, its rows would be there twice.
+    fn drain(&mut self, deadline: Option<Instant>) {
+        match deadline {
+            Some(_) => self.closes = deadline,
+            None => self.moves = true,
+        }
         self.incoming = None;
         if self.terms.output.valve.setting().holds() {
             // Nothing of these has left the service, and nothing will: the engine sends them again.
@@ -369,8 +391,10 @@ where
             self.pack.take();
             self.pending.clear();
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let deadline = Some(prost_types::Timestamp::from(SystemTime::now() + left));
+        let deadline = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            prost_types::Timestamp::from(SystemTime::now() + left)
+        });
         self.outbox.push(Out::Draining(v1::Draining { deadline }));
     }
 

@@ -6,13 +6,16 @@
 //! the peer to leave, and ends it if need be.
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::sleep,
+};
 
 /// Denied calls in [`DENIALS_PERIOD`] after which a connection takes no more calls. An engine whose
 /// token has ended makes one for each of its writers, and loses nothing with the connection.
@@ -39,6 +42,8 @@ pub struct Standing {
     denials: Mutex<Denials>,
     barred: AtomicBool,
     leaving: AtomicBool,
+    /// Within which time its streams move; unset as long as they stay.
+    aged: OnceLock<Duration>,
     ended: AtomicBool,
     probes: Semaphore,
     /// Something of the above is otherwise now.
@@ -77,6 +82,7 @@ impl Standing {
             denials: Mutex::new(Denials { since: Instant::now(), count: 0 }),
             barred: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            aged: OnceLock::new(),
             ended: AtomicBool::new(false),
             probes: Semaphore::new(PROBES_MAX),
             news: Notify::new(),
@@ -129,6 +135,12 @@ impl Standing {
         self.news.notify_waiters();
     }
 
+    /// The same, and the streams that live shall move to another connection, each within this time.
+    pub fn age(&self, scatter: Duration) {
+        self.aged.get_or_init(|| scatter);
+        self.leave();
+    }
+
     /// The connection ends now, whatever lives on it.
     pub fn end(&self) {
         self.ended.store(true, SeqCst);
@@ -153,6 +165,13 @@ impl Standing {
     /// Whether the peer shall leave.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(SeqCst)
+    }
+
+    /// Waits until a stream shall move to another connection: none of them when the others do.
+    pub async fn moves(&self) {
+        self.until(|standing| standing.aged.get().is_some()).await;
+        let scatter = self.aged.get().copied().unwrap_or_default();
+        sleep(scatter.mul_f64(fastrand::f64())).await;
     }
 
     /// Whether it has ended.

@@ -1,6 +1,6 @@
 //! From `listen` as it is written to where the service listens, and for whom.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
     convert::Section,
@@ -9,6 +9,11 @@ use super::{
     security::{self, Vaults},
     text,
 };
+
+/// Bounds of `connectionAge`, where it is not zero. A stream that moves more often than every second
+/// would do little else.
+const CONNECTION_AGE: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(168 * 3600));
 
 /// Makes the gRPC server. Nothing comes back only if a fault was reported.
 pub(super) fn grpc(
@@ -26,6 +31,7 @@ pub(super) fn grpc(
     let has_tokens = raw.tokens.is_some();
     let tls = security::tls(section, raw.tls.as_ref(), vaults, address, has_tokens);
     let tokens = security::tokens(section, raw.tokens.as_ref(), vaults, address);
+    let connection_age = connection_age(section, raw);
     Some(GrpcListen {
         address: address?,
         tls: tls?,
@@ -33,7 +39,18 @@ pub(super) fn grpc(
         reflection: raw.reflection.unwrap_or(false),
         max_writers: raw.max_writers.unwrap_or(default::WRITERS_MAX),
         max_idle_writers: raw.max_idle_writers.unwrap_or(default::IDLE_WRITERS_MAX),
+        connection_age: connection_age?,
     })
+}
+
+/// The age at which connections end; zero says that none does.
+fn connection_age(section: &mut Section<'_>, raw: &RawGrpc) -> Option<Option<Duration>> {
+    let (path, raw) = ("listen.grpc.connectionAge", raw.connection_age.as_ref());
+    let (min, max) = CONNECTION_AGE;
+    let is_never = raw.is_some_and(|raw| text::duration(&raw.0).is_ok_and(|age| age.is_zero()));
+    let min = if is_never { Duration::ZERO } else { min };
+    let age = section.duration(path, raw, default::CONNECTION_AGE, (min, max))?;
+    Some((!age.is_zero()).then_some(age))
 }
 
 /// Makes the admin server. Nothing comes back only if a fault was reported.

@@ -58,6 +58,8 @@ pub struct GrpcListen {
     pub max_writers: u32,
     /// How many writers without a live stream are remembered.
     pub max_idle_writers: u32,
+    /// The age at which a connection is asked to end; without it, none is.
+    pub connection_age: Option<Duration>,
 }
 
 /// The HTTP server of probes, metrics and status.
@@ -277,13 +279,22 @@ impl Job {
 
 impl GrpcListen {
     fn to_json(&self) -> Value {
-        let Self { address, tls, tokens, reflection, max_writers, max_idle_writers } = self;
+        let Self {
+            address,
+            tls,
+            tokens,
+            reflection,
+            max_writers,
+            max_idle_writers,
+            connection_age,
+        } = self;
         let mut grpc = json!({
             "address": address.to_string(),
             "allowPlaintext": tls.is_none() && !address.ip().is_loopback(),
             "reflection": reflection,
             "maxWriters": max_writers,
             "maxIdleWriters": max_idle_writers,
+            "connectionAge": show_duration(connection_age.unwrap_or_default()),
         });
         if let Some(tls) = tls {
             grpc["tls"] = tls.to_json();

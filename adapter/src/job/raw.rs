@@ -30,6 +30,7 @@ pub(super) mod default {
     pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:7071";
     pub(crate) const WRITERS_MAX: u32 = 200;
     pub(crate) const IDLE_WRITERS_MAX: u32 = 100_000;
+    pub(crate) const CONNECTION_AGE: &str = "30m";
     pub(crate) const MEMORY: &str = "512 MiB";
     pub(crate) const SHUTDOWN_TIMEOUT: &str = "25s";
     pub(crate) const BATCH_SIZE_MAX: &str = "4 MiB";
@@ -163,6 +164,11 @@ pub(super) struct RawGrpc {
     /// recognised. Beyond that the one away longest is forgotten.
     #[schemars(range(min = 0, max = 10_000_000), extend("default" = default::IDLE_WRITERS_MAX))]
     pub(super) max_idle_writers: Option<u32>,
+    /// The age at which a connection is asked to end, give or take a tenth, so that behind a balancer
+    /// its streams come to the replicas that there are now: 1s to 168h (7 days), or 0s for never. What
+    /// is on its way settles first, however long that takes.
+    #[schemars(extend("default" = default::CONNECTION_AGE))]
+    pub(super) connection_age: Option<RawDuration>,
 }
 
 /// One topic with its format, partitioning and security.

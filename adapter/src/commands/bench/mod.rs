@@ -231,6 +231,7 @@ async fn measure(
         tls: None,
         tokens: None,
         reflection: false,
+        connection_age: None,
         ..job.grpc
     };
     let service = Service::start(&job).await.map_err(Stop::failed)?;

@@ -37,6 +37,7 @@ fn fixed() -> Vec<CallError> {
         E::AnswersUnread,
         E::Draining,
         E::Drained,
+        E::Moved,
         E::DeliveryUnknown { sequence: 1, cause: String::new() },
         E::ProgressLost { known: 1, stored: 0 },
     ];
@@ -51,7 +52,7 @@ fn fixed() -> Vec<CallError> {
             E::TooManyWriters { .. } | E::TooManyTransactional { .. } => {}
             E::TakenOver | E::StaleEpoch { .. } | E::WriterBusy | E::ResetBusy => {}
             E::SequenceReused { .. } | E::BatchTimeout { .. } | E::CallTimeout => {}
-            E::ClientSilent | E::AnswersUnread | E::Draining | E::Drained => {}
+            E::ClientSilent | E::AnswersUnread | E::Draining | E::Drained | E::Moved => {}
             E::DeliveryUnknown { .. } | E::ProgressLost { .. } => {}
             E::Invalid(..) | E::InvalidMessage(..) | E::ProgressUnavailable(..) => unreachable!(),
             E::WriterRefused(..) | E::Refused(..) | E::OutputClosed(..) => unreachable!(),

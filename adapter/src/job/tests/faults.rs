@@ -569,6 +569,26 @@ job.yaml:9:35: error[OUT_OF_RANGE]: `rows` is 1000001, which is out of its range
 }
 
 #[test]
+fn connections_may_not_end_as_soon_as_they_come() {
+    check(
+        "
+name: j
+listen: { grpc: { connectionAge: 999ms } }
+outputs:
+  - alias: a
+    topic: t
+    bootstrapServers: kafka:9092
+",
+        "
+job.yaml:2:34: error[OUT_OF_RANGE]: `connectionAge` is 999ms, which is out of its range
+ 2 | listen: { grpc: { connectionAge: 999ms } }
+   |                                  ^^^^^
+   = help: write at least 1s
+",
+    );
+}
+
+#[test]
 fn durations_and_sizes_stay_in_their_range() {
     check(
         "
