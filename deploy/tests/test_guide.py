@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import tempfile
 import unittest
 
@@ -133,6 +134,12 @@ class Guide(unittest.TestCase):
 
     def schema(self):
         return json.loads((CHART / "values.schema.json").read_text())
+
+    def test_sizes_are_those_that_the_script_computes(self):
+        said = subprocess.run([ROOT / "deploy/sizing"], capture_output=True, text=True, check=True)
+        guide = (ROOT / "deploy/README.md").read_text()
+        begin, end = "<!-- deploy/sizing writes this -->", "<!-- up to here -->"
+        self.assertIn(f"{begin}\n\n{said.stdout}\n{end}", guide, "deploy/sizing --write")
 
     def test_files_links_and_names_are_there(self):
         readme = (ROOT / "README.md").read_text()

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`certs`] | authorities and certificates, good and faulty, in every format |
 //! | [`azure`] | vaults, identities, Entra ID, an OIDC issuer: a strict stand-in |
+//! | [`balancer`] | spreads connections over the replicas of a service that are ready |
 //! | [`collector`] | takes spans by OTLP |
 //! | [`engine`] | a small query engine: the contract as a caller speaks it, load, job files |
 //! | [`flights`] | a table of 336,776 real rows |
@@ -33,6 +34,7 @@
 
 pub mod admin;
 pub mod azure;
+pub mod balancer;
 pub mod browser;
 pub mod cache;
 pub mod certs;

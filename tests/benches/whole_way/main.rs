@@ -19,6 +19,7 @@ mod headers;
 mod latency;
 mod measure;
 mod metrics;
+mod replicas;
 mod sender;
 mod series;
 mod slow;
@@ -38,6 +39,7 @@ const SERIES: [(&str, Series); 7] = [
     ("latency", latency::latency),
     ("slow", slow::slow),
     ("metrics", metrics::metrics),
+    ("replicas", replicas::replicas),
 ];
 
 fn main() {

@@ -3,7 +3,8 @@ use std::{
     env,
     path::Path,
     process::{self, Command, Stdio},
-    time::Instant,
+    slice,
+    time::{Duration, Instant},
 };
 
 use tests::{
@@ -143,17 +144,22 @@ impl Bench {
 
     /// Runs `send` and accounts for the service meanwhile.
     pub fn measure(&self, service: &Service, send: impl FnOnce() -> Run) -> Run {
+        self.measure_all(slice::from_ref(service), send)
+    }
+
+    /// The same for several services: their CPU together, and the memory of the largest.
+    pub fn measure_all(&self, services: &[Service], send: impl FnOnce() -> Run) -> Run {
         let broker = self.broker.pid().expect("the broker runs");
-        let own = || cpu_time(service.pid()) + cpu_time(broker) + cpu_time(process::id());
+        let of_services = || services.iter().map(|one| cpu_time(one.pid())).sum::<Duration>();
+        let own = || of_services() + cpu_time(broker) + cpu_time(process::id());
         let noise = Noise::watch(own());
-        let (cpu_before, broker_before, start) =
-            (cpu_time(service.pid()), cpu_time(broker), Instant::now());
+        let (cpu_before, broker_before, start) = (of_services(), cpu_time(broker), Instant::now());
         let run = send();
         Run {
             seconds: start.elapsed().as_secs_f64(),
-            cpu_seconds: (cpu_time(service.pid()) - cpu_before).as_secs_f64(),
+            cpu_seconds: (of_services() - cpu_before).as_secs_f64(),
             broker_cpu_seconds: (cpu_time(broker) - broker_before).as_secs_f64(),
-            peak_mib: peak_mib(service.pid()),
+            peak_mib: services.iter().map(|one| peak_mib(one.pid())).fold(0.0, f64::max),
             others_percent: noise.percent(own()),
             ..run
         }

@@ -1,5 +1,6 @@
 //! Runs through the service: at full speed, and at a steady one.
 use std::{
+    slice,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -39,23 +40,48 @@ pub fn through(
     writers: usize,
     passes: u64,
 ) -> (Run, u64) {
+    through_all(bench, slice::from_ref(service), topics, writers, passes)
+}
+
+/// The same through several services, which share the streams evenly.
+pub fn through_all(
+    bench: &Bench,
+    services: &[Service],
+    topics: &[Topic],
+    writers: usize,
+    passes: u64,
+) -> (Run, u64) {
     let batches = bench.work.batches(BATCH_ROWS);
-    let mut senders: Vec<Sender> = bench.runtime.block_on(async {
-        let client = connect(&service.url()).await;
-        let mut senders = Vec::new();
-        for writer in 0..writers {
-            let output = &topics[writer % topics.len()].name;
-            let name = format!("w{writer}");
-            senders.push(Sender::open(client.clone(), output, &name, &bench.work).await);
-        }
-        senders
-    });
+    let output = |writer: usize| topics[writer % topics.len()].name.as_str();
+    let mut senders = open(bench, services, writers, output);
     let warm = send(bench, &mut senders, &batches, 1);
-    let run = bench.measure(service, || {
+    let run = bench.measure_all(services, || {
         let rows = send(bench, &mut senders, &batches, passes);
         Run { rows, ..Run::default() }
     });
     (run, warm + run.rows)
+}
+
+/// Opens so many streams, in turn at each service, into the outputs that `output` says.
+fn open<'a>(
+    bench: &Bench,
+    services: &[Service],
+    streams: usize,
+    output: impl Fn(usize) -> &'a str,
+) -> Vec<Sender> {
+    bench.runtime.block_on(async {
+        let mut clients = Vec::new();
+        for service in services {
+            clients.push(connect(&service.url()).await);
+        }
+        let mut senders = Vec::new();
+        for stream in 0..streams {
+            let client = clients[stream % clients.len()].clone();
+            let name = format!("w{stream}");
+            senders.push(Sender::open(client, output(stream), &name, &bench.work).await);
+        }
+        senders
+    })
 }
 
 /// Sends so many passes and waits until all of it is acknowledged; returns the rows.
@@ -86,18 +112,22 @@ pub fn paced(
     topic: &str,
     batches: &Arc<Vec<(u32, Bytes)>>,
     streams: usize,
+    pace: (Duration, Duration),
+) -> Run {
+    paced_all(bench, slice::from_ref(service), topic, batches, streams, pace)
+}
+
+/// The same through several services, which share the streams evenly.
+pub fn paced_all(
+    bench: &Bench,
+    services: &[Service],
+    topic: &str,
+    batches: &Arc<Vec<(u32, Bytes)>>,
+    streams: usize,
     (interval, time): (Duration, Duration),
 ) -> Run {
-    let senders = bench.runtime.block_on(async {
-        let client = connect(&service.url()).await;
-        let mut senders = Vec::new();
-        for stream in 0..streams {
-            let name = format!("w{stream}");
-            senders.push(Sender::open(client.clone(), topic, &name, &bench.work).await);
-        }
-        senders
-    });
-    bench.measure(service, || {
+    let senders = open(bench, services, streams, |_| topic);
+    bench.measure_all(services, || {
         let end = Instant::now() + time;
         let tasks: Vec<_> = senders
             .into_iter()
