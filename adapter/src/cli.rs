@@ -1,5 +1,5 @@
 //! The command line: what can be said, and where it goes.
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
@@ -239,7 +239,12 @@ impl Cli {
 /// Runs a command that waits. Threads that still wait for a peer when it is done do not keep the
 /// process.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // The job file is looked at every two seconds by one of the threads for what may block, in turn: if
+    // they lived longer than that, a burst of them would stay for good.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_keep_alive(Duration::from_secs(1))
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(command);

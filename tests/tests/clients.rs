@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use tests::{
     proxy::{Proxy, Terms, Way},
     reader,
     service::Service,
+    stage::stored_progress,
     usage,
     wait::{DEADLINE, wait_until},
 };
@@ -25,6 +27,8 @@ use tonic::Code;
 
 const PARTITIONS: i32 = 3;
 const STEADY: Pace = Pace { batch_rows: 50, pause: Duration::from_millis(10) };
+/// Where progress is stored without a word in the job file.
+const PROGRESS: &str = "kafka-output-progress";
 /// A steady writer hears something far more often; a busy machine makes it wait.
 const UNHARMED: Duration = Duration::from_secs(3);
 
@@ -292,17 +296,23 @@ fn engines_that_come_and_vanish_leave_nothing_behind() {
             output.writers_live == 0 && output.records_in_flight == 0
         });
     };
-    // The first wave makes what stays: buffers of the allocator, connections to the broker.
+    // The first wave makes what stays: buffers of the allocator, connections to the broker, also that
+    // over which progress is stored, some time after the rows.
     vanish(0);
+    wait_until("the progress of the first wave is stored", DEADLINE, || {
+        let stored = stored_progress(&broker.bootstrap(), PROGRESS);
+        stored.contains_key(&format!("tests.{OUTPUT}.atLeastOnce.0-0"))
+    });
     let calm = || (usage::files(pid), usage::threads(pid));
     let (before, memory) = (calm(), usage::memory_bytes(pid));
     for wave in 1..=WAVES {
         vanish(wave);
     }
-    wait_until("files and threads are as before", DEADLINE, || {
-        let (now, (files, threads)) = (calm(), before);
-        now.0 <= files && now.1 <= threads
-    });
+    let end = Instant::now() + DEADLINE;
+    while calm().0 > before.0 || calm().1 > before.1 {
+        assert!(Instant::now() < end, "files and threads are {:?}, before {before:?}", calm());
+        thread::sleep(Duration::from_millis(50));
+    }
     let memory_after = usage::memory_bytes(pid);
     println!(
         "{} engines came and vanished: files and threads {:?}, before {before:?}; memory {} MiB, \
