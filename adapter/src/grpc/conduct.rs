@@ -27,6 +27,9 @@ const NOBODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What connections get to carry the last words of their streams.
 pub const FAREWELL: Duration = Duration::from_millis(500);
 
+/// The same for those of age: nothing is in a hurry, and an engine may stand still for a while.
+const FAREWELL_AGED: Duration = Duration::from_secs(10);
+
 /// Connections that came at once, as to a replica when another one ends, do not go at once: so much
 /// of their age they go earlier, each by a chance of its own, and so much later their streams move.
 const AGE_SCATTER: f64 = 0.1;
@@ -67,6 +70,9 @@ impl Conduct {
 
     async fn serve(self: Arc<Self>, connection: Connection) {
         let peer = connection.peer().clone();
+        if self.connection_age.is_some() {
+            peer.standing.ages();
+        }
         let (leave, left) = oneshot::channel::<()>();
         let leaving = async move {
             let _ = left.await;
@@ -126,7 +132,8 @@ impl Conduct {
             loop {
                 standing.until(Standing::is_idle).await;
                 // The peer hears the last words, and goes by itself.
-                sleep(FAREWELL).await;
+                let farewell = if standing.is_aged() { FAREWELL_AGED } else { FAREWELL };
+                sleep(farewell).await;
                 if standing.is_idle() {
                     return;
                 }

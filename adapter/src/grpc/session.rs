@@ -230,6 +230,8 @@ where
                 Event::Unread => return Ok(()),
                 Event::TakenOver => return Err(CallError::TakenOver),
                 Event::Draining(deadline) => self.drain(Some(deadline)),
+                // Nobody moves while rows wait for Kafka, and not all at once when it is back.
+                Event::Moves if self.held.is_some() => moves.set(connection.moves()),
                 Event::Moves => self.drain(None),
                 Event::Tick => self.tick()?,
             }

@@ -42,6 +42,8 @@ pub struct Standing {
     denials: Mutex<Denials>,
     barred: AtomicBool,
     leaving: AtomicBool,
+    /// It will be of age some time.
+    ages: AtomicBool,
     /// Within which time its streams move; unset as long as they stay.
     aged: OnceLock<Duration>,
     ended: AtomicBool,
@@ -82,6 +84,7 @@ impl Standing {
             denials: Mutex::new(Denials { since: Instant::now(), count: 0 }),
             barred: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            ages: AtomicBool::new(false),
             aged: OnceLock::new(),
             ended: AtomicBool::new(false),
             probes: Semaphore::new(PROBES_MAX),
@@ -135,7 +138,12 @@ impl Standing {
         self.news.notify_waiters();
     }
 
-    /// The same, and the streams that live shall move to another connection, each within this time.
+    /// It will be of age some time; said before its first call.
+    pub fn ages(&self) {
+        self.ages.store(true, SeqCst);
+    }
+
+    /// The same as [`Standing::leave`], and the streams that live shall move to another connection, each within this time.
     pub fn age(&self, scatter: Duration) {
         self.aged.get_or_init(|| scatter);
         self.leave();
@@ -167,8 +175,17 @@ impl Standing {
         self.leaving.load(SeqCst)
     }
 
+    /// Whether it is of age.
+    pub fn is_aged(&self) -> bool {
+        self.aged.get().is_some()
+    }
+
     /// Waits until a stream shall move to another connection: none of them when the others do.
     pub async fn moves(&self) {
+        if !self.ages.load(SeqCst) {
+            // What costs nothing, however often it is looked at.
+            return std::future::pending().await;
+        }
         self.until(|standing| standing.aged.get().is_some()).await;
         let scatter = self.aged.get().copied().unwrap_or_default();
         sleep(scatter.mul_f64(fastrand::f64())).await;

@@ -47,7 +47,7 @@ pub(super) fn grpc(
 fn connection_age(section: &mut Section<'_>, raw: &RawGrpc) -> Option<Option<Duration>> {
     let (path, raw) = ("listen.grpc.connectionAge", raw.connection_age.as_ref());
     let (min, max) = CONNECTION_AGE;
-    let is_never = raw.is_some_and(|raw| text::duration(&raw.0).is_ok_and(|age| age.is_zero()));
+    let is_never = raw.is_none_or(|raw| text::duration(&raw.0).is_ok_and(|age| age.is_zero()));
     let min = if is_never { Duration::ZERO } else { min };
     let age = section.duration(path, raw, default::CONNECTION_AGE, (min, max))?;
     Some((!age.is_zero()).then_some(age))

@@ -30,7 +30,7 @@ pub(super) mod default {
     pub(crate) const ADMIN_ADDRESS: &str = "127.0.0.1:7071";
     pub(crate) const WRITERS_MAX: u32 = 200;
     pub(crate) const IDLE_WRITERS_MAX: u32 = 100_000;
-    pub(crate) const CONNECTION_AGE: &str = "30m";
+    pub(crate) const CONNECTION_AGE: &str = "0ms";
     pub(crate) const MEMORY: &str = "512 MiB";
     pub(crate) const SHUTDOWN_TIMEOUT: &str = "25s";
     pub(crate) const BATCH_SIZE_MAX: &str = "4 MiB";
@@ -165,8 +165,9 @@ pub(super) struct RawGrpc {
     #[schemars(range(min = 0, max = 10_000_000), extend("default" = default::IDLE_WRITERS_MAX))]
     pub(super) max_idle_writers: Option<u32>,
     /// The age at which a connection is asked to end, give or take a tenth, so that behind a balancer
-    /// its streams come to the replicas that there are now: 1s to 168h (7 days), or 0s for never. What
-    /// is on its way settles first, however long that takes.
+    /// its streams come to the replicas that there are now: 1s to 168h (7 days), or 0ms for never. What
+    /// is on its way settles first, however long that takes. Engines should bring `Open.acknowledged`:
+    /// at least once, another replica knows of the rows of the last second only from them.
     #[schemars(extend("default" = default::CONNECTION_AGE))]
     pub(super) connection_age: Option<RawDuration>,
 }

@@ -26,9 +26,9 @@ fn the_small_example_is_filled_with_defaults() {
     assert_eq!(job.secret_refresh, Duration::from_secs(3600));
     assert!(!job.grpc.reflection);
     assert_eq!((job.grpc.max_writers, job.grpc.max_idle_writers), (200, 100_000));
-    assert_eq!(job.grpc.connection_age, Some(Duration::from_secs(30 * 60)));
-    let ageless = format!("listen: {{ grpc: {{ connectionAge: 0s }} }}\n{}", with_output(""));
-    assert_eq!(self::job(&ageless).grpc.connection_age, None);
+    assert_eq!(job.grpc.connection_age, None);
+    let aging = format!("listen: {{ grpc: {{ connectionAge: 30m }} }}\n{}", with_output(""));
+    assert_eq!(self::job(&aging).grpc.connection_age, Some(Duration::from_secs(30 * 60)));
     assert_eq!((job.memory_bytes, job.batch_bytes_max), (512 << 20, 4 << 20));
     assert_eq!(job.shutdown_timeout, Duration::from_secs(25));
     let [output] = job.outputs.as_slice() else { panic!("one output") };
