@@ -4,8 +4,9 @@
 //! librdkafka's [`callbacks`], which a [`Bell`] wakes. Records are handed over in one
 //! `rd_kafka_produce_batch` call per partition, without a copy: librdkafka reads the bytes of a
 //! [`Flight`] until it has reported the record, and carries the address of the record's
-//! [`Receipt`](super::receipt::Receipt) as its opaque value. [`login`] shows it other credentials, [`limits`] asks what the
-//! topic demands, [`text`] goes between its strings and ours.
+//! [`Receipt`](super::receipt::Receipt) as its opaque value. Those with headers take a call each:
+//! [`headed`]. [`login`] shows it other credentials, [`limits`] asks what the topic demands, [`reports`] is
+//! what it reports, [`text`] goes between its strings and ours.
 //!
 //! Traps that shaped this file:
 //! - `rd_kafka_produce_batch` with a partition for each message leaks a message whose partition
@@ -231,9 +232,11 @@ impl Client {
         let HandOver { messages, has_headers } = records;
         let mut failed = Vec::new();
         // SAFETY: by this function's contract.
-        match mem::take(has_headers) {
-            false => unsafe { self.produce_batch(partition, messages, &mut failed) },
-            true => unsafe { self.produce_mixed(partition, messages, &mut failed) },
+        unsafe {
+            match mem::take(has_headers) {
+                false => self.produce_batch(partition, messages, &mut failed),
+                true => self.produce_mixed(partition, messages, &mut failed),
+            }
         }
         messages.clear();
         failed

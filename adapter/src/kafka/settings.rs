@@ -11,6 +11,10 @@ use crate::job::{self, Acks, Compression, ErrorPolicy, Guarantee, HostPort, Outp
 /// and a verdict on the first would let the second overtake it.
 const HAND_OVER_RECORDS_MAX: u32 = 4_000;
 
+/// The same where each record is a call of its own: librdkafka looks at the clock at each, and after
+/// the linger it would send what is there.
+const HEADED_RECORDS_MAX: u32 = 800;
+
 /// librdkafka allows no shorter time for making a connection.
 const SETUP_MIN: Duration = Duration::from_secs(1);
 
@@ -108,7 +112,11 @@ impl Settings {
         let (codec, level) = compression(&output.compression);
         set("compression.type", &codec);
         set("compression.level", &level);
-        let records_max = output.batching.rows.min(HAND_OVER_RECORDS_MAX);
+        let records_max = match output.trace_headers {
+            true => HEADED_RECORDS_MAX,
+            false => HAND_OVER_RECORDS_MAX,
+        };
+        let records_max = output.batching.rows.min(records_max);
         // A hand-over of this many leaves at once.
         set("batch.num.messages", &records_max);
         set("batch.size", &output.batching.bytes);

@@ -31,7 +31,7 @@ use std::env;
 type Series = fn(&series::Bench);
 
 /// The series, in the order in which they run.
-const SERIES: [(&str, Series); 7] = [
+const SERIES: [(&str, Series); 8] = [
     ("cost", cost::cost),
     ("exact", exact::exact),
     ("flat", flat::flat),

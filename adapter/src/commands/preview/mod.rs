@@ -20,7 +20,7 @@ use crate::{
     client::encode_schema,
     exit::Exit,
     job::{self, Job},
-    kafka::{Delivery, record_bytes_max},
+    kafka::{Delivery, headers::Headers, record_bytes_max},
     output::{BATCH_ROWS_MAX, Output, Plan},
     output_format::OutputFormat,
     partition::{Rotor, Turn},
@@ -146,7 +146,9 @@ async fn preview(args: &PreviewArgs, job: &Job) -> Result<Exit, Stop> {
     let files = spawn_blocking(move || input.survey()).await;
     let files = files.unwrap_or_else(|_| Err(BROKEN_FILE.to_owned())).map_err(Stop::Input)?;
     let files = Arc::new(files);
-    let record_bytes_max = record_bytes_max(args.max_message_bytes) as usize;
+    let of_headers = if chosen.trace_headers { Headers::TRACE_BYTES_MAX } else { 0 };
+    let record_bytes_max = record_bytes_max(args.max_message_bytes).saturating_sub(of_headers);
+    let record_bytes_max = record_bytes_max.max(1) as usize;
     let topic = Arc::new(Topic::new(args.partitions, record_bytes_max));
     let output = output(job, chosen, topic.clone());
     let plan = plan(&files, &output)?;

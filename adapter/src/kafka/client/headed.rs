@@ -5,7 +5,7 @@ use rdkafka::bindings::{self as sys, rd_kafka_vtype_t as Kind};
 
 use super::{
     super::{headers::Headers, receipt::Receipt},
-    Client, Code, Failed,
+    Client, Code, Failed, NO_ERROR,
 };
 
 type Value = sys::rd_kafka_vu_s__bindgen_ty_1;
@@ -41,10 +41,23 @@ impl Client {
             }
         };
         for run in messages.chunk_by_mut(same) {
+            if let Some(code) = failed.last().map(|failed| failed.code) {
+                // What stands behind a record that is not taken must not come before it.
+                let behind = run.iter().map(|message| Failed {
+                    partition,
+                    receipt: message._private.cast(),
+                    code,
+                    maybe_written: false,
+                });
+                failed.extend(behind);
+                continue;
+            }
             // SAFETY: as above.
-            match unsafe { headers_of(&run[0]) } {
-                None => unsafe { self.produce_batch(partition, run, failed) },
-                Some(headers) => unsafe { self.produce_headed(partition, run, headers, failed) },
+            unsafe {
+                match headers_of(&run[0]) {
+                    None => self.produce_batch(partition, run, failed),
+                    Some(headers) => self.produce_headed(partition, run, headers, failed),
+                }
             }
         }
     }
@@ -79,13 +92,20 @@ impl Client {
             };
             part(Kind::RD_KAFKA_VTYPE_HEADER, Value { header })
         }));
+        let mut refused = NO_ERROR;
         for message in messages {
+            let receipt = message._private.cast();
+            if refused != NO_ERROR {
+                // As above: they go again in their order.
+                failed.push(Failed { partition, receipt, code: refused, maybe_written: false });
+                continue;
+            }
             parts[OPAQUE].u = Value { ptr: message._private };
             parts[VALUE].u = value(message.payload, message.len);
             // SAFETY: the handles are valid, and each part holds the member of its kind. Names and
             // values of headers are copied; the record stays alive by this function's contract. An
             // error is ours; its code is read as the integer that it is.
-            let code = unsafe {
+            refused = unsafe {
                 let error = sys::rd_kafka_produceva(self.handle, parts.as_ptr(), parts.len());
                 if error.is_null() {
                     continue;
@@ -94,8 +114,7 @@ impl Client {
                 sys::rd_kafka_error_destroy(error);
                 code
             };
-            let receipt = message._private.cast();
-            failed.push(Failed { partition, receipt, code, maybe_written: false });
+            failed.push(Failed { partition, receipt, code: refused, maybe_written: false });
         }
     }
 }
