@@ -130,6 +130,7 @@ fn f25_a_verdict_that_no_record_confirms_blames_nobody() {
     let mut stage = enter();
     let mut trial = Trial::start(&mut stage, "f25-verdict", &Plan::default());
     for _ in 0..times(2, 20) {
+        trial.refuses(2);
         meet(&mut trial, Api::Produce, Act::Refuse(code::INVALID_RECORD), 2);
     }
     assert_eq!(trial.streams_ended(), 0, "no row was wrong");
@@ -187,6 +188,48 @@ fn f25_a_transaction_that_is_refused_in_part_goes_again_whole() {
     };
     let numbers: Vec<u64> = stored.iter().filter_map(number).collect();
     assert_eq!(numbers, Vec::from_iter(0..times(2, 20) * 8));
+}
+
+/// Each record with headers is handed over by a call of its own: many at once, refused, cut off and
+/// refused for good, they go again as they were.
+#[test]
+fn f25_records_with_headers_go_again_in_their_order() {
+    const CONTEXT: &str = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-2222222222222222-01";
+    const ROWS: u64 = 3_000;
+    let mut stage = enter();
+    let faults = [
+        (Act::Refuse(code::NOT_LEADER), Promise::BOTH.as_slice()),
+        (Act::Cut, &Promise::BOTH),
+        // At least once the stream may end as unknown.
+        (Act::Refuse(code::INVALID_PRODUCER_EPOCH), &[Promise::ExactlyOnce]),
+    ];
+    for promise in Promise::BOTH {
+        let topic = unique_topic("f25-headers");
+        stage.cluster.admin().create_topic(&topic, 1, 3, &[]);
+        let more = format!("guarantee: {}, traceHeaders: true", promise.name());
+        let ways = proxy::addresses(&stage.ways);
+        let service = Service::start(&job_of(&[output(&topic, &ways, &topic, &more)]));
+        let mut stream = Engine::connect(&service).open(&topic, "w");
+        stream.declare(&COLUMNS);
+        let mut sent = 0;
+        for (act, of) in &faults {
+            if !of.contains(&promise) {
+                continue;
+            }
+            let rule = Rule::new(Api::Produce, *act, 1).about(&topic).after(1);
+            stage.kafka.iter().for_each(|way| way.obey(&rule));
+            stream.send_traced(rows("w", sent..sent + ROWS, ""), CONTEXT);
+            sent += ROWS;
+            stream.wait_durable();
+            assert_eq!(rule.met(), 1, "{act:?}: several requests were sent");
+            stage.kafka.iter().for_each(tests::kafka_proxy::KafkaProxy::heal);
+        }
+        let stored = reader::topic(&stage.cluster.bootstrap(), &topic).records();
+        check::exactly(&stored, &[Sent::whole("w", sent)]);
+        let context = [("traceparent".to_owned(), Some(CONTEXT.as_bytes().to_vec()))];
+        assert!(stored.iter().all(|record| record.headers == context));
+        assert!(stored.windows(2).all(|pair| pair[0].offset < pair[1].offset));
+    }
 }
 
 #[test]

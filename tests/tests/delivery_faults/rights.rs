@@ -111,8 +111,17 @@ fn f17_rights_are_withdrawn_under_load_and_given_back() {
         let progress = stored.map(|sequence| ("w".to_owned(), sequence)).into_iter().collect();
         let (letters, may_end_with) = (Vec::new(), BTreeSet::new());
         let followed = None;
-        let seen =
-            Seen { promise, sent, plain, committed, letters, followed, progress, may_end_with };
+        let seen = Seen {
+            promise,
+            sent,
+            plain,
+            committed,
+            letters,
+            followed,
+            progress,
+            may_end_with,
+            refused: 0,
+        };
         assert_none("f17", &seen.findings());
     }
     assert_ne!(stored, BTreeMap::new(), "progress is where the job says");

@@ -76,15 +76,15 @@ impl Fleet {
             output(topic, &bootstrap, topic, &more)
         });
         let job = with_admin(&job_of(&outputs.collect::<Vec<_>>()));
-        let job = job.replace(
-            "address: '127.0.0.1:0' }, admin",
-            &format!("address: '127.0.0.1:0'{grpc} }}, admin"),
-        );
+        let replace = |job: String, from: &str, to: &str| {
+            assert_eq!(job.matches(from).count(), 1, "{from} in {job}");
+            job.replace(from, to)
+        };
+        let listen = format!("address: '127.0.0.1:0'{grpc} }}, admin");
+        let job = replace(job, "address: '127.0.0.1:0' }, admin", &listen);
         // What a replica does not settle in time would be there twice: here it has time enough.
-        let job = job.replace(
-            &format!("shutdownTimeout: {SHUTDOWN_TIMEOUT_S}s"),
-            &format!("shutdownTimeout: {}s", STILL_MAX.as_secs()),
-        );
+        let timeout = format!("shutdownTimeout: {SHUTDOWN_TIMEOUT_S}s");
+        let job = replace(job, &timeout, &format!("shutdownTimeout: {}s", STILL_MAX.as_secs()));
         let (balancer, all) = (Balancer::start(), Vec::new());
         let mut fleet = Self { stage, progress, topics, job, balancer, replicas: all };
         (0..replicas).for_each(|_| fleet.grow());
@@ -182,6 +182,7 @@ impl Fleet {
                 followed: followed.take_if(|_| is_exact),
                 progress: BTreeMap::new(),
                 may_end_with: BTreeSet::from(["DRAINING"]),
+                refused: 0,
             };
             let seen =
                 seen.with_progress(|writer| stored.get(&progress_key(topic, writer)).copied());
