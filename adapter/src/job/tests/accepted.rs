@@ -130,7 +130,7 @@ fn the_schema_tells_the_defaults_that_hold() {
         }
     }
     assert_eq!(told, all);
-    assert_eq!(told.len(), 54);
+    assert_eq!(told.len(), 55);
 }
 
 /// Compares every `default` below a part of the schema with the effective value. Not every format
