@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -308,11 +307,10 @@ fn engines_that_come_and_vanish_leave_nothing_behind() {
     for wave in 1..=WAVES {
         vanish(wave);
     }
-    let end = Instant::now() + DEADLINE;
-    while calm().0 > before.0 || calm().1 > before.1 {
-        assert!(Instant::now() < end, "files and threads are {:?}, before {before:?}", calm());
-        thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(&format!("files and threads are {before:?}, as before"), DEADLINE, || {
+        let (now, (files, threads)) = (calm(), before);
+        now.0 <= files && now.1 <= threads
+    });
     let memory_after = usage::memory_bytes(pid);
     println!(
         "{} engines came and vanished: files and threads {:?}, before {before:?}; memory {} MiB, \

@@ -141,9 +141,6 @@ pub struct Seen {
     pub progress: BTreeMap<String, u64>,
     /// Reasons for which streams may have ended; the empty one is a broken connection.
     pub may_end_with: BTreeSet<&'static str>,
-    /// Requests with records that brokers have refused for good. At least once, where a hand-over has
-    /// left in two of them, rows of the first that are not to blame come behind the second.
-    pub refused: usize,
 }
 
 impl Seen {
@@ -202,7 +199,7 @@ impl Seen {
             let of_log = found.disorder.iter().filter(|disorder| disorder.writer == log.writer);
             let mut descents: BTreeMap<i32, Vec<&Disorder>> = BTreeMap::new();
             of_log.for_each(|one| descents.entry(one.partition).or_default().push(one));
-            let excused = if is_exact { 0 } else { super::descents_max(log) + self.refused };
+            let excused = if is_exact { 0 } else { super::descents_max(log) };
             for (partition, steps) in descents.iter().filter(|(_, steps)| steps.len() > excused) {
                 let Disorder { writer, row, after, .. } = steps[0];
                 let text = format!(
@@ -308,7 +305,6 @@ mod tests {
             followed: Some(records),
             progress: BTreeMap::from([("w".to_owned(), 4)]),
             may_end_with: BTreeSet::new(),
-            refused: 0,
         }
     }
 

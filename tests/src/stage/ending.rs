@@ -97,17 +97,8 @@ impl Trial<'_> {
             (plain.clone(), committed.unwrap_or(plain), letters)
         });
         let (progress, may_end_with) = (BTreeMap::new(), self.may_end_with.clone());
-        let seen = Seen {
-            promise,
-            sent,
-            plain,
-            committed,
-            letters,
-            followed,
-            progress,
-            may_end_with,
-            refused: self.refused,
-        };
+        let seen =
+            Seen { promise, sent, plain, committed, letters, followed, progress, may_end_with };
         (topic, seen)
     }
 }

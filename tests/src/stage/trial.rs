@@ -93,7 +93,6 @@ pub struct Trial<'a> {
     pub(super) service: Option<Service>,
     pub(super) parts: Vec<Part>,
     pub(super) may_end_with: BTreeSet<&'static str>,
-    pub(super) refused: usize,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -133,7 +132,6 @@ impl<'a> Trial<'a> {
             service: None,
             parts,
             may_end_with: BTreeSet::new(),
-            refused: 0,
             findings: Vec::new(),
         };
         trial.start_service();
@@ -198,12 +196,6 @@ impl<'a> Trial<'a> {
     /// Streams may end for these reasons; the empty one is a broken connection.
     pub fn may_end_with(&mut self, reasons: &[&'static str]) {
         self.may_end_with.extend(reasons);
-    }
-
-    /// So many requests with records are refused for good: see [`Seen::refused`](
-    /// crate::check::invariants::Seen::refused).
-    pub fn refuses(&mut self, requests: usize) {
-        self.refused += requests;
     }
 
     /// Something that must hold does not.

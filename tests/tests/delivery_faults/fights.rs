@@ -78,7 +78,6 @@ fn f13_two_services_fight_for_one_writer() {
         followed: Some(following.stop()),
         progress: BTreeMap::from_iter(stored.map(|sequence| ("w".to_owned(), sequence))),
         may_end_with: BTreeSet::from(["TAKEN_OVER"]),
-        refused: 0,
     };
     println!("f13: {} rows aborted", seen.aborted());
     assert_none("f13", &seen.findings());

@@ -130,7 +130,6 @@ fn f25_a_verdict_that_no_record_confirms_blames_nobody() {
     let mut stage = enter();
     let mut trial = Trial::start(&mut stage, "f25-verdict", &Plan::default());
     for _ in 0..times(2, 20) {
-        trial.refuses(2);
         meet(&mut trial, Api::Produce, Act::Refuse(code::INVALID_RECORD), 2);
     }
     assert_eq!(trial.streams_ended(), 0, "no row was wrong");

@@ -111,17 +111,8 @@ fn f17_rights_are_withdrawn_under_load_and_given_back() {
         let progress = stored.map(|sequence| ("w".to_owned(), sequence)).into_iter().collect();
         let (letters, may_end_with) = (Vec::new(), BTreeSet::new());
         let followed = None;
-        let seen = Seen {
-            promise,
-            sent,
-            plain,
-            committed,
-            letters,
-            followed,
-            progress,
-            may_end_with,
-            refused: 0,
-        };
+        let seen =
+            Seen { promise, sent, plain, committed, letters, followed, progress, may_end_with };
         assert_none("f17", &seen.findings());
     }
     assert_ne!(stored, BTreeMap::new(), "progress is where the job says");

@@ -182,7 +182,6 @@ impl Fleet {
                 followed: followed.take_if(|_| is_exact),
                 progress: BTreeMap::new(),
                 may_end_with: BTreeSet::from(["DRAINING"]),
-                refused: 0,
             };
             let seen =
                 seen.with_progress(|writer| stored.get(&progress_key(topic, writer)).copied());
