@@ -4,9 +4,9 @@
 //! librdkafka's [`callbacks`], which a [`Bell`] wakes. Records are handed over in one
 //! `rd_kafka_produce_batch` call per partition, without a copy: librdkafka reads the bytes of a
 //! [`Flight`] until it has reported the record, and carries the address of the record's
-//! [`Receipt`](super::receipt::Receipt) as its opaque value. Those with headers take a call each:
-//! [`headed`]. [`login`] shows it other credentials, [`limits`] asks what the topic demands, [`reports`] is
-//! what it reports, [`text`] goes between its strings and ours.
+//! [`Receipt`] as its opaque value. Those with headers take a call each: [`headed`]. [`login`] shows
+//! it other credentials, [`limits`] asks what the topic demands, [`reports`] is what it reports,
+//! [`text`] goes between its strings and ours.
 //!
 //! Traps that shaped this file:
 //! - `rd_kafka_produce_batch` with a partition for each message leaks a message whose partition
@@ -59,7 +59,10 @@ pub use self::{
     topics::{NewTopic, Rights},
     transaction::{TransactionFault, Verdict},
 };
-use super::{receipt::Flight, statistics::Teller};
+use super::{
+    receipt::{Flight, Receipt},
+    statistics::Teller,
+};
 
 /// A librdkafka error code as it is in C: brokers may send codes that the bindings' enum lacks.
 pub type Code = i32;
@@ -407,6 +410,11 @@ impl HandOver {
             offset: 0,
             _private: ptr::from_ref(flight.receipt(record)).cast_mut().cast(),
         });
+    }
+
+    /// The receipt of the last record in it.
+    pub fn last(&self) -> Option<*const Receipt> {
+        self.messages.last().map(|message| message._private.cast_const().cast())
     }
 
     /// Records in it.

@@ -11,6 +11,7 @@
 //! - **Order.** Records that failed go again before those behind them.
 use std::{
     collections::{BTreeMap, VecDeque},
+    ptr,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
@@ -106,6 +107,9 @@ pub struct Finished {
     pub is_blocked: bool,
     /// A record was too large, and parts of it go instead.
     pub is_split: bool,
+    /// Records that go again although one behind them is stored: what was handed over as one has
+    /// left in several requests, of which an earlier one was refused.
+    pub overtaken: u64,
     /// How long the batch was away, if all of it is reported and stored.
     pub took: Option<Duration>,
 }
@@ -130,6 +134,8 @@ pub struct Queue {
     /// Holds every flight of the batch that librdkafka has, until all of it is reported.
     flying: Vec<Arc<Flight>>,
     flying_records: u32,
+    /// The address of the receipt of the last record of the batch.
+    flying_last: Option<usize>,
     /// When the batch went.
     flying_since: Option<Instant>,
     /// How long the first of it had waited then.
@@ -199,6 +205,7 @@ impl Lane {
         queue.fill(pace, now);
         let taken = queue.hand_over.len() as u32;
         queue.flying_records = taken;
+        queue.flying_last = queue.hand_over.last().map(<*const Receipt>::addr);
         queue.flying_since = Some(now);
         queue.unreported = taken;
         self.publish(queue);
@@ -340,6 +347,9 @@ impl Queue {
             self.flying.iter().position(|flying| Arc::ptr_eq(flying, flight))
         };
         failed.sort_by_cached_key(|(record, flight, ..)| (place(flight), *record));
+        let last_failed = failed.last().map(|(record, flight, ..)| flight.receipt(*record));
+        let is_overtaken =
+            last_failed.is_some_and(|last| Some(ptr::from_ref(last).addr()) != self.flying_last);
         if failed.is_empty() {
             self.passed();
             finished.took = self.flying_since.map(|since| now.saturating_duration_since(since));
@@ -404,6 +414,7 @@ impl Queue {
             self.records += 1;
             again.push((flight, record));
         }
+        finished.overtaken = if is_overtaken { again.len() as u64 } else { 0 };
         // In front of those that failed with them before: a lane never changes their order.
         again.into_iter().rev().for_each(|record| self.again.push_front(record));
         if blamed {
@@ -550,5 +561,56 @@ fn cost(flight: &Flight, record: u32) -> u64 {
 fn hold_flight(flying: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) {
     if flying.last().is_none_or(|last| !Arc::ptr_eq(last, &flight)) {
         flying.push(flight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{receipt::Encoded, share_out},
+        *,
+    };
+
+    /// Hands over what may go, as many as said, of which these fail. How many were overtaken.
+    fn overtaken(lane: &Lane, flight: &Flight, records: u32, failed: &[u32]) -> u64 {
+        let policy = Policy { drops_blamed: false, record_bytes_max: 1_000 };
+        let pace = Pace { linger: Duration::ZERO, records_max: 100, bytes_max: 10_000 };
+        // Longer after the last time than any backoff.
+        let (mut queue, now) = (lane.lock(), Instant::now() + 2 * BACKOFF.1);
+        queue.hand_over = HandOver::default();
+        let taken = lane.take(&mut queue, &pace, Load { waiting: 0, flying: 0 }, now);
+        assert_eq!(taken, Ok(records));
+        let failed: Vec<Failed> = failed
+            .iter()
+            .map(|record| Failed {
+                partition: 0,
+                receipt: flight.receipt(*record),
+                code: 87,
+                maybe_written: false,
+            })
+            .collect();
+        let cause = Cause::new("ROW_REFUSED", "refused");
+        let failed: Vec<_> =
+            failed.iter().map(|failed| (failed, Fate::Blamed, cause.clone())).collect();
+        lane.report(&mut queue, taken.unwrap_or(0), &failed, policy, now).overtaken
+    }
+
+    #[tokio::test]
+    async fn records_that_go_again_behind_one_that_is_stored_are_counted() {
+        let encoded =
+            Encoded { bytes: vec![b'x'; 9], ends: (1..10).collect(), ..Encoded::default() };
+        let room = share_out(100, 1).remove(0).reserve(10).await;
+        let (flight, _ticket) = Flight::launch(encoded, room);
+        let lane = Lane::new(0);
+        let run = Run { flight: flight.clone(), order: Arc::new([]), at: 0, end: 9 };
+        lane.push(&mut lane.lock(), run, Instant::now());
+        assert_eq!(overtaken(&lane, &flight, 9, &[0, 1, 2, 3, 4, 5, 6, 7, 8]), 0, "nothing passed");
+        assert_eq!(overtaken(&lane, &flight, 4, &[3]), 0, "those before it passed");
+        assert_eq!(overtaken(&lane, &flight, 2, &[3]), 1, "the one behind it passed");
+        // As they would be without a verdict that is narrowed down.
+        lane.lock().narrow = None;
+        assert_eq!(overtaken(&lane, &flight, 5, &[3, 5, 6]), 3);
+        assert_eq!(overtaken(&lane, &flight, 2, &[3, 5]), 0, "nothing passed");
+        assert_eq!(overtaken(&lane, &flight, 1, &[3]), 0, "it stands alone");
     }
 }

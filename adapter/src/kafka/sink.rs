@@ -347,6 +347,16 @@ impl Inner {
                 cause.text
             );
         }
+        if finished.overtaken > 0 {
+            tracing::warn!(
+                output = self.settings.alias,
+                partition = lane.partition(),
+                code = "ROWS_OVERTAKEN",
+                records = finished.overtaken,
+                "what was handed over as one left in several requests, of which the brokers \
+                 refused one and stored a later one: the refused records come behind it"
+            );
+        }
         if finished.is_split {
             self.tell_split(policy.record_bytes_max);
         }

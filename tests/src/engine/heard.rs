@@ -25,6 +25,8 @@ pub(super) struct Log {
     pub(super) latencies: Vec<Duration>,
     /// Which batch waits, and why, as the service has said last.
     pub(super) held: Option<(u64, String)>,
+    /// How the last stream has ended, after which there is no other.
+    pub(super) over: Option<String>,
 }
 
 impl Heard {
@@ -46,8 +48,8 @@ impl Heard {
 impl Log {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        let (longest_gap, rows, latencies, held) = (Duration::ZERO, 0, Vec::new(), None);
-        Self { since: now, last: now, longest_gap, rows, latencies, held }
+        let (longest_gap, rows, latencies) = (Duration::ZERO, 0, Vec::new());
+        Self { since: now, last: now, longest_gap, rows, latencies, held: None, over: None }
     }
 
     pub(super) fn progress(&mut self, now: Instant) {

@@ -188,22 +188,28 @@ impl Load {
     /// Waits until some rows more are acknowledged, and returns how long that took.
     ///
     /// # Panics
-    /// When it takes longer than the deadline.
+    /// When it takes longer than the deadline, and as soon as the load's last stream has ended.
     #[track_caller]
     pub fn wait_progress(&self, rows: u64) -> Duration {
         let (start, goal) = (Instant::now(), self.rows_durable() + rows);
         let what = format!("more rows of {} are acknowledged", self.writer);
-        crate::wait::wait_until(&what, DEADLINE, || self.rows_durable() >= goal);
+        crate::wait::wait_until(&what, DEADLINE, || {
+            let is_there = self.rows_durable() >= goal;
+            let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = log.over.as_ref().filter(|_| !is_there);
+            assert!(over.is_none(), "{what}: its stream has ended: {over:?}; held: {:?}", log.held);
+            is_there
+        });
         start.elapsed()
     }
 
     /// What was heard since the start or the last call.
     pub fn heard(&self) -> Heard {
         let mut log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let Log { since, last, longest_gap, rows, mut latencies, held } =
+        let Log { since, last, longest_gap, rows, mut latencies, held, over } =
             std::mem::replace(&mut *log, Log::new());
         // What goes on belongs to both.
-        (log.last, log.held) = (last, held);
+        (log.last, log.held, log.over) = (last, held, over);
         latencies.sort_unstable();
         let longest_gap = longest_gap.max(last.elapsed());
         Heard { rows, time: since.elapsed(), longest_gap, latencies }
@@ -329,6 +335,8 @@ impl Run {
             assert!(idle_since.elapsed() < DEADLINE, "{writer} hears nothing for {DEADLINE:?}");
         }
         let Self { stream, writer, bad_every, unanswered, ends, contradictions, shared, .. } = self;
+        let over = end.as_ref().map(|end| format!("{end:?}"));
+        shared.log.lock().unwrap_or_else(PoisonError::into_inner).over = over;
         Sent {
             writer,
             rows_sent: shared.rows_sent.load(Ordering::SeqCst),
