@@ -129,6 +129,8 @@ class Stream:
     def cancel(self):
         """Gives the call up, like an engine that is stopped."""
         self._call.cancel()
+        # The thread that reads what is to be sent ends.
+        self._messages.put(None)
 
     def close(self):
         """Ends the stream in order: what is under way is settled first."""

@@ -75,6 +75,11 @@ impl Process {
         self.child.id()
     }
 
+    /// The end of the pipe that it reads, if the command was told to have one; handed out once.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
     /// The ends of its pipes, if the command was told to have some; they are handed out once.
     pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         self.child.stdin.take().zip(self.child.stdout.take())

@@ -3,6 +3,7 @@
 //!
 //! `KAFKA_OUTPUT_LONG=1` lets replicas come and go more often.
 
+mod client_side;
 mod fleet;
 mod rolling;
 mod spread;
