@@ -29,6 +29,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a timer that is not wanted.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// A stream that the service asked to come again.
+fn asked_to_go() -> Error {
+    lost("DRAINING", "the service ends, or this output of it, or the stream moves")
+}
+
 /// A stream that ended without the service's word.
 fn lost(reason: &str, message: impl Into<String>) -> Error {
     Error::Service(Arc::new(ServiceError {
@@ -202,10 +207,7 @@ impl Worker {
                     self.shared.tell(|state| state.event(Event::Waiting(waiting)));
                 }
                 Some(Message::Draining(_)) => {
-                    return Err(lost(
-                        "DRAINING",
-                        "the service ends, or this output of it, or the stream moves",
-                    ));
+                    return Err(asked_to_go());
                 }
                 _ => {}
             }
@@ -283,10 +285,7 @@ impl Stream<'_> {
                 return self.close().await;
             }
             if drained {
-                return Err(lost(
-                    "DRAINING",
-                    "the service ends, or this output of it, or the stream moves",
-                ));
+                return Err(asked_to_go());
             }
             // Answers first: what has come must not lose against the timer of the silence.
             tokio::select! {

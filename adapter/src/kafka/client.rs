@@ -14,6 +14,7 @@
 //! - The text of a configuration error repeats the value, which may be a password.
 //! - A panic inside a callback cannot unwind through C: it aborts the process, which is right,
 //!   since a poller that died in silence would leave every batch without an answer.
+mod call;
 mod callbacks;
 mod configuration;
 mod headed;

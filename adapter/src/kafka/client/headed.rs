@@ -1,14 +1,11 @@
 //! Records with headers: `rd_kafka_produce_batch` takes none, so each of them is a call of its own.
-use std::ffi::c_void;
-
-use rdkafka::bindings::{self as sys, rd_kafka_vtype_t as Kind};
+use rdkafka::bindings as sys;
 
 use super::{
     super::{headers::Headers, receipt::Receipt},
-    Client, Code, Failed, NO_ERROR,
+    Client, Failed, NO_ERROR,
+    call::Call,
 };
-
-type Value = sys::rd_kafka_vu_s__bindgen_ty_1;
 
 /// The headers of a message's record.
 ///
@@ -73,52 +70,23 @@ impl Client {
         headers: &Headers,
         failed: &mut Vec<Failed>,
     ) {
-        const OPAQUE: usize = 0;
-        const VALUE: usize = 1;
-        let part = |vtype, u| sys::rd_kafka_vu_t { vtype, u };
-        let mut parts = vec![
-            part(Kind::RD_KAFKA_VTYPE_OPAQUE, Value { ptr: std::ptr::null_mut() }),
-            part(Kind::RD_KAFKA_VTYPE_VALUE, value(std::ptr::null_mut(), 0)),
-            part(Kind::RD_KAFKA_VTYPE_RKT, Value { rkt: self.topic }),
-            part(Kind::RD_KAFKA_VTYPE_PARTITION, Value { i32_: partition }),
-            // librdkafka neither copies nor frees the value.
-            part(Kind::RD_KAFKA_VTYPE_MSGFLAGS, Value { i: 0 }),
-        ];
-        parts.extend(headers.iter().map(|(name, value)| {
-            let header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
-                name: name.as_ptr(),
-                val: value.as_ptr().cast(),
-                size: value.len() as isize,
-            };
-            part(Kind::RD_KAFKA_VTYPE_HEADER, Value { header })
-        }));
         let mut refused = NO_ERROR;
+        // SAFETY: the topic lives as long as the client, and the headers are borrowed. librdkafka
+        // neither copies nor frees the value.
+        let mut call = unsafe { Call::new(self.topic, partition, 0, headers.iter()) };
         for message in messages {
-            let receipt = message._private.cast();
-            if refused != NO_ERROR {
-                // As above: they go again in their order.
-                failed.push(Failed { partition, receipt, code: refused, maybe_written: false });
-                continue;
-            }
-            parts[OPAQUE].u = Value { ptr: message._private };
-            parts[VALUE].u = value(message.payload, message.len);
-            // SAFETY: the handles are valid, and each part holds the member of its kind. Names and
-            // values of headers are copied; the record stays alive by this function's contract. An
-            // error is ours; its code is read as the integer that it is.
-            refused = unsafe {
-                let error = sys::rd_kafka_produceva(self.handle, parts.as_ptr(), parts.len());
-                if error.is_null() {
-                    continue;
+            if refused == NO_ERROR {
+                let value = (message.payload, message.len);
+                // SAFETY: the topic is one of this client's, and the record stays alive by this
+                // function's contract.
+                match unsafe { call.make(self.handle, value, message._private) } {
+                    Ok(()) => continue,
+                    Err(fault) => refused = fault.code,
                 }
-                let code = sys::rd_kafka_error_code(error) as Code;
-                sys::rd_kafka_error_destroy(error);
-                code
-            };
+            }
+            // What stands behind it goes again with it, as above.
+            let receipt = message._private.cast();
             failed.push(Failed { partition, receipt, code: refused, maybe_written: false });
         }
     }
-}
-
-fn value(ptr: *mut c_void, size: usize) -> Value {
-    Value { mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } }
 }
