@@ -14,8 +14,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     process::Command,
-    thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -165,7 +164,13 @@ fn rows_arrive_from_a_private_network_and_nothing_else_leaves_it() {
     load.wait_progress(10_000);
     // The cable is pulled, and plugged in again.
     network.plug(false);
-    thread::sleep(Duration::from_secs(2));
+    let mut last = (load.rows_durable(), Instant::now());
+    wait_until("nothing is acknowledged any more", DEADLINE, || {
+        if load.rows_durable() != last.0 {
+            last = (load.rows_durable(), Instant::now());
+        }
+        last.1.elapsed() >= Duration::from_secs(1)
+    });
     network.plug(true);
     load.wait_progress(10_000);
     // An operator has no shell, and needs none.
