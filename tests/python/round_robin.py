@@ -40,9 +40,12 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self._stub, self._output, self._name, self._stop_asked = stub, output, name, stop
         self.durable_through, self.ended = 0, Counter()
+        # Whether the last batch has its answer; what has none may be written.
+        self.is_settled, self.is_done = True, False
 
     def _is_over(self):
-        return self._stop_asked.is_set() and self.durable_through >= BATCHES_MIN
+        has_all = self.is_settled and self.durable_through >= BATCHES_MIN
+        return self._stop_asked.is_set() and has_all
 
     def run(self):
         while not self._is_over():
@@ -55,19 +58,21 @@ class Writer(threading.Thread):
                 time.sleep(max(failure.retry_after_s or 0, RETRY_AFTER_S))
             finally:
                 stream.cancel()
+        self.is_done = True
 
     def _send_over(self, stream):
         opened = stream.open(self._output, self._name, acknowledged=self.durable_through)
-        self.durable_through = opened.resume_after
+        self.durable_through, self.is_settled = opened.resume_after, True
         stream.schema(1, typed=COLUMNS)
         while not self._is_over():
             sequence = self.durable_through + 1
             first = (sequence - 1) * BATCH_ROWS
             rows = [{"w": self._name, "n": n, "pad": ""} for n in range(first, first + BATCH_ROWS)]
             lines = "".join(json.dumps(row) + "\n" for row in rows)
+            self.is_settled = False
             stream.batch(sequence, schema_id=1, json_lines=lines.encode())
             stream.acknowledged(sequence)
-            self.durable_through = sequence
+            self.durable_through, self.is_settled = sequence, True
 
 
 def main():
@@ -89,6 +94,8 @@ def main():
     rows = {name: writer.durable_through * BATCH_ROWS for name, writer in writers.items()}
     ended = sum((writer.ended for writer in writers.values()), Counter())
     print(json.dumps({"rows": rows, "ended": ended}))
+    # Threads die of what nobody expects, and print it.
+    sys.exit(not all(writer.is_done for writer in writers.values()))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Look why its calls were denied; if there were none, what connects without calling.",
     ),
     log(
+        "ROWS_OVERTAKEN",
+        RowsWritten::No,
+        "At least once, brokers refused records and stored some that had left behind them at the same \
+         time: those refused go again, and so may stand behind later ones of their writer.",
+        "Nothing, if readers do not need the order; else mend what the records are refused for, which \
+         the lines before say, or set the output's `guarantee` to `exactlyOnce`.",
+    ),
+    log(
         "TOO_MANY_CONNECTIONS",
         RowsWritten::NotApplicable,
         "There are so many connections, or so many of one host, that one without a caller has to \

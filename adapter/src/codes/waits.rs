@@ -246,17 +246,6 @@ pub(super) const ENTRIES: &[Entry] = &[
          `kafka-output reload`.",
     ),
     Entry::new(
-        "ROWS_OVERTAKEN",
-        &[Place::Log],
-        RowsWritten::Yes,
-        Retry::ByItself,
-        "Rows stand behind later ones of their writer in a partition: the brokers refused some of \
-         what had left together, and stored what was behind them.",
-        "Nothing, if readers do not need the order; else set the output's `guarantee` to \
-         `exactlyOnce`, and remove what the broker refuses rows for (`ROW_REFUSED`, \
-         `ROW_TOO_LARGE`).",
-    ),
-    Entry::new(
         "ROW_REFUSED",
         &[Place::Waits],
         RowsWritten::No,

@@ -30,7 +30,7 @@ mod transaction;
 use std::{
     borrow::Cow,
     ffi::{c_char, c_int},
-    mem, ptr,
+    ptr,
     sync::{Arc, OnceLock},
     thread::{self, Thread},
     time::Duration,
@@ -227,8 +227,8 @@ impl Client {
         }
     }
 
-    /// Hands records over to one partition and empties `records`. Returns those that librdkafka
-    /// did not take; all others will be reported.
+    /// Hands records over to one partition. Returns those that librdkafka did not take; all others
+    /// will be reported.
     ///
     /// # Safety
     /// The flights of all records must stay alive until they are reported.
@@ -237,12 +237,11 @@ impl Client {
         let mut failed = Vec::new();
         // SAFETY: by this function's contract.
         unsafe {
-            match mem::take(has_headers) {
+            match *has_headers {
                 false => self.produce_batch(partition, messages, &mut failed),
                 true => self.produce_mixed(partition, messages, &mut failed),
             }
         }
-        messages.clear();
         failed
     }
 
@@ -413,9 +412,15 @@ impl HandOver {
         });
     }
 
-    /// The receipt of the last record in it.
-    pub fn last(&self) -> Option<*const Receipt> {
-        self.messages.last().map(|message| message._private.cast_const().cast())
+    /// Empties it, to be used again.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.has_headers = false;
+    }
+
+    /// The receipts of its records, in their order.
+    pub fn receipts(&self) -> impl Iterator<Item = *const Receipt> {
+        self.messages.iter().map(|message| message._private.cast_const().cast())
     }
 
     /// Records in it.

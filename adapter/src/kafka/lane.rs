@@ -8,9 +8,11 @@
 //! - **A linger that follows the load.** What arrives while a batch is away makes the next one.
 //!   A row that finds nothing queued goes at once; only when many rows wait in the output does a
 //!   lane hold its own back for `linger`, so that Kafka batches fill.
-//! - **Order.** Records that failed go again before those behind them.
+//! - **Order.** Records that failed go again before those behind them. What librdkafka sends in two
+//!   requests all the same, as where the machine interrupts a hand-over, is stored behind what is
+//!   refused of the first ([`Finished::overtaken`]).
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     ptr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -22,7 +24,7 @@ use std::{
 use super::{
     cause::{Cause, Fate},
     client::{Client, Failed, HandOver},
-    receipt::{Fit, Flight, Receipt, Settled},
+    receipt::{Fit, Flight, Receipt, Rows, Settled},
 };
 
 /// Rows waiting in an output from which on lanes hold theirs back to fill Kafka batches.
@@ -107,8 +109,8 @@ pub struct Finished {
     pub is_blocked: bool,
     /// A record was too large, and parts of it go instead.
     pub is_split: bool,
-    /// Records that go again although one behind them is stored: what was handed over as one has
-    /// left in several requests, of which an earlier one was refused.
+    /// Records that go again although one behind them is stored, or may be: what was handed over as
+    /// one has left in several requests, of which an earlier one was refused.
     pub overtaken: u64,
     /// How long the batch was away, if all of it is reported and stored.
     pub took: Option<Duration>,
@@ -134,19 +136,21 @@ pub struct Queue {
     /// Holds every flight of the batch that librdkafka has, until all of it is reported.
     flying: Vec<Arc<Flight>>,
     flying_records: u32,
-    /// The address of the receipt of the last record of the batch.
-    flying_last: Option<usize>,
     /// When the batch went.
     flying_since: Option<Instant>,
     /// How long the first of it had waited then.
     waited: Duration,
     unreported: u32,
-    failed: Vec<(u32, Arc<Flight>, Fate, Cause, bool)>,
+    failed: Vec<Missed>,
     /// Records of a batch while a verdict is being narrowed down.
     narrow: Option<Narrow>,
     hold: Option<Hold>,
+    /// What is handed over, or was; its flights are there as long as the batch is away.
     hand_over: HandOver,
 }
+
+/// A record that failed: of which flight, what it asks for, why, and whether it may be stored.
+type Missed = (u32, Arc<Flight>, Fate, Cause, bool);
 
 struct Narrow {
     records_max: u32,
@@ -202,10 +206,10 @@ impl Lane {
         queue.ready(pace, load, now)?;
         let oldest = queue.oldest.unwrap_or(now);
         queue.waited = now.saturating_duration_since(oldest);
+        queue.hand_over.clear();
         queue.fill(pace, now);
         let taken = queue.hand_over.len() as u32;
         queue.flying_records = taken;
-        queue.flying_last = queue.hand_over.last().map(<*const Receipt>::addr);
         queue.flying_since = Some(now);
         queue.unreported = taken;
         self.publish(queue);
@@ -331,7 +335,7 @@ impl Queue {
         // `flying`.
         let receipt = unsafe { &*receipt };
         let flight =
-            self.flying.iter().find(|flight| std::ptr::eq(&raw const ***flight, receipt.flight()));
+            self.flying.iter().find(|flight| ptr::eq(&raw const ***flight, receipt.flight()));
         (flight.expect("the flights of the batch are held").clone(), receipt.record())
     }
 
@@ -341,22 +345,14 @@ impl Queue {
         let alone = self.flying_records == 1;
         let (mut hold, mut asks) = (None, false);
         let mut failed = std::mem::take(&mut self.failed);
-        // Reports need not come in the order of the hand-over: a purge reports what librdkafka
-        // has queued before what is in flight.
-        let place = |flight: &Arc<Flight>| {
-            self.flying.iter().position(|flying| Arc::ptr_eq(flying, flight))
-        };
-        failed.sort_by_cached_key(|(record, flight, ..)| (place(flight), *record));
-        let last_failed = failed.last().map(|(record, flight, ..)| flight.receipt(*record));
-        let is_overtaken =
-            last_failed.is_some_and(|last| Some(ptr::from_ref(last).addr()) != self.flying_last);
+        let (places, passed_through) = self.in_order(&mut failed);
         if failed.is_empty() {
             self.passed();
             finished.took = self.flying_since.map(|since| now.saturating_duration_since(since));
         }
         let mut again = Vec::new();
         let blamed = failed.iter().any(|(_, _, fate, ..)| *fate == Fate::Blamed);
-        for (record, flight, fate, cause, maybe_written) in failed {
+        for (place, (record, flight, fate, cause, maybe_written)) in places.zip(failed) {
             finished.rebuild |= fate == Fate::Rebuild;
             let receipt = flight.receipt(record);
             if maybe_written {
@@ -393,28 +389,17 @@ impl Queue {
                 continue;
             }
             if fate == Fate::Again || (fate == Fate::Blamed && alone && !asks) {
-                let rows = &flight.encoded.rows;
-                let which = match (rows.first(record), rows.last(record)) {
-                    (first, _) if rows.ends.is_empty() => format!("row {first} of its batch waits"),
-                    (first, last) if first == last => {
-                        format!("row {first}, counted from this batch on, waits")
-                    }
-                    // They may be rows of several batches, of which the first is the one held.
-                    (first, last) => {
-                        format!("rows {first} to {last}, counted from this batch on, wait")
-                    }
-                };
-                let text = format!("{which}. {}", cause.text);
-                let cause = if alone { Cause::new(cause.code, text) } else { cause };
+                let cause =
+                    if alone { naming(&flight.encoded.rows, record, &cause) } else { cause };
                 flight.hold(Some(cause.clone()));
                 finished.is_blocked |= fate == Fate::Blamed;
                 hold = Some(cause);
             }
             self.bytes += cost(&flight, record);
             self.records += 1;
+            finished.overtaken += u64::from(place < passed_through);
             again.push((flight, record));
         }
-        finished.overtaken = if is_overtaken { again.len() as u64 } else { 0 };
         // In front of those that failed with them before: a lane never changes their order.
         again.into_iter().rev().for_each(|record| self.again.push_front(record));
         if blamed {
@@ -432,6 +417,26 @@ impl Queue {
         }
         self.flying.clear();
         finished
+    }
+
+    /// Sorts records of the batch that failed as they were handed over: a purge reports what librdkafka
+    /// has queued before what is in flight. Returns their places, and the one behind the last that is
+    /// stored, or may be.
+    fn in_order(&self, failed: &mut [Missed]) -> (std::vec::IntoIter<u32>, u32) {
+        if failed.is_empty() {
+            return (Vec::new().into_iter(), self.flying_records);
+        }
+        let places: HashMap<*const Receipt, u32> = self.hand_over.receipts().zip(0..).collect();
+        let place = |(record, flight, ..): &Missed| places[&ptr::from_ref(flight.receipt(*record))];
+        failed.sort_by_cached_key(place);
+        let mut passed_through = self.flying_records;
+        for missed in failed.iter().rev().take_while(|(.., maybe_written)| !maybe_written) {
+            if place(missed) + 1 != passed_through {
+                break;
+            }
+            passed_through -= 1;
+        }
+        (failed.iter().map(place).collect::<Vec<_>>().into_iter(), passed_through)
     }
 
     /// Puts parts in the place of a record that is too large, and of all that wait of its batch and
@@ -547,6 +552,17 @@ impl Run {
     }
 }
 
+/// A cause that says which rows wait for it.
+fn naming(rows: &Rows, record: u32, cause: &Cause) -> Cause {
+    let which = match (rows.first(record), rows.last(record)) {
+        (first, _) if rows.ends.is_empty() => format!("row {first} of its batch waits"),
+        (first, last) if first == last => format!("row {first}, counted from this batch on, waits"),
+        // They may be rows of several batches, of which the first is the one held.
+        (first, last) => format!("rows {first} to {last}, counted from this batch on, wait"),
+    };
+    Cause::new(cause.code, format!("{which}. {}", cause.text))
+}
+
 /// All records of a flight.
 fn each(flight: Arc<Flight>) -> impl Iterator<Item = (Arc<Flight>, u32)> {
     let records = flight.encoded.ends.len() as u32;
@@ -566,51 +582,83 @@ fn hold_flight(flying: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::{
-        super::{receipt::Encoded, share_out},
+        super::{
+            receipt::{Encoded, Ticket},
+            share_out,
+        },
         *,
     };
 
-    /// Hands over what may go, as many as said, of which these fail. How many were overtaken.
-    fn overtaken(lane: &Lane, flight: &Flight, records: u32, failed: &[u32]) -> u64 {
+    /// Hands over what may go, as many as said, of which these fail by their places. How many were
+    /// overtaken.
+    fn overtaken(lane: &Lane, records: u32, fate: Fate, failed: &[usize]) -> u64 {
         let policy = Policy { drops_blamed: false, record_bytes_max: 1_000 };
         let pace = Pace { linger: Duration::ZERO, records_max: 100, bytes_max: 10_000 };
-        // Longer after the last time than any backoff.
-        let (mut queue, now) = (lane.lock(), Instant::now() + 2 * BACKOFF.1);
-        queue.hand_over = HandOver::default();
-        let taken = lane.take(&mut queue, &pace, Load { waiting: 0, flying: 0 }, now);
-        assert_eq!(taken, Ok(records));
-        let failed: Vec<Failed> = failed
-            .iter()
-            .map(|record| Failed {
-                partition: 0,
-                receipt: flight.receipt(*record),
-                code: 87,
-                maybe_written: false,
-            })
-            .collect();
+        let (mut queue, now) = (lane.lock(), Instant::now());
+        queue.hold = None;
+        assert_eq!(lane.take(&mut queue, &pace, Load { waiting: 0, flying: 0 }, now), Ok(records));
+        let receipts: Vec<_> = queue.hand_over.receipts().collect();
+        let fail = |place: &usize| {
+            let (partition, code, maybe_written) = (0, 87, false);
+            Failed { partition, receipt: receipts[*place], code, maybe_written }
+        };
+        let failed: Vec<Failed> = failed.iter().map(fail).collect();
         let cause = Cause::new("ROW_REFUSED", "refused");
-        let failed: Vec<_> =
-            failed.iter().map(|failed| (failed, Fate::Blamed, cause.clone())).collect();
-        lane.report(&mut queue, taken.unwrap_or(0), &failed, policy, now).overtaken
+        let failed: Vec<_> = failed.iter().map(|failed| (failed, fate, cause.clone())).collect();
+        lane.report(&mut queue, records, &failed, policy, now).overtaken
+    }
+
+    async fn flight(records: u32) -> (Arc<Flight>, Ticket) {
+        let (bytes, ends) = (vec![b'x'; records as usize], (1..=records).collect());
+        let room = share_out(100, 1).remove(0).reserve(10).await;
+        Flight::launch(Encoded { bytes, ends, ..Encoded::default() }, room)
+    }
+
+    fn push(lane: &Lane, flight: &Arc<Flight>, records: Range<u32>) {
+        let Range { start: at, end } = records;
+        let run = Run { flight: flight.clone(), order: Arc::new([]), at, end };
+        lane.push(&mut lane.lock(), run, Instant::now());
+    }
+
+    fn waits(lane: &Lane) -> Vec<(*const Flight, u32)> {
+        let queue = lane.lock();
+        queue.again.iter().map(|(flight, record)| (Arc::as_ptr(flight), *record)).collect()
     }
 
     #[tokio::test]
     async fn records_that_go_again_behind_one_that_is_stored_are_counted() {
-        let encoded =
-            Encoded { bytes: vec![b'x'; 9], ends: (1..10).collect(), ..Encoded::default() };
-        let room = share_out(100, 1).remove(0).reserve(10).await;
-        let (flight, _ticket) = Flight::launch(encoded, room);
+        let (flight, _ticket) = flight(9).await;
         let lane = Lane::new(0);
-        let run = Run { flight: flight.clone(), order: Arc::new([]), at: 0, end: 9 };
-        lane.push(&mut lane.lock(), run, Instant::now());
-        assert_eq!(overtaken(&lane, &flight, 9, &[0, 1, 2, 3, 4, 5, 6, 7, 8]), 0, "nothing passed");
-        assert_eq!(overtaken(&lane, &flight, 4, &[3]), 0, "those before it passed");
-        assert_eq!(overtaken(&lane, &flight, 2, &[3]), 1, "the one behind it passed");
+        push(&lane, &flight, 0..9);
+        assert_eq!(
+            overtaken(&lane, 9, Fate::Blamed, &[8, 7, 6, 5, 4, 3, 2, 1, 0]),
+            0,
+            "none passed"
+        );
+        assert_eq!(overtaken(&lane, 4, Fate::Blamed, &[3]), 0, "those before it passed");
+        assert_eq!(overtaken(&lane, 2, Fate::Blamed, &[0]), 1, "the one behind it passed");
         // As they would be without a verdict that is narrowed down.
         lane.lock().narrow = None;
-        assert_eq!(overtaken(&lane, &flight, 5, &[3, 5, 6]), 3);
-        assert_eq!(overtaken(&lane, &flight, 2, &[3, 5]), 0, "nothing passed");
-        assert_eq!(overtaken(&lane, &flight, 1, &[3]), 0, "it stands alone");
+        assert_eq!(overtaken(&lane, 5, Fate::Again, &[0, 2, 4]), 2, "none passed behind the last");
+        assert_eq!(overtaken(&lane, 3, Fate::Blamed, &[0, 1, 2]), 0, "none passed");
+        assert_eq!(overtaken(&lane, 1, Fate::Blamed, &[0]), 0, "it stands alone");
+    }
+
+    #[tokio::test]
+    async fn records_that_fail_keep_their_order_also_where_batches_take_turns() {
+        let (one, _ticket) = flight(3).await;
+        let (other, _ticket) = flight(2).await;
+        let lane = Lane::new(0);
+        // As where a record is split, whose parts stand between those before and behind it.
+        push(&lane, &one, 0..1);
+        push(&lane, &other, 0..2);
+        push(&lane, &one, 1..3);
+        assert_eq!(overtaken(&lane, 5, Fate::Again, &[4, 0, 1, 3, 2]), 0, "none passed");
+        let at = |flight, record| (Arc::as_ptr(flight), record);
+        let order = [at(&one, 0), at(&other, 0), at(&other, 1), at(&one, 1), at(&one, 2)];
+        assert_eq!(waits(&lane), order);
     }
 }

@@ -338,25 +338,7 @@ impl Inner {
         status.flying.fetch_sub(u64::from(reported), Ordering::AcqRel);
         let blocking = finished.held.as_ref().filter(|_| finished.is_blocked);
         status.set_blocked(lane.partition(), blocking);
-        if let Some(cause) = finished.held {
-            tracing::warn!(
-                output = self.settings.alias,
-                partition = lane.partition(),
-                code = cause.code,
-                "rows wait: {}",
-                cause.text
-            );
-        }
-        if finished.overtaken > 0 {
-            tracing::warn!(
-                output = self.settings.alias,
-                partition = lane.partition(),
-                code = "ROWS_OVERTAKEN",
-                records = finished.overtaken,
-                "what was handed over as one left in several requests, of which the brokers \
-                 refused one and stored a later one: the refused records come behind it"
-            );
-        }
+        self.tell_waiting(lane.partition(), finished.held, finished.overtaken);
         if finished.is_split {
             self.tell_split(policy.record_bytes_max);
         }
@@ -368,6 +350,25 @@ impl Inner {
             self.kick();
         }
         finished.rebuild
+    }
+
+    /// Tells why records of a partition wait, and whether some that go again are overtaken.
+    fn tell_waiting(&self, partition: i32, held: Option<Cause>, overtaken: u64) {
+        let output = &self.settings.alias;
+        if let Some(Cause { code, text }) = held {
+            tracing::warn!(output, partition, code, "rows wait: {text}");
+        }
+        if overtaken > 0 {
+            tracing::warn!(
+                output,
+                partition,
+                code = "ROWS_OVERTAKEN",
+                records = overtaken,
+                subject = format!("partition {partition}"),
+                "records go again, and some that had left behind them are stored: they may stand \
+                 behind later ones of their writer"
+            );
+        }
     }
 
     /// Tells that records are made smaller than they were.

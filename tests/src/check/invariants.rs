@@ -139,6 +139,8 @@ pub struct Seen {
     pub followed: Option<Vec<Record>>,
     /// The highest sequence that the progress topic has, by writer.
     pub progress: BTreeMap<String, u64>,
+    /// Partitions of which the service has said that rows of them may come behind later ones.
+    pub overtaken: BTreeSet<i32>,
     /// Reasons for which streams may have ended; the empty one is a broken connection.
     pub may_end_with: BTreeSet<&'static str>,
 }
@@ -200,6 +202,9 @@ impl Seen {
             let mut descents: BTreeMap<i32, Vec<&Disorder>> = BTreeMap::new();
             of_log.for_each(|one| descents.entry(one.partition).or_default().push(one));
             let excused = if is_exact { 0 } else { super::descents_max(log) };
+            if !is_exact {
+                descents.retain(|partition, _| !self.overtaken.contains(partition));
+            }
             for (partition, steps) in descents.iter().filter(|(_, steps)| steps.len() > excused) {
                 let Disorder { writer, row, after, .. } = steps[0];
                 let text = format!(
@@ -304,6 +309,7 @@ mod tests {
             letters: Vec::new(),
             followed: Some(records),
             progress: BTreeMap::from([("w".to_owned(), 4)]),
+            overtaken: BTreeSet::new(),
             may_end_with: BTreeSet::new(),
         }
     }

@@ -194,13 +194,29 @@ impl Load {
         let (start, goal) = (Instant::now(), self.rows_durable() + rows);
         let what = format!("more rows of {} are acknowledged", self.writer);
         crate::wait::wait_until(&what, DEADLINE, || {
+            let is_over = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
             let is_there = self.rows_durable() >= goal;
             let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
-            let over = log.over.as_ref().filter(|_| !is_there);
-            assert!(over.is_none(), "{what}: its stream has ended: {over:?}; held: {:?}", log.held);
+            let Log { over, held, .. } = &*log;
+            assert!(is_there || !is_over, "{what}: it has ended: {over:?}; held: {held:?}");
             is_there
         });
         start.elapsed()
+    }
+
+    /// Waits until nothing was acknowledged for so long.
+    ///
+    /// # Panics
+    /// When rows go on until the deadline.
+    #[track_caller]
+    pub fn wait_stall(&self, long: Duration) {
+        let mut last = (self.rows_durable(), Instant::now());
+        crate::wait::wait_until("nothing is acknowledged any more", DEADLINE, || {
+            if self.rows_durable() != last.0 {
+                last = (self.rows_durable(), Instant::now());
+            }
+            last.1.elapsed() >= long
+        });
     }
 
     /// What was heard since the start or the last call.

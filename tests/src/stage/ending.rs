@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::trial::{Part, Trial};
 use crate::{
-    check::invariants::{Invariant, Promise, Seen, assert_none},
+    check::invariants::{Promise, Seen, assert_none},
     engine::{
         Failure,
         load::{Load, Sent},
@@ -38,9 +38,11 @@ impl Trial<'_> {
         let parts = std::mem::take(&mut self.parts);
         let topics: Vec<String> = parts.iter().flat_map(Part::all_topics).collect();
         let stopped: Vec<_> = parts.into_iter().map(stop).collect();
+        let log = self.service.as_ref().map(Service::stderr).unwrap_or_default();
+        self.hear(&log);
         let has_exact = stopped.iter().any(|(part, _)| part.promise == Promise::ExactlyOnce);
         // Each read is a process of its own.
-        let all_seen: Vec<(String, Seen)> = thread::scope(|scope| {
+        let all_seen: Vec<Seen> = thread::scope(|scope| {
             let stored = scope.spawn(|| match has_exact {
                 true => stored_progress(&bootstrap, &self.progress),
                 false => BTreeMap::new(),
@@ -52,18 +54,14 @@ impl Trial<'_> {
             let stored = stored.join().expect("progress can be read");
             let looked = looks.into_iter().map(|look| look.join().expect("a topic can be read"));
             looked
-                .map(|(topic, seen)| {
-                    let seen = seen.with_progress(|w| progress_of(&stored, &topic, w));
-                    (topic, seen)
-                })
+                .map(|(topic, seen)| seen.with_progress(|w| progress_of(&stored, &topic, w)))
                 .collect()
         });
         let (mut findings, mut sum) = (std::mem::take(&mut self.findings), Sum::default());
-        for (topic, seen) in all_seen {
-            let mut of_part = seen.findings();
-            if seen.promise == Promise::AtLeastOnce && self.tells_overtaken(&topic) {
-                // What left in two requests, of which brokers refused one: with a word.
-                of_part.retain(|finding| finding.invariant != Invariant::InOrder);
+        for seen in all_seen {
+            let of_part = seen.findings();
+            if !seen.overtaken.is_empty() {
+                println!("{}: rows may be overtaken in partitions {:?}", self.name, seen.overtaken);
             }
             let ended = seen.sent.iter().map(|log| log.ends.len() as u64).sum::<u64>();
             println!(
@@ -89,13 +87,6 @@ impl Trial<'_> {
         sum
     }
 
-    /// Whether the service says that rows of an output stand behind later ones.
-    fn tells_overtaken(&self, output: &str) -> bool {
-        let lines = self.service.as_ref().map(Service::stderr).unwrap_or_default();
-        let mut told = lines.lines().filter(|line| line.contains("ROWS_OVERTAKEN"));
-        told.any(|line| line.contains(output))
-    }
-
     /// What is there of an output, but for progress.
     fn look(&self, bootstrap: &str, part: Part, sent: Vec<Sent>) -> (String, Seen) {
         let Part { promise, topic, following, letters, .. } = part;
@@ -112,8 +103,19 @@ impl Trial<'_> {
             (plain.clone(), committed.unwrap_or(plain), letters)
         });
         let (progress, may_end_with) = (BTreeMap::new(), self.may_end_with.clone());
-        let seen =
-            Seen { promise, sent, plain, committed, letters, followed, progress, may_end_with };
+        let overtaken = self.overtaken.iter().filter(|(output, _)| *output == topic);
+        let overtaken = overtaken.map(|(_, partition)| *partition).collect();
+        let seen = Seen {
+            promise,
+            sent,
+            plain,
+            committed,
+            letters,
+            followed,
+            progress,
+            overtaken,
+            may_end_with,
+        };
         (topic, seen)
     }
 }

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use super::{
     Stage,
     ending::progress_key,
@@ -93,6 +95,8 @@ pub struct Trial<'a> {
     pub(super) service: Option<Service>,
     pub(super) parts: Vec<Part>,
     pub(super) may_end_with: BTreeSet<&'static str>,
+    /// Outputs and partitions in which, the service says, rows may come behind later ones.
+    pub(super) overtaken: BTreeSet<(String, i32)>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -132,6 +136,7 @@ impl<'a> Trial<'a> {
             service: None,
             parts,
             may_end_with: BTreeSet::new(),
+            overtaken: BTreeSet::new(),
             findings: Vec::new(),
         };
         trial.start_service();
@@ -234,6 +239,8 @@ impl<'a> Trial<'a> {
     pub fn kill_service(&mut self) {
         self.may_end_with(&[""]);
         let durable = self.durable();
+        let log = self.service().stderr();
+        self.hear(&log);
         drop(self.service.take());
         self.died(durable);
     }
@@ -260,6 +267,7 @@ impl<'a> Trial<'a> {
         service.signal(Signal::TERM);
         let ended = service.wait(2 * STOP_MAX);
         let took = start.elapsed();
+        self.hear(&ended.stderr);
         println!("{}: {what}: stopped after {took:.1?} with {:?}", self.name, ended.code);
         self.found(Finding::late(Invariant::Stops, what, took, STOP_MAX));
         if !ended.code.is_some_and(|code| codes.contains(&code)) {
@@ -279,6 +287,7 @@ impl<'a> Trial<'a> {
         let durable = self.durable();
         self.service().signal(Signal::STOP);
         let old = self.service.take().expect("it was just frozen");
+        self.hear(&old.stderr());
         self.start_service();
         self.to_service.reset();
         self.died(durable);
@@ -288,6 +297,17 @@ impl<'a> Trial<'a> {
     pub(super) fn durable(&self) -> Vec<Vec<u64>> {
         let of = |part: &Part| part.loads.iter().map(Load::rows_durable).collect();
         self.parts.iter().map(of).collect()
+    }
+
+    /// Takes what a service has said of the order of rows.
+    pub(super) fn hear(&mut self, log: &str) {
+        let lines = log.lines().filter(|line| line.contains("ROWS_OVERTAKEN"));
+        let said = lines.filter_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let partition = i32::try_from(line["partition"].as_i64()?).ok()?;
+            Some((line["output"].as_str()?.to_owned(), partition))
+        });
+        self.overtaken.extend(said);
     }
 
     /// A service has died; what it had to answer was sent by now.

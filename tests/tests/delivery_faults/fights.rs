@@ -77,6 +77,7 @@ fn f13_two_services_fight_for_one_writer() {
         letters: Vec::new(),
         followed: Some(following.stop()),
         progress: BTreeMap::from_iter(stored.map(|sequence| ("w".to_owned(), sequence))),
+        overtaken: BTreeSet::new(),
         may_end_with: BTreeSet::from(["TAKEN_OVER"]),
     };
     println!("f13: {} rows aborted", seen.aborted());

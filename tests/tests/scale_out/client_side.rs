@@ -17,7 +17,7 @@ use tests::{
     reader,
     service::Service,
     tools,
-    wait::{DEADLINE, wait_until},
+    wait::DEADLINE,
 };
 
 use super::fleet::Fleet;
@@ -56,21 +56,10 @@ fn a_client_that_balances_by_itself_is_at_all_replicas_and_loses_none() {
     let mut client = Process::spawn(command);
     let until = client.stdin().expect("it is a pipe");
 
-    let mut shown = Vec::new();
-    let mut wait_fair = |fleet: &Fleet| {
-        wait_until("each replica has its part", DEADLINE, || {
-            let now = fleet.writers_of_each();
-            if now != shown {
-                println!("round-robin: writers at {now:?}");
-                shown.clone_from(&now);
-            }
-            now.iter().sum::<usize>() == WRITERS && now.iter().all(|writers| *writers >= FAIR)
-        });
-    };
-    wait_fair(&fleet);
+    fleet.wait_spread("round-robin", WRITERS, FAIR);
     // The addresses stay: nobody is at the first of them any more.
     fleet.shrink();
-    wait_fair(&fleet);
+    fleet.wait_spread("round-robin", WRITERS, FAIR);
     drop(until);
     let status = client.wait(DEADLINE);
     let log = process::tail(&path("log"), 40);

@@ -17,7 +17,7 @@ use tests::{
     reader::{self, Following},
     service::Service,
     stage::{Entered, progress_key, stored_progress},
-    wait::DEADLINE,
+    wait::{DEADLINE, wait_until},
 };
 
 /// Writers of an output.
@@ -131,6 +131,19 @@ impl Fleet {
         self.replicas.iter().map(of).collect()
     }
 
+    /// Waits until all these writers are at replicas, and each replica has so many of them at least.
+    pub fn wait_spread(&self, name: &str, writers: usize, each: usize) {
+        let mut shown = Vec::new();
+        wait_until("each replica has its part", DEADLINE, || {
+            let now = self.writers_of_each();
+            if now != shown {
+                println!("{name}: writers at {now:?}");
+                shown.clone_from(&now);
+            }
+            now.iter().sum::<usize>() == writers && now.iter().all(|writers| *writers >= each)
+        });
+    }
+
     /// Opens the writers of both outputs, all through the balancer.
     pub fn write(&self) -> Writers {
         let address = self.balancer.address().to_string();
@@ -181,6 +194,7 @@ impl Fleet {
                 letters: Vec::new(),
                 followed: followed.take_if(|_| is_exact),
                 progress: BTreeMap::new(),
+                overtaken: BTreeSet::new(),
                 may_end_with: BTreeSet::from(["DRAINING"]),
             };
             let seen =
@@ -204,7 +218,7 @@ impl Writers {
     /// Waits until every writer has moved since it stood where `before` says, and goes on.
     pub fn each_moves(&self, before: &[u64]) {
         for ((_, load), before) in self.loads.iter().zip(before) {
-            tests::wait::wait_until("a stream ends", DEADLINE, || load.streams_ended() > *before);
+            wait_until("a stream ends", DEADLINE, || load.streams_ended() > *before);
         }
         self.each_goes_on();
     }

@@ -25,15 +25,7 @@ fn writers_spread_from_one_replica_to_three_and_back() {
         fleet.grow();
         fleet.grow();
         writers.each_moves(&writers.moves());
-        let mut shown = Vec::new();
-        wait_until("each replica has its part", DEADLINE, || {
-            let now = fleet.writers_of_each();
-            if now != shown {
-                println!("round {round}: writers at {now:?}");
-                shown.clone_from(&now);
-            }
-            now.iter().all(|writers| *writers >= FAIR)
-        });
+        fleet.wait_spread(&format!("round {round}"), 2 * WRITERS, FAIR);
         fleet.shrink();
         fleet.shrink();
         wait_until("all are with the one that is left", DEADLINE, || {

@@ -1,5 +1,8 @@
 //! One record handed over by a call of its own, `rd_kafka_produceva`, which takes headers.
-use std::ffi::{CStr, c_int, c_void};
+use std::{
+    ffi::{CStr, c_int, c_void},
+    marker::PhantomData,
+};
 
 use rdkafka::bindings::{self as sys, rd_kafka_vtype_t as Kind};
 
@@ -14,14 +17,14 @@ const OPAQUE: usize = 0;
 const VALUE: usize = 1;
 
 /// What a call is given: all but a record's value and opaque is the same for every record of it.
-pub(super) struct Call(Vec<sys::rd_kafka_vu_t>);
+pub(super) struct Call<'a>(Vec<sys::rd_kafka_vu_t>, PhantomData<&'a CStr>);
 
-impl Call {
+impl<'a> Call<'a> {
     /// Of records with these headers; librdkafka copies names and values of them.
     ///
     /// # Safety
-    /// The topic and the headers must be alive at each [`Call::make`].
-    pub(super) unsafe fn new<'a>(
+    /// The topic must be alive at each [`Call::make`].
+    pub(super) unsafe fn new(
         topic: *mut sys::rd_kafka_topic_t,
         partition: i32,
         flags: c_int,
@@ -43,7 +46,7 @@ impl Call {
             };
             part(Kind::RD_KAFKA_VTYPE_HEADER, Value { header })
         }));
-        Self(parts)
+        Self(parts, PhantomData)
     }
 
     /// Hands a record over.
@@ -53,7 +56,8 @@ impl Call {
     ///
     /// # Safety
     /// The handle must be that of the topic. The value must be valid for the call, and unless the
-    /// flags say that librdkafka copies it, until the record is reported.
+    /// flags say that librdkafka copies it, until the record is reported. The opaque value must be what
+    /// the client's reports take it for: the address of a receipt that lives as long, or a number.
     pub(super) unsafe fn make(
         &mut self,
         handle: *mut sys::rd_kafka_t,

@@ -117,6 +117,7 @@ impl Worker {
         let goes_on = || shared.goes_on();
         let producer = self.producer.as_mut().expect("it is there between transactions");
         producer.poller.begin_transaction()?;
+        self.room.clear();
         for (flight, record) in suspects.records.iter().map(|spot| batch.at(*spot)) {
             self.room.push(flight, record);
         }

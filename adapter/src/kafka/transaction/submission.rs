@@ -204,6 +204,7 @@ impl Submission {
     pub(super) unsafe fn hand_over(&self, client: &Client, room: &mut HandOver) -> Vec<Failed> {
         let mut failed = Vec::new();
         for (partition, records) in self.groups() {
+            room.clear();
             records.for_each(|(flight, record)| room.push(flight, record));
             if room.len() > 0 {
                 // SAFETY: by this function's contract.
