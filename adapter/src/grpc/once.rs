@@ -12,13 +12,13 @@ use tokio::{
 use super::{
     convert::{SchemaFault, carrier, plan, rejected},
     error::{CallError, denied},
+    headers::headers,
     opening::{check_writer_id, opened_as, recalled},
-    served::Ending,
+    served::{Ending, Inside},
     service::{Admitted, recall},
 };
 use crate::{
     credit::Credit,
-    grpc::headers::headers,
     kafka::{Mark, Outcome, Ticket},
     output::{Accepted, BadRows, Output, Plan, Refusal},
     rows::Carrier,
@@ -87,7 +87,7 @@ pub async fn write_once(
     })?;
     // A year is as good as for ever, and a time that can be added to.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(31_536_000));
-    let mut stop = Stop { deadline, gone, ending: served.ending(shared) };
+    let stop = Stop { deadline, gone, ending: served.ending(shared) };
     let output = served.output.clone();
     let since = Instant::now();
     let own = batch.traceparent.as_deref();
@@ -101,43 +101,18 @@ pub async fn write_once(
     let going = None;
     let mut call =
         Call { output, plan: &plan, carrier, rows: &rows, since, deadline, context, trace, going };
-    let Some(id) = request.writer_id else {
-        if served.transactional.is_some() {
-            return Err(invalid("writer_id", "is needed: the output's guarantee is exactly once"));
-        }
-        if batch.sequence != 0 || batch.position.is_some() || request.epoch.is_some() {
-            return Err(invalid("writer_id", "sequence, position and epoch need it"));
-        }
-        let mut accepted = call.accept(Mark::default(), stop).await?;
-        let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
-        let outcome = call.outcome(&mut ticket, 0).await?;
-        return call.answer(outcome, aside, 0);
-    };
-    check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
-    admitted.check_writer(&served, &id)?;
-    let lease = served.writers.take_if_free(&id, request.epoch.unwrap_or(0)).map_err(denied)?;
-    if let Some(sink) = &served.transactional {
-        let writer = tokio::select! {
-            opened = sink.open_writer(&id) => opened?,
-            error = stop.wait() => return Err(error),
-        };
-        call.output = opened_as(&call.output, writer, None, &lease)?;
-    } else if !lease.progress().is_known(batch.sequence.saturating_sub(1)) {
-        let found = tokio::select! {
-            found = recall(&served, &id) => found,
-            error = stop.wait() => return Err(error),
-        };
-        let next = lease.progress().durable_through + 1;
-        match found {
-            Ok(Some(found)) => recalled(found, &lease)?,
-            Ok(None) => {}
-            // That another is next would be a lie: nobody tells which.
-            Err(error) if batch.sequence > next => return Err(error),
-            // Else what is known here counts alone, as it would without such a topic.
-            Err(_) => {}
-        }
+    let sender = Sender { writer_id: request.writer_id, epoch: request.epoch };
+    let answer = call.write(admitted, &served, sender, batch, stop).await;
+    if let (Err(error), Some(trace)) = (&answer, call.trace.take()) {
+        trace.failed(error.reason());
     }
-    write_numbered(&mut call, batch, lease, stop).await
+    answer
+}
+
+/// Who sends a call's batch.
+struct Sender {
+    writer_id: Option<String>,
+    epoch: Option<u64>,
 }
 
 /// What ends a call before anything of it was handed to Kafka.
@@ -175,6 +150,59 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Writes the rows, under the rules for who sends them.
+    async fn write(
+        &mut self,
+        admitted: &Admitted,
+        served: &Inside,
+        Sender { writer_id, epoch }: Sender,
+        batch: v1::Batch,
+        mut stop: Stop,
+    ) -> Result<v1::WriteOnceResponse, CallError> {
+        let invalid =
+            |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
+        let Some(id) = writer_id else {
+            if served.transactional.is_some() {
+                return Err(invalid(
+                    "writer_id",
+                    "is needed: the output's guarantee is exactly once",
+                ));
+            }
+            if batch.sequence != 0 || batch.position.is_some() || epoch.is_some() {
+                return Err(invalid("writer_id", "sequence, position and epoch need it"));
+            }
+            let mut accepted = self.accept(Mark::default(), stop).await?;
+            let (aside, mut ticket) = (accepted.only_aside(), accepted.ticket);
+            let outcome = self.outcome(&mut ticket, 0).await?;
+            return self.answer(outcome, aside, 0);
+        };
+        check_writer_id(&id, "INVALID_BATCH", "writer_id")?;
+        admitted.check_writer(served, &id)?;
+        let lease = served.writers.take_if_free(&id, epoch.unwrap_or(0)).map_err(denied)?;
+        if let Some(sink) = &served.transactional {
+            let writer = tokio::select! {
+                opened = sink.open_writer(&id) => opened?,
+                error = stop.wait() => return Err(error),
+            };
+            self.output = opened_as(&self.output, writer, None, &lease)?;
+        } else if !lease.progress().is_known(batch.sequence.saturating_sub(1)) {
+            let found = tokio::select! {
+                found = recall(served, &id) => found,
+                error = stop.wait() => return Err(error),
+            };
+            let next = lease.progress().durable_through + 1;
+            match found {
+                Ok(Some(found)) => recalled(found, &lease)?,
+                Ok(None) => {}
+                // That another is next would be a lie: nobody tells which.
+                Err(error) if batch.sequence > next => return Err(error),
+                // Else what is known here counts alone, as it would without such a topic.
+                Err(_) => {}
+            }
+        }
+        write_numbered(self, batch, lease, stop).await
+    }
+
     /// Brings the rows on their way.
     async fn accept(&mut self, mark: Mark, mut stop: Stop) -> Result<Accepted, CallError> {
         self.going = Going::start(self.trace.as_deref().into_iter(), &self.output.topic);

@@ -23,6 +23,7 @@ use super::warnings;
 pub(super) const OF_STREAM: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1111111111111111-01";
 pub(super) const OF_BATCH: &str = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-2222222222222222-01";
 const OF_CALL: &str = "00-dddddddddddddddddddddddddddddddd-4444444444444444-01";
+const OF_GAP: &str = "00-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-5555555555555555-01";
 pub(super) const NOT_SAMPLED: &str = "00-cccccccccccccccccccccccccccccccc-3333333333333333-00";
 
 pub(super) fn traced(topic: &str, endpoint: &str, more: &str) -> String {
@@ -76,7 +77,18 @@ fn what_an_engine_traces_goes_on_to_the_brokers_answer() {
         }),
         ..v1::WriteOnceRequest::default()
     };
+    let gap = v1::WriteOnceRequest {
+        writer_id: Some("u".to_owned()),
+        batch: Some(Batch {
+            sequence: 7,
+            rows: Some(Rows::JsonLines(rows("u", 0..1, "").into())),
+            traceparent: Some(OF_GAP.to_owned()),
+            ..Batch::default()
+        }),
+        ..bad.clone()
+    };
     engine.write_once(bad, DEADLINE).expect_err("it is refused");
+    engine.write_once(gap, DEADLINE).expect_err("it is refused");
     // What waits is exported before the service ends.
     drop((stream, untraced));
     let ended = service.terminate(DEADLINE);
@@ -102,7 +114,10 @@ fn what_an_engine_traces_goes_on_to_the_brokers_answer() {
     let (refused, below) = of_trace(&spans, OF_CALL);
     assert_eq!((refused.status, &*refused.attributes["error.type"]), (2, "BAD_ROWS"));
     assert_eq!(below.iter().map(|span| &*span.name).collect::<Vec<_>>(), ["encode"]);
-    assert_eq!(spans.len(), 3 + 3 + 2, "{spans:#?}");
+    let (refused, below) = of_trace(&spans, OF_GAP);
+    assert_eq!((refused.status, &*refused.attributes["error.type"]), (2, "SEQUENCE_GAP"));
+    assert_eq!(below.len(), 0, "none of it was encoded");
+    assert_eq!(spans.len(), 3 + 3 + 2 + 1, "{spans:#?}");
 }
 
 /// Batches that share records share the spans of their way; each is named.

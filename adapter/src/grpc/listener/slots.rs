@@ -104,14 +104,12 @@ impl Slots {
     /// If there is none.
     pub fn take(&self, address: IpAddr, standing: &Arc<Standing>) -> Result<Slot, Full> {
         let host = host(address);
-        let mut taken = self.taken();
+        let (mut taken, mut gone) = (self.taken(), [None; 2]);
         if taken.of_hosts.get(&host).copied().unwrap_or_default() >= self.limits.per_host {
-            let gone = taken.make_room(Some(host));
-            tell(gone.ok_or(Full::Host)?);
+            gone[0] = Some(taken.make_room(Some(host)).ok_or(Full::Host)?);
         }
         if taken.places.len() >= self.limits.total {
-            let gone = taken.make_room(None);
-            tell(gone.ok_or(Full::Total)?);
+            gone[1] = Some(taken.make_room(None).ok_or(Full::Total)?);
         }
         taken.last += 1;
         let number = taken.last;
@@ -119,6 +117,8 @@ impl Slots {
         taken.places.insert(number, place);
         *taken.of_hosts.entry(host).or_default() += 1;
         drop(taken);
+        // Whoever reads the log slowly must hold up nobody else's connection.
+        gone.into_iter().flatten().for_each(tell);
         Ok(Slot { slots: self.clone(), number })
     }
 
