@@ -23,6 +23,9 @@ PROGRAM = "kafka-output"
 TARGET = "x86_64-unknown-linux-gnu"
 # As scanners expect it in images that have no package manager.
 PACKAGES = "var/lib/dpkg/status.d/"
+COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
+# https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+FOR_MACHINES = re.compile(r"Format:\s*\S+/copyright-format/1\.0")
 
 
 def purl(kind, name, version, **qualifiers):
@@ -39,12 +42,22 @@ def sha256(digest):
     return [{"alg": "SHA-256", "content": digest}]
 
 
+def licences(text):
+    """The short names of a package's licences, as far as its file is written for machines."""
+    if not FOR_MACHINES.match(text):
+        return []
+    return sorted(set(re.findall(r"^License:[ \t]*(\S.*)$", text, re.MULTILINE)))
+
+
 def image(stream):
-    """The program's digest and time, the packages' control files, and which Debian it is."""
-    packages, distribution = [], {}
+    """The program's digest and time, the packages' control files and licences, and which Debian it is."""
+    packages, distribution, copyrights = [], {}, {}
     with tarfile.open(fileobj=stream, mode="r|") as files:
         for file in files:
             name = file.name.removeprefix("./")
+            if file.issym() and name.startswith("usr/share/doc/"):
+                # Packages of one source share it.
+                copyrights[name.rsplit("/", 1)[1]] = file.linkname
             if not file.isfile():
                 continue
             if name == f"usr/bin/{PROGRAM}":
@@ -54,6 +67,11 @@ def image(stream):
                 distribution = dict(line.split("=", 1) for line in lines if "=" in line)
             elif name.startswith(PACKAGES) and not name.endswith(".md5sums"):
                 packages.append(email.message_from_bytes(files.extractfile(file).read()))
+            elif of := COPYRIGHT.fullmatch(name):
+                copyrights[of[1]] = licences(files.extractfile(file).read().decode())
+    for package in packages:
+        found = copyrights.get(package["Package"])
+        package.licences = copyrights.get(found) if isinstance(found, str) else found
     return program, packages, distribution
 
 
@@ -94,6 +112,11 @@ def compiled_in():
     return packages, root, needs
 
 
+def of_deb(package):
+    """What a package says of its licences, or where it does."""
+    return package.licences or [f"see usr/share/doc/{package['Package']}/copyright"]
+
+
 def bill(stream):
     (digest, built), debs, distribution = image(stream)
     packages, root, needs = compiled_in()
@@ -114,7 +137,8 @@ def bill(stream):
     vendor = distribution.get("ID", "debian")
     of_base = [component("library", deb["Package"], deb["Version"], purl(
         f"deb/{vendor}", deb["Package"], deb["Version"], arch=deb["Architecture"],
-        distro=f"{vendor}-{distribution.get('VERSION_ID', '').strip(chr(34))}")) for deb in debs]
+        distro=f"{vendor}-{distribution.get('VERSION_ID', '').strip(chr(34))}"),
+        licenses=[{"license": {"name": name}} for name in of_deb(deb)]) for deb in debs]
     if not of_base:
         sys.exit(f"the image does not say its packages in {PACKAGES}")
 

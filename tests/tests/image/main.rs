@@ -100,6 +100,10 @@ fn the_image_is_small_and_has_no_shell_and_no_rights() {
     assert_eq!(service["hashes"][0]["content"], digest);
     let purls: Vec<_> = parts.iter().map(|part| part["purl"].as_str().unwrap()).collect();
     println!("bill of materials: {} parts, program {digest}", purls.len());
+    for part in parts {
+        let licences = part["licenses"].as_array().map_or(0, Vec::len);
+        assert!(licences > 0, "{part}");
+    }
     for part in ["cargo/rdkafka-sys@", "cargo/openssl-src@", "cargo/tokio@", "/libc6@"] {
         assert_eq!(purls.iter().filter(|purl| purl.contains(part)).count(), 1, "{part}");
     }
