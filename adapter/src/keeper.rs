@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
+    sync::{Notify, watch},
     task::JoinHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -26,6 +27,16 @@ pub struct Keeper {
     log: Arc<ProgressLog>,
     writers: Writers,
     output: String,
+    asked: Arc<Notify>,
+    /// Changes whenever something was stored, or could not be, which it tells.
+    works: watch::Sender<bool>,
+}
+
+/// Has a keeper store at once, for whoever goes now.
+#[derive(Clone)]
+pub struct Asking {
+    asked: Arc<Notify>,
+    works: watch::Receiver<bool>,
 }
 
 /// A keeper at work.
@@ -37,7 +48,13 @@ pub struct Keeping {
 impl Keeper {
     /// The keeper of an output's writers.
     pub fn new(log: &Arc<ProgressLog>, writers: &Writers, output: &str) -> Self {
-        Self { log: log.clone(), writers: writers.clone(), output: output.to_owned() }
+        let (log, writers, output) = (log.clone(), writers.clone(), output.to_owned());
+        Self { log, writers, output, asked: Arc::default(), works: watch::Sender::new(true) }
+    }
+
+    /// For those who ask it.
+    pub fn asking(&self) -> Asking {
+        Asking { asked: self.asked.clone(), works: self.works.subscribe() }
     }
 
     /// Begins.
@@ -47,8 +64,14 @@ impl Keeper {
         let task = tokio::spawn(async move {
             let (mut pause, mut told) = (EVERY, None);
             loop {
-                sleep(pause).await;
-                pause = match working.store().await {
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    // After a failure nobody is served sooner.
+                    () = working.asked.notified(), if told.is_none() => {}
+                }
+                let stored = working.store().await;
+                working.works.send_replace(stored.is_ok());
+                pause = match stored {
                     Ok(()) => {
                         if told.take().is_some() {
                             let output = &working.output;
@@ -104,6 +127,24 @@ impl Keeper {
              rows are written all the same. {}",
             cause.text
         );
+    }
+}
+
+impl Asking {
+    /// Waits until something is stored, for so long at most, and not at all where storing fails.
+    pub async fn until(&self, is_stored: impl Fn() -> bool, within: Duration) {
+        let mut works = self.works.clone();
+        let stored = async {
+            while !is_stored() && *works.borrow_and_update() {
+                // One that is at work may have begun before; it begins again then.
+                self.asked.notify_one();
+                if works.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Who is not in time is no worse off than without asking.
+        let _ = timeout(within, stored).await;
     }
 }
 

@@ -486,6 +486,19 @@ impl Stream {
         }
     }
 
+    /// Sends nothing more, and reads on until the stream ends; returns how.
+    ///
+    /// # Errors
+    /// What ended it, unless it was closed in peace.
+    ///
+    /// # Panics
+    /// As [`Stream::wait_end`].
+    #[track_caller]
+    pub fn close(&mut self) -> Result<(), Failure> {
+        self.requests = mpsc::unbounded_channel().0;
+        self.wait_end()
+    }
+
     /// Sends a request; returns its size. A stream that has ended tells so when it is read.
     fn request(&mut self, message: In) -> u64 {
         let request = WriteRequest { message: Some(message) };

@@ -58,6 +58,27 @@ fn a_writer_goes_on_after_what_was_stored_when_the_service_is_killed() {
     check::exactly(&records, &[Sent::whole("w", 300)]);
 }
 
+/// A stream that ends in order leaves nothing unstored behind, so that its writer may come to another
+/// replica at once.
+#[test]
+fn a_writer_goes_on_elsewhere_after_all_that_a_stream_wrote_that_ended_in_order() {
+    let topic = unique_topic("moved");
+    let job = job_into(&topic, "");
+    let replicas = [Service::start(&job), Service::start(&job)];
+    let engines = replicas.each_ref().map(Engine::connect);
+    for round in 0..20 {
+        let engine = &engines[round as usize % 2];
+        let mut stream = engine.open(&topic, "w");
+        assert_eq!(stream.opened.resume_after, round, "nothing was said of what is acknowledged");
+        stream.declare(&COLUMNS);
+        stream.send(rows("w", round * 10..(round + 1) * 10, ""));
+        stream.wait_durable();
+        stream.close().expect("it ends in order");
+    }
+    let records = reader::topic(&shared_broker().bootstrap(), &topic).records();
+    check::exactly(&records, &[Sent::whole("w", 200)]);
+}
+
 #[test]
 fn a_service_that_stops_stores_all_of_it_and_a_writer_can_be_forgotten_for_good() {
     for guarantee in ["atLeastOnce", "exactlyOnce"] {

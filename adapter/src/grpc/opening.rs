@@ -266,6 +266,7 @@ fn terms(admitted: &Admitted, served: &Served, open: &Open) -> Result<Terms, Cal
     }
     Ok(Terms {
         output: served.output.clone(),
+        keeper: served.keeper.clone(),
         acknowledged_position: open.acknowledged_position.clone().map(Into::into),
         heartbeat: asked.unwrap_or(HEARTBEAT_DEFAULT),
         client_beats: asked.is_some(),

@@ -9,6 +9,7 @@ use crate::{
     credit::Pool,
     job,
     kafka::{Health, ProgressLog, Sink, State},
+    keeper::Asking,
     output::Output,
     secrets::Reporter,
     traces::Tracer,
@@ -32,6 +33,8 @@ pub struct Served {
     pub credentials: Reporter,
     /// How far writers have come, as is stored in Kafka, if it is.
     pub progress: Option<Arc<ProgressLog>>,
+    /// Stores that some time after the rows, or when it is asked to; `None` where nobody does.
+    pub keeper: Option<Asking>,
     /// Opens the writers, if each has transactions of its own.
     pub transactional: Option<Arc<Sink>>,
     /// Who may write; `None` for whoever is let in.

@@ -41,12 +41,16 @@ use super::{
 use crate::{
     credit::{CREDIT_BATCHES, Credit},
     kafka::Outcome,
+    keeper::Asking,
     meter::Passage,
     output::{BATCH_ROWS_MAX, Output, Plan, Refusal},
     rows::Carrier,
     traces::{self, Tracer},
     writers::{Lease, POSITION_BYTES_MAX, Resume},
 };
+
+/// How long the end of a stream waits until it is stored how far its writer has come.
+const KEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Schemas that a stream may declare.
 pub const SCHEMAS_MAX: u32 = 64;
@@ -55,6 +59,8 @@ pub const SCHEMAS_MAX: u32 = 64;
 pub struct Terms {
     /// The output.
     pub output: Arc<Output>,
+    /// Stores how far its writers have come, if that is not stored with the rows.
+    pub keeper: Option<Asking>,
     /// The position of what the engine knows to be durable.
     pub acknowledged_position: Option<Bytes>,
     /// Between words of the service on a quiet stream.
@@ -212,6 +218,7 @@ where
             // What needs no work is answered here, and may be the last: no event follows it.
             self.start_work()?;
             if self.incoming.is_none() && self.is_idle() {
+                self.keep().await;
                 return match self.closes {
                     Some(_) => Err(CallError::Drained),
                     None if self.moves => Err(CallError::Moved),
@@ -276,6 +283,20 @@ where
             () = moves, if may_move => Event::Moves,
             () = self.alarm.rings() => Event::Tick,
             message = message => message.map_or(Event::ClientDone, Event::Message),
+        }
+    }
+
+    /// Has stored how far the writer has come, before a stream ends in order: its next one, wherever
+    /// it is, goes on behind all of it.
+    fn keep(&self) -> impl Future<Output = ()> + Send + use<'_, I> {
+        let Self { terms, lease, closes, .. } = self;
+        let left = closes.map(|end| end.saturating_duration_since(Instant::now()));
+        let within = left.map_or(KEEP_MAX, |left| left.min(KEEP_MAX));
+        let keeper = terms.keeper.as_ref();
+        async move {
+            if let Some(keeper) = keeper {
+                keeper.until(|| !lease.progress().is_unstored(), within).await;
+            }
         }
     }
 

@@ -110,9 +110,15 @@ impl Prepared {
         let idle_max = job.grpc.max_idle_writers as usize;
         let same = before.filter(|before| is_same_place(&before.job, &output));
         let writers = same.map_or_else(|| Writers::new(idle_max), |same| same.writers.clone());
+        let stores_later = output.guarantee == Guarantee::AtLeastOnce;
+        let keeper = progress
+            .as_ref()
+            .filter(|_| stores_later)
+            .map(|log| Keeper::new(log, &writers, output.alias.as_str()));
         let served = Served {
             output: Arc::new(output_of(job, &output, sink.clone())),
             progress,
+            keeper: keeper.as_ref().map(Keeper::asking),
             transactional,
             writers,
             credentials,
@@ -121,12 +127,7 @@ impl Prepared {
             replaces_ready: before.is_some_and(Served::is_ready),
             job: output,
         };
-        let stores_later = served.job.guarantee == Guarantee::AtLeastOnce;
-        let keeper = served
-            .progress
-            .as_ref()
-            .filter(|_| stores_later)
-            .map(|log| Keeper::new(log, &served.writers, served.job.alias.as_str()).run());
+        let keeper = keeper.map(Keeper::run);
         let stage = Mutex::new(Stage::Runs { _renewal: renewal.run(), keeper });
         Running { served: Arc::new(served), sink, stage }
     }

@@ -146,6 +146,7 @@ impl Bench {
                 job,
                 writers,
                 progress,
+                keeper: None,
                 transactional,
                 rules,
                 credentials,
