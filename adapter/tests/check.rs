@@ -143,12 +143,12 @@ Output `out0`, topic `rows` (None)
   ✓ {servers} TCP: {servers}
   ✓ {servers} listener: Kafka in plaintext
   ✓ topic: 2 partitions
-  – permission to write: not checked, the brokers do not tell (Kafka 2.3 and later do)
+  – permission to write: not checked, the brokers do not tell in time (Kafka 2.3 and later can)
   – sizes: not checked, the brokers do not tell `max.message.bytes`, nor how many replicas must be in sync (that takes the right DESCRIBE_CONFIGS on the topic)
   ! progress topic: `kafka-output-progress`, 16 partitions
       PROGRESS_POLICY_UNKNOWN: nobody tells whether `kafka-output-progress` keeps what is stored in it
       → see that it has `cleanup.policy=compact`, or grant DESCRIBE_CONFIGS on it
-  – permission to read and write progress: not checked, the brokers do not tell (Kafka 2.3 and later do)
+  – permission to read and write progress: not checked, the brokers do not tell in time (Kafka 2.3 and later can)
 {END}Everything else works.
 "
     );

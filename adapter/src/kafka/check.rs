@@ -33,7 +33,7 @@ pub use super::{
 use crate::job::{HostPort, Output};
 
 /// How long a request to the brokers may take once they have let us in.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
+const ANSWER_MAX: Duration = Duration::from_secs(6);
 
 /// The most brokers that are named; larger clusters are alike.
 const BROKERS_MAX: usize = 20;

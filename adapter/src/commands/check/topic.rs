@@ -71,7 +71,7 @@ pub(super) fn permission(name: &str, profile: Profile, topic: &Topic) -> Outcome
 pub(super) fn untold(profile: Profile, roles: &str) -> String {
     match profile {
         Profile::EventHubs => format!("Event Hubs does not tell; {roles}"),
-        Profile::Kafka => "the brokers do not tell (Kafka 2.3 and later do)".to_owned(),
+        Profile::Kafka => "the brokers do not tell in time (Kafka 2.3 and later can)".to_owned(),
     }
 }
 
