@@ -71,7 +71,9 @@ def image(stream):
                 copyrights[of[1]] = licences(files.extractfile(file).read().decode())
     for package in packages:
         found = copyrights.get(package["Package"])
-        package.licences = copyrights.get(found) if isinstance(found, str) else found
+        if isinstance(found, str):
+            found = copyrights.get(found)
+        package.licences = found if isinstance(found, list) else []
     return program, packages, distribution
 
 
