@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
     kafka::{Cause, ProgressEntry, ProgressLog, Stored},
-    writers::{Progress, Writers},
+    writers::{Name, Progress, Snapshot, Writers},
 };
 
 /// How far what is stored is behind, while all is well.
@@ -19,82 +19,101 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The same after a failure: to, doubling.
 const EVERY_MAX: Duration = Duration::from_secs(60);
 
-/// Between the last tries, while the service ends.
-const LAST_PAUSE: Duration = Duration::from_millis(100);
+/// Between tries where the topic was made a moment ago, and how many there are.
+const NEW_PAUSE: Duration = Duration::from_millis(100);
+const NEW_TRIES: u32 = 20;
 
 /// Keeps the progress of one output's writers.
 pub struct Keeper {
     log: Arc<ProgressLog>,
     writers: Writers,
     output: String,
-    asked: Arc<Notify>,
-    /// Changes whenever something was stored, or could not be, which it tells.
-    works: watch::Sender<bool>,
 }
 
-/// Has a keeper store at once, for whoever goes now.
+/// A writer that is to be stored at once, and who waits for that.
+type Asked = (Name, oneshot::Sender<()>);
+
+/// Has a keeper store at once, for a writer that may be elsewhere next.
 #[derive(Clone)]
-pub struct Asking {
-    asked: Arc<Notify>,
-    works: watch::Receiver<bool>,
-}
+pub struct Asking(mpsc::UnboundedSender<Asked>);
 
 /// A keeper at work.
 pub struct Keeping {
     keeper: Arc<Keeper>,
+    asking: Asking,
     task: JoinHandle<()>,
 }
 
 impl Keeper {
     /// The keeper of an output's writers.
     pub fn new(log: &Arc<ProgressLog>, writers: &Writers, output: &str) -> Self {
-        let (log, writers, output) = (log.clone(), writers.clone(), output.to_owned());
-        Self { log, writers, output, asked: Arc::default(), works: watch::Sender::new(true) }
-    }
-
-    /// For those who ask it.
-    pub fn asking(&self) -> Asking {
-        Asking { asked: self.asked.clone(), works: self.works.subscribe() }
+        Self { log: log.clone(), writers: writers.clone(), output: output.to_owned() }
     }
 
     /// Begins.
     pub fn run(self) -> Keeping {
         let keeper = Arc::new(self);
-        let working = keeper.clone();
-        let task = tokio::spawn(async move {
-            let (mut pause, mut told) = (EVERY, None);
-            loop {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    // After a failure nobody is served sooner.
-                    () = working.asked.notified(), if told.is_none() => {}
-                }
-                let stored = working.store().await;
-                working.works.send_replace(stored.is_ok());
-                pause = match stored {
-                    Ok(()) => {
-                        if told.take().is_some() {
-                            let output = &working.output;
-                            tracing::info!(output, "the writers' progress is stored again");
-                        }
-                        EVERY
-                    }
-                    Err(cause) => {
-                        if told != Some(cause.code) {
-                            working.tell(&cause);
-                        }
-                        told = Some(cause.code);
-                        (pause * 2).min(EVERY_MAX)
-                    }
-                };
-            }
-        });
-        Keeping { keeper, task }
+        let (asking, asks) = mpsc::unbounded_channel();
+        let task = tokio::spawn(keeper.clone().keep(asks));
+        Keeping { keeper, asking: Asking(asking), task }
     }
 
-    /// Stores what is not.
-    async fn store(&self) -> Result<(), Cause> {
-        let unstored = self.writers.unstored();
+    async fn keep(self: Arc<Self>, mut asks: mpsc::UnboundedReceiver<Asked>) {
+        let (mut pause, mut told, mut next) = (EVERY, None, Instant::now() + EVERY);
+        loop {
+            let mut asked = Vec::new();
+            tokio::select! {
+                () = sleep_until(next) => {}
+                Some(first) = asks.recv() => {
+                    asked.push(first);
+                    asked.extend(std::iter::from_fn(|| asks.try_recv().ok()));
+                }
+            }
+            let stored = if asked.is_empty() {
+                self.store(self.writers.unstored()).await
+            } else if told.is_none() {
+                let known = |(name, _): &Asked| Some((name.clone(), self.writers.get(name)?));
+                let unstored = asked.iter().filter_map(known);
+                self.store(unstored.filter(|(_, known)| known.progress.is_unstored()).collect())
+                    .await
+            } else {
+                // Nobody waits where storing fails, but it is tried sooner.
+                next = next.min(Instant::now() + EVERY);
+                continue;
+            };
+            match stored {
+                Ok(()) if !asked.is_empty() => continue,
+                Ok(()) => {
+                    if told.take().is_some() {
+                        let output = &self.output;
+                        tracing::info!(output, "the writers' progress is stored again");
+                    }
+                    pause = EVERY;
+                }
+                Err(cause) => {
+                    if told != Some(cause.code) {
+                        self.tell(&cause);
+                    }
+                    told = Some(cause.code);
+                    pause = (pause * 2).min(EVERY_MAX);
+                }
+            }
+            next = Instant::now() + pause;
+        }
+    }
+
+    /// Stores these, and tries again where the topic is new: not each broker knows it yet.
+    async fn store(&self, unstored: Vec<(Name, Snapshot)>) -> Result<(), Cause> {
+        for _ in 1..NEW_TRIES {
+            match self.try_store(&unstored).await {
+                Err(cause) if cause.code == "TOPIC_NOT_FOUND" => sleep(NEW_PAUSE).await,
+                stored => return stored,
+            }
+        }
+        self.try_store(&unstored).await
+    }
+
+    async fn try_store(&self, unstored: &[(Name, Snapshot)]) -> Result<(), Cause> {
         if unstored.is_empty() {
             return Ok(());
         }
@@ -110,11 +129,11 @@ impl Keeper {
         });
         let (entries, log): (Vec<_>, _) = (entries.collect(), self.log.clone());
         let stored = tokio::task::spawn_blocking(move || log.store(&entries)).await;
-        // A panic in it is told by the panic; the next try is made.
-        stored.unwrap_or(Ok(()))?;
+        // What went wrong is told by the panic.
+        stored.unwrap_or_else(|_| Err(Cause::new("PROGRESS_SLOW", "storing it has panicked")))?;
         for (writer, known) in unstored {
             let Progress { generation, durable_through, .. } = known.progress;
-            self.writers.stored(&writer, generation, durable_through);
+            self.writers.stored(writer, generation, durable_through);
         }
         Ok(())
     }
@@ -131,41 +150,30 @@ impl Keeper {
 }
 
 impl Asking {
-    /// Waits until something is stored, for so long at most, and not at all where storing fails.
-    pub async fn until(&self, is_stored: impl Fn() -> bool, within: Duration) {
-        let mut works = self.works.clone();
-        let stored = async {
-            while !is_stored() && *works.borrow_and_update() {
-                // One that is at work may have begun before; it begins again then.
-                self.asked.notify_one();
-                if works.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Who is not in time is no worse off than without asking.
-        let _ = timeout(within, stored).await;
+    /// Has it stored how far a writer has come. Waits for that, but not longer than this, nor where
+    /// storing has failed before.
+    pub async fn store(&self, writer: &Name, within: Duration) {
+        let (stores, stored) = oneshot::channel();
+        if self.0.send((writer.clone(), stores)).is_ok() {
+            // Who is not in time is no worse off than without asking.
+            let _ = timeout(within, stored).await;
+        }
     }
 }
 
 impl Keeping {
+    /// For those who ask it.
+    pub fn asking(&self) -> &Asking {
+        &self.asking
+    }
+
     /// Ends, and stores what is not stored yet, if that can be had in this time.
     pub async fn end(self, within: Duration) {
         self.task.abort();
-        let end = Instant::now() + within;
-        loop {
-            let last = tokio::time::timeout_at(end, self.keeper.store()).await;
-            let late = || Err(Cause::new("PROGRESS_SLOW", "it could not be stored in time"));
-            match last.unwrap_or_else(|_| late()) {
-                Ok(()) => return,
-                // One that was made a moment ago is not known to each broker at once.
-                Err(cause)
-                    if cause.code == "TOPIC_NOT_FOUND" && Instant::now() + LAST_PAUSE < end =>
-                {
-                    sleep(LAST_PAUSE).await;
-                }
-                Err(cause) => return self.keeper.tell(&cause),
-            }
+        let stored = timeout(within, self.keeper.store(self.keeper.writers.unstored())).await;
+        let late = || Err(Cause::new("PROGRESS_SLOW", "it could not be stored in time"));
+        if let Err(cause) = stored.unwrap_or_else(|_| late()) {
+            self.keeper.tell(&cause);
         }
     }
 }

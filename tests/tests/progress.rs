@@ -15,6 +15,7 @@ use tests::{
         Broker, BrokerOptions, Listener, Mechanism, SecureBrokers, SecureOptions, own_brokers,
         shared_broker, unique_topic,
     },
+    process::Signal,
     proxy::Proxy,
     reader,
     service::{Service, ServiceOptions},
@@ -58,25 +59,51 @@ fn a_writer_goes_on_after_what_was_stored_when_the_service_is_killed() {
     check::exactly(&records, &[Sent::whole("w", 300)]);
 }
 
+/// How a stream ends.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    /// Its engine closes it.
+    Closed,
+    /// Its connection is of age.
+    Aged,
+    /// The service stops.
+    Stopped,
+}
+
 /// A stream that ends in order leaves nothing unstored behind, so that its writer may come to another
-/// replica at once.
+/// replica at once, whatever its engine remembers.
 #[test]
 fn a_writer_goes_on_elsewhere_after_all_that_a_stream_wrote_that_ended_in_order() {
-    let topic = unique_topic("moved");
-    let job = job_into(&topic, "");
-    let replicas = [Service::start(&job), Service::start(&job)];
-    let engines = replicas.each_ref().map(Engine::connect);
-    for round in 0..20 {
-        let engine = &engines[round as usize % 2];
-        let mut stream = engine.open(&topic, "w");
-        assert_eq!(stream.opened.resume_after, round, "nothing was said of what is acknowledged");
-        stream.declare(&COLUMNS);
-        stream.send(rows("w", round * 10..(round + 1) * 10, ""));
-        stream.wait_durable();
-        stream.close().expect("it ends in order");
+    let topic = unique_topic("elsewhere");
+    let broker = shared_broker();
+    broker.admin().create_topic(&topic, 2, 1, &[]);
+    let job = job_of(&[output(&topic, &broker.bootstrap(), &topic, "")]);
+    let aged = job.replace("'127.0.0.1:0'", "'127.0.0.1:0', connectionAge: 1s");
+    let mut written = 0;
+    for (ends, rounds) in [(Ends::Closed, 10), (Ends::Aged, 4), (Ends::Stopped, 4)] {
+        let job = if let Ends::Aged = ends { &aged } else { &job };
+        let mut replicas: Vec<_> = (0..2).map(|_| Service::start(job)).collect();
+        for round in 0..rounds {
+            let mut stream = Engine::connect(&replicas[round % 2]).open(&topic, "w");
+            assert_eq!(stream.opened.resume_after, written, "{ends:?}, round {round}");
+            stream.declare(&COLUMNS);
+            stream.send(rows("w", written * 10..(written + 1) * 10, ""));
+            stream.wait_durable();
+            written += 1;
+            if let Ends::Stopped = ends {
+                replicas[round % 2].signal(Signal::TERM);
+            }
+            let end = if let Ends::Closed = ends { stream.close() } else { stream.wait_end() };
+            let reason = end.err().map(|failure| failure.reason);
+            let expected = if let Ends::Closed = ends { None } else { Some("DRAINING") };
+            assert_eq!(reason.as_deref(), expected, "{ends:?}, round {round}");
+            if let Ends::Stopped = ends {
+                replicas[round % 2] = Service::start(job);
+            }
+        }
     }
-    let records = reader::topic(&shared_broker().bootstrap(), &topic).records();
-    check::exactly(&records, &[Sent::whole("w", 200)]);
+    let records = reader::topic(&broker.bootstrap(), &topic).records();
+    check::exactly(&records, &[Sent::whole("w", written * 10)]);
 }
 
 #[test]

@@ -72,7 +72,6 @@ pub async fn write_once(
         let reason = format!("{bytes} bytes, the limit is {bytes_max}; split the batch");
         return Err(CallError::Refused("BATCH_TOO_LARGE", reason));
     }
-    let invalid = |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
     let served = admitted.find(&request.output)?.enter()?;
     let schema = request.schema.ok_or_else(|| invalid("schema", "is missing"))?;
     let mut batch = request.batch.ok_or_else(|| invalid("batch", "is missing"))?;
@@ -107,6 +106,10 @@ pub async fn write_once(
         trace.failed(error.reason());
     }
     answer
+}
+
+fn invalid(field: &'static str, what: &str) -> CallError {
+    CallError::Invalid("INVALID_BATCH", field, what.to_owned())
 }
 
 /// Who sends a call's batch.
@@ -159,8 +162,6 @@ impl Call<'_> {
         batch: v1::Batch,
         mut stop: Stop,
     ) -> Result<v1::WriteOnceResponse, CallError> {
-        let invalid =
-            |field, what: &str| CallError::Invalid("INVALID_BATCH", field, what.to_owned());
         let Some(id) = writer_id else {
             if served.transactional.is_some() {
                 return Err(invalid(

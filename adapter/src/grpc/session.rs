@@ -218,7 +218,7 @@ where
             // What needs no work is answered here, and may be the last: no event follows it.
             self.start_work()?;
             if self.incoming.is_none() && self.is_idle() {
-                self.keep().await;
+                self.keep(taken_over.as_mut()).await;
                 return match self.closes {
                     Some(_) => Err(CallError::Drained),
                     None if self.moves => Err(CallError::Moved),
@@ -286,16 +286,16 @@ where
         }
     }
 
-    /// Has stored how far the writer has come, before a stream ends in order: its next one, wherever
-    /// it is, goes on behind all of it.
-    fn keep(&self) -> impl Future<Output = ()> + Send + use<'_, I> {
-        let Self { terms, lease, closes, .. } = self;
-        let left = closes.map(|end| end.saturating_duration_since(Instant::now()));
-        let within = left.map_or(KEEP_MAX, |left| left.min(KEEP_MAX));
-        let keeper = terms.keeper.as_ref();
-        async move {
-            if let Some(keeper) = keeper {
-                keeper.until(|| !lease.progress().is_unstored(), within).await;
+    /// Has it stored how far the writer has come, before a stream ends in order: its next one may be at
+    /// another replica. A newer one here knows without.
+    async fn keep(&mut self, taken_over: Pin<&mut (impl Future<Output = ()> + Send)>) {
+        let Some(keeper) = &self.terms.keeper else { return };
+        if self.lease.progress().is_unstored() {
+            let left = self.closes.map(|end| end.saturating_duration_since(Instant::now()));
+            let within = left.map_or(KEEP_MAX, |left| left.min(KEEP_MAX));
+            tokio::select! {
+                () = keeper.store(self.lease.writer(), within) => {}
+                () = taken_over => {}
             }
         }
     }

@@ -166,7 +166,8 @@ pub(super) struct RawGrpc {
     pub(super) max_idle_writers: Option<u32>,
     /// The age at which a connection is asked to end, give or take a tenth, so that behind a balancer
     /// its streams come to the replicas that there are now: 1s to 168h (7 days), or 0ms for never. What
-    /// is on its way settles first, however long that takes, and how far its writer has come is stored.
+    /// is on its way settles first, however long that takes, and how far its writer has come is stored,
+    /// if Kafka takes that within a second: engines should bring `Open.acknowledged` all the same.
     #[schemars(extend("default" = default::CONNECTION_AGE))]
     pub(super) connection_age: Option<RawDuration>,
 }

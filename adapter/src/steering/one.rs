@@ -114,11 +114,11 @@ impl Prepared {
         let keeper = progress
             .as_ref()
             .filter(|_| stores_later)
-            .map(|log| Keeper::new(log, &writers, output.alias.as_str()));
+            .map(|log| Keeper::new(log, &writers, output.alias.as_str()).run());
         let served = Served {
             output: Arc::new(output_of(job, &output, sink.clone())),
             progress,
-            keeper: keeper.as_ref().map(Keeper::asking),
+            keeper: keeper.as_ref().map(|keeping| keeping.asking().clone()),
             transactional,
             writers,
             credentials,
@@ -127,7 +127,6 @@ impl Prepared {
             replaces_ready: before.is_some_and(Served::is_ready),
             job: output,
         };
-        let keeper = keeper.map(Keeper::run);
         let stage = Mutex::new(Stage::Runs { _renewal: renewal.run(), keeper });
         Running { served: Arc::new(served), sink, stage }
     }

@@ -104,12 +104,12 @@ impl Slots {
     /// If there is none.
     pub fn take(&self, address: IpAddr, standing: &Arc<Standing>) -> Result<Slot, Full> {
         let host = host(address);
-        let (mut taken, mut gone) = (self.taken(), [None; 2]);
+        let (mut taken, mut gone) = (self.taken(), None);
         if taken.of_hosts.get(&host).copied().unwrap_or_default() >= self.limits.per_host {
-            gone[0] = Some(taken.make_room(Some(host)).ok_or(Full::Host)?);
+            gone = Some(taken.make_room(Some(host)).ok_or(Full::Host)?);
         }
         if taken.places.len() >= self.limits.total {
-            gone[1] = Some(taken.make_room(None).ok_or(Full::Total)?);
+            gone = Some(taken.make_room(None).ok_or(Full::Total)?);
         }
         taken.last += 1;
         let number = taken.last;
@@ -118,7 +118,7 @@ impl Slots {
         *taken.of_hosts.entry(host).or_default() += 1;
         drop(taken);
         // Whoever reads the log slowly must hold up nobody else's connection.
-        gone.into_iter().flatten().for_each(tell);
+        gone.into_iter().for_each(tell);
         Ok(Slot { slots: self.clone(), number })
     }
 

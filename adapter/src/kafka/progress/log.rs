@@ -1,6 +1,6 @@
 //! The progress of an output's writers, beside their rows. Where rows need no transactions it is
 //! stored by the output's own producers, some time after the rows, and read back when a writer is
-//! opened: nothing waits for it, and nothing fails without it.
+//! opened: no row waits for it, and nothing fails without it.
 use std::{
     sync::{
         Arc, Mutex, Weak,
