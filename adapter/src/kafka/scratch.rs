@@ -38,7 +38,7 @@ pub fn make(output: &Output, credentials: &Credentials, like: &Topic) -> Result<
         replicas: like.replicas as i32,
         settings: &settings,
     };
-    client.create_topic(&new, ANSWER_MAX).map_err(|fault| cause(&fault, "made", topic))
+    client.create_topic(&new, ANSWER_MAX).map(drop).map_err(|fault| cause(&fault, "made", topic))
 }
 
 /// The partitions of an output's topic, when all of them have a leader.

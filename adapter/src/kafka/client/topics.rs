@@ -84,11 +84,11 @@ impl Client {
         }
     }
 
-    /// Makes a topic. That it is there already is no error.
+    /// Makes a topic. That it is there already is no error; it is false then.
     ///
     /// # Errors
     /// Why it is not there now.
-    pub fn create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<(), Fault> {
+    pub fn create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<bool, Fault> {
         self.ask_for_topic(topic, false, timeout)
     }
 
@@ -97,7 +97,7 @@ impl Client {
     /// # Errors
     /// Why it would not.
     pub fn may_create_topic(&self, topic: &NewTopic<'_>, timeout: Duration) -> Result<(), Fault> {
-        self.ask_for_topic(topic, true, timeout)
+        self.ask_for_topic(topic, true, timeout).map(drop)
     }
 
     /// Deletes a topic. That it is not there is no error.
@@ -113,7 +113,7 @@ impl Client {
             let queue = sys::rd_kafka_queue_new(self.handle);
             sys::rd_kafka_DeleteTopics(self.handle, &raw mut old, 1, options, queue);
             let event = sys::rd_kafka_queue_poll(queue, wait_ms(timeout));
-            let deleted = if event.is_null() { Err(timed_out()) } else { deleted(event) };
+            let deleted = if event.is_null() { Err(timed_out()) } else { deleted(event).map(drop) };
             sys::rd_kafka_event_destroy(event); // of none does nothing
             sys::rd_kafka_queue_destroy(queue);
             sys::rd_kafka_AdminOptions_destroy(options);
@@ -127,7 +127,7 @@ impl Client {
         topic: &NewTopic<'_>,
         validate_only: bool,
         timeout: Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let mut text = [0 as c_char; 256];
         // SAFETY: as above.
         unsafe {
@@ -279,7 +279,7 @@ unsafe fn rights_of(event: *mut sys::rd_kafka_event_t) -> Option<Rights> {
 
 /// # Safety
 /// The event must be valid.
-unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
+unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<bool, Fault> {
     let mut count = 0;
     // SAFETY: as above; what is null is not asked.
     unsafe {
@@ -295,7 +295,7 @@ unsafe fn made(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
 
 /// # Safety
 /// The event must be valid.
-unsafe fn deleted(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
+unsafe fn deleted(event: *mut sys::rd_kafka_event_t) -> Result<bool, Fault> {
     let mut count = 0;
     // SAFETY: as above.
     unsafe {
@@ -310,7 +310,7 @@ unsafe fn deleted(event: *mut sys::rd_kafka_event_t) -> Result<(), Fault> {
 }
 
 /// What brokers say of the one topic that they were asked to make or delete; `as_wanted` says that it
-/// is so already.
+/// was so already, which is false.
 ///
 /// # Safety
 /// The event must be valid, and `topics` null or `count` results of it.
@@ -319,7 +319,7 @@ unsafe fn answer(
     topics: *mut *const sys::rd_kafka_topic_result_t,
     count: usize,
     as_wanted: Code,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     // SAFETY: as above; codes are read as the integers that they are.
     unsafe {
         let code = sys::rd_kafka_event_error(event) as Code;
@@ -328,7 +328,7 @@ unsafe fn answer(
         }
         let code = sys::rd_kafka_topic_result_error(*topics) as Code;
         if code == NO_ERROR || code == as_wanted {
-            return Ok(());
+            return Ok(code == NO_ERROR);
         }
         Err(Fault { code, text: string(sys::rd_kafka_topic_result_error_string(*topics)) })
     }

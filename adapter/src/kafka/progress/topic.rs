@@ -123,9 +123,10 @@ fn suitable(
 fn create(client: &Client, name: &str) -> Result<(), TopicFault> {
     let made = Made::at(client, ANSWER_MAX);
     let created = client.create_topic(&made.topic(name), ANSWER_MAX);
-    created.map_err(|fault| judge(name, fault))?;
-    let replicas = made.replicas;
-    tracing::info!(topic = name, partitions = PARTITIONS, replicas, "the progress topic is made");
+    if created.map_err(|fault| judge(name, fault))? {
+        let (topic, partitions, replicas) = (name, PARTITIONS, made.replicas);
+        tracing::info!(topic, partitions, replicas, "the progress topic is made");
+    }
     Ok(())
 }
 
